@@ -1,0 +1,23 @@
+# Builds the engine and leaves it where the package looks for it. Pkg runs this on `Pkg.build`.
+
+using Libdl: dlext
+
+const ROOT = dirname(@__DIR__)
+const NAME = (Sys.iswindows() ? "" : "lib") * "packagecompilerrs." * dlext
+
+# By name: `Sys.which` of Julia 1.5 follows links, and rustup's cargo is one that must not be followed.
+const CARGO = get(ENV, "CARGO", "cargo")
+if Sys.which(CARGO) === nothing
+    error("PackageCompilerRS needs cargo to build its engine, and there is none on PATH. Install " *
+          "Rust with rustup (https://rustup.rs), then run `Pkg.build(\"PackageCompilerRS\")`.")
+end
+
+# The package's folder is read-only where Pkg installed it, but for `deps`.
+const TARGET = get(ENV, "CARGO_TARGET_DIR", joinpath(ROOT, "target"))
+run(setenv(`$CARGO build --release --locked --package pcrs-ffi --target-dir $TARGET`; dir=ROOT))
+
+# By rename, since a running session may have the old one loaded.
+folder = mkpath(joinpath(@__DIR__, "usr", "lib"))
+fresh = joinpath(folder, NAME * ".new")
+cp(joinpath(TARGET, "release", NAME), fresh; force=true)
+mv(fresh, joinpath(folder, NAME); force=true)

@@ -1,0 +1,4 @@
+using Example
+
+println(hello("sysimage"))
+domath(5)

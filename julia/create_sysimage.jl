@@ -1,0 +1,112 @@
+"""
+    create_sysimage(packages=nothing; sysimage_path, kwargs...) -> BuildReport
+
+Builds a sysimage that holds `packages`: a name or a vector of names, as `String` or `Symbol`. Left
+out, all dependencies of the project go in, and the project itself if it is a package. Start Julia
+on the image with `julia --sysimage=PATH`.
+
+The keywords and their defaults are those of PackageCompiler 2.4.
+
+# Keywords
+- `sysimage_path::String`: where the image appears. Its folder is made if need be; an older image
+  there is replaced when the new one is complete, not before.
+- `project::String`: the folder of the project, its project file, or a shared environment such as
+  `"@v1.10"`; the active project by default.
+- `precompile_execution_file`: a workload script or several; what they compile is compiled into the
+  image.
+- `precompile_statements_file`: a file of `precompile(...)` statements or several.
+- `incremental::Bool=true`: build on the image of this session; `false` compiles Julia's Base first.
+- `filter_stdlibs::Bool=false`: with `incremental=false`, leave out stdlibs that no package needs.
+- `include_transitive_dependencies::Bool=true`: load all dependencies of `packages` explicitly, also
+  those that their packages load late or not at all.
+- `import_into_main::Bool=true`: bind `packages` in `Main`, so that `using .Package` works without
+  the project.
+- `base_sysimage`: path of the image to build upon instead of this session's.
+- `cpu_target::String`: Julia's `--cpu-target`; `"native"`, and on Julia 1.13 and newer
+  `"sysimage"`, that of the base.
+- `script`: path of a file that runs in the process whose state becomes the image.
+- `sysimage_build_args::Cmd`: further options of that process, such as `` `-O1` ``.
+- `compress_sysimage::Bool=false`: write a compressed image (Julia 1.13 and newer).
+
+# Keywords that PackageCompiler does not have
+- `dry_run::Bool=false`: resolve everything and return a [`BuildPreview`](@ref); nothing is built.
+- `quiet::Bool=false`: show no progress; warnings are in the report.
+- `log`: path of the full log. By default it is kept only if the build fails, as
+  `sysimage_path * ".log"`.
+- `verify=:load`: how the image is tried before it is put in place: `:load` starts it and compares
+  its packages with the Manifest; `false` does not.
+- `strict::Bool=false`: a statement that cannot be precompiled fails the build.
+- `statement_timeout::Real=300`: seconds after which a statement that hangs the compiler is left
+  out.
+- `image_threads`: threads that generate code (Julia 1.10 and newer; Julia's own choice is half the
+  cores).
+- `trace_jobs`: how many workloads run at once; by default as many as cores and memory allow.
+
+The environment variable `JULIA_CC` names the compiler that links the image, with arguments if need
+be. Without it the system's C++ or C compiler is used, and where there is none the linker that
+Julia 1.9 and newer bring.
+
+# Returns
+A [`BuildReport`](@ref), or a [`BuildPreview`](@ref) with `dry_run=true`.
+
+# Errors
+[`BuildError`](@ref). Wrong input is found before any process is started. An interrupted build
+(Ctrl-C) ends its processes, removes what it made, and throws the `InterruptException` on.
+
+# Examples
+```julia
+using PackageCompilerRS
+create_sysimage(["Example"]; sysimage_path="ExampleSysimage.so",
+    precompile_execution_file="precompile_example.jl")
+```
+"""
+function create_sysimage(
+    packages::Union{Nothing,Names,AbstractVector}=nothing;
+    sysimage_path::AbstractString,
+    project::Union{Nothing,AbstractString}=nothing,
+    precompile_execution_file::Union{AbstractString,AbstractVector}=String[],
+    precompile_statements_file::Union{AbstractString,AbstractVector}=String[],
+    incremental::Bool=true,
+    filter_stdlibs::Bool=false,
+    include_transitive_dependencies::Bool=true,
+    import_into_main::Bool=true,
+    base_sysimage::Union{Nothing,AbstractString}=nothing,
+    cpu_target::AbstractString=default_cpu_target(),
+    script::Union{Nothing,AbstractString}=nothing,
+    sysimage_build_args::Cmd=``,
+    compress_sysimage::Bool=false,
+    dry_run::Bool=false,
+    quiet::Bool=false,
+    log::Union{Nothing,AbstractString}=nothing,
+    verify=:load,
+    strict::Bool=false,
+    statement_timeout::Real=300,
+    image_threads::Union{Nothing,Integer}=nothing,
+    trace_jobs::Union{Nothing,Integer}=nothing,
+)
+    options = (; sysimage_path, project, precompile_execution_file, precompile_statements_file,
+        incremental, filter_stdlibs, include_transitive_dependencies, import_into_main,
+        base_sysimage, cpu_target, script, sysimage_build_args, compress_sysimage, dry_run, quiet,
+        log, verify, strict, statement_timeout, image_threads, trace_jobs)
+    plan = make_plan(packages, options)
+    dry_run && return BuildPreview(plan, PackageCompilerRS.dry_run(plan))
+    progress = progress_for(stderr; quiet=quiet)
+    warnings = String[]
+    table = try
+        run_build(plan) do event
+            event["event"] == "warning" && push!(warnings, event["text"])
+            show_event(progress, event)
+        end
+    finally
+        finish(progress)
+    end
+    append!(table["warnings"], warnings)
+    report = BuildReport(table)
+    quiet || print_summary(stderr, report)
+    return report
+end
+
+function print_summary(io, report)
+    return println(io, "Sysimage ", report.sysimage_path, " (",
+        Base.format_bytes(report.image_size), ") in ", format_seconds(report.seconds))
+end

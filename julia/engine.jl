@@ -1,0 +1,135 @@
+# The calls into the Rust library. It builds on threads of its own; this side only waits for its
+# events, so that other tasks run on.
+
+const ABI_VERSION = 1
+const LIBRARY = Ref{Ptr{Cvoid}}(C_NULL)
+
+"Where `deps/build.jl` leaves the library."
+function library_path()
+    name = (Sys.iswindows() ? "" : "lib") * "packagecompilerrs." * Libdl.dlext
+    return joinpath(dirname(@__DIR__), "deps", "usr", "lib", name)
+end
+
+"Address of a function of the library, which is opened at the first call."
+function engine(name)
+    if LIBRARY[] == C_NULL
+        path = library_path()
+        isfile(path) || throw(BuildError("the engine is not built: there is no `$path`";
+            hint="run `using Pkg; Pkg.build(\"PackageCompilerRS\")`; it needs cargo, see " *
+                 "https://rustup.rs"))
+        handle = Libdl.dlopen(path)
+        abi = ccall(Libdl.dlsym(handle, :pcrs_abi_version), Cint, ())
+        abi == ABI_VERSION || throw(BuildError("the engine at `$path` is of another version";
+            cause="it speaks version $abi, this package $ABI_VERSION",
+            hint="run `using Pkg; Pkg.build(\"PackageCompilerRS\")` and start Julia anew"))
+        LIBRARY[] = handle
+    end
+    return Libdl.dlsym(LIBRARY[], name)
+end
+
+"Takes over a string of the engine's; `nothing` for null."
+function take_string(pointer::Ptr{UInt8})
+    pointer == C_NULL && return nothing
+    text = unsafe_string(pointer)
+    ccall(engine(:pcrs_free_string), Cvoid, (Ptr{UInt8},), pointer)
+    return text
+end
+
+mutable struct Build
+    pointer::Ptr{Cvoid}
+    wake::Base.AsyncCondition
+end
+
+const LIVE_BUILDS = Set{Build}()
+
+function start_build(plan)
+    wake = Base.AsyncCondition()
+    json = write_json(plan)
+    address = GC.@preserve json ccall(engine(:pcrs_start), Ptr{Cvoid},
+        (Ptr{UInt8}, Csize_t, Ptr{Cvoid}, Ptr{Cvoid}),
+        pointer(json), sizeof(json), cglobal(:uv_async_send), wake.handle)
+    build = Build(address, wake)
+    push!(LIVE_BUILDS, build)
+    return build
+end
+
+function next_event(build)
+    text = take_string(ccall(engine(:pcrs_next_event), Ptr{UInt8}, (Ptr{Cvoid},), build.pointer))
+    return text === nothing ? nothing : parse_json(text)
+end
+
+cancel(build) = ccall(engine(:pcrs_cancel), Cvoid, (Ptr{Cvoid},), build.pointer)
+
+"Blocks this thread until the build has ended, at most `seconds`."
+function block_until_ended(build, seconds)
+    ended = ccall(engine(:pcrs_wait), Cint, (Ptr{Cvoid}, UInt64), build.pointer,
+        round(UInt64, 1000 * seconds))
+    return ended == 1
+end
+
+function free(build)
+    delete!(LIVE_BUILDS, build)
+    ccall(engine(:pcrs_free), Cvoid, (Ptr{Cvoid},), build.pointer)
+    build.pointer = C_NULL
+    close(build.wake)
+    return nothing
+end
+
+"Seconds that an ending session waits for its builds to end their children."
+const EXIT_PATIENCE = 10
+
+function cancel_live_builds()
+    foreach(cancel, LIVE_BUILDS)
+    foreach(build -> block_until_ended(build, EXIT_PATIENCE), LIVE_BUILDS)
+    return nothing
+end
+
+"""
+    run_build(handle, plan) -> Dict
+
+Builds by `plan` and gives the engine's report; `handle` is called with each event. An exception
+in this task, Ctrl-C among them, ends the build with all its processes before it goes on.
+
+# Errors
+`BuildError` when the build fails.
+"""
+function run_build(handle, plan)
+    build = start_build(plan)
+    try
+        follow(handle, build)
+        return unwrap(take_string(ccall(engine(:pcrs_result), Ptr{UInt8}, (Ptr{Cvoid},),
+            build.pointer)))
+    catch
+        cancel(build)
+        # A second Ctrl-C must not leave the children behind.
+        block_until_ended(build, EXIT_PATIENCE)
+        rethrow()
+    finally
+        free(build)
+    end
+end
+
+function follow(handle, build)
+    while true
+        # No task switch lies between the last look and `wait`, so that no wake-up is missed.
+        while (event = next_event(build)) !== nothing
+            handle(event)
+            event["event"] == "finished" && return nothing
+        end
+        wait(build.wake)
+    end
+end
+
+"What the engine would do with `plan`, without doing it."
+function dry_run(plan)
+    json = write_json(plan)
+    answer = GC.@preserve json ccall(engine(:pcrs_dry_run), Ptr{UInt8}, (Ptr{UInt8}, Csize_t),
+        pointer(json), sizeof(json))
+    return unwrap(take_string(answer))
+end
+
+function unwrap(text)
+    result = parse_json(text)
+    haskey(result, "Ok") && return result["Ok"]
+    throw(BuildError(result["Err"]))
+end

@@ -1,0 +1,52 @@
+"""
+    BuildError <: Exception
+
+A sysimage that was not built. Fields:
+
+- `stage::Symbol`: where it failed: `:check` (before any child process was started), `:base`,
+  `:precompile`, `:trace`, `:statements`, `:image`, `:link`, `:verify` or `:publish`;
+- `message::String`: what failed;
+- `cause::Union{String,Nothing}`: why, as far as is known;
+- `hint::Union{String,Nothing}`: what to do next;
+- `log::Union{String,Nothing}`: path of the full log;
+- `output::Vector{String}`: the last lines that the failed process wrote.
+
+# Examples
+```julia
+try
+    create_sysimage(["Exmaple"]; sysimage_path="Example.so")
+catch err
+    err isa BuildError || rethrow()
+    println(err.stage, ": ", err.message)
+end
+```
+"""
+struct BuildError <: Exception
+    stage::Symbol
+    message::String
+    cause::Union{String,Nothing}
+    hint::Union{String,Nothing}
+    log::Union{String,Nothing}
+    output::Vector{String}
+end
+
+function BuildError(message::AbstractString; stage=:check, cause=nothing, hint=nothing)
+    return BuildError(stage, message, cause, hint, nothing, String[])
+end
+
+function BuildError(table::AbstractDict)
+    return BuildError(Symbol(table["stage"]), table["message"], table["cause"], table["hint"],
+        table["log"], table["output"])
+end
+
+function Base.showerror(io::IO, err::BuildError)
+    print(io, "BuildError in stage ", err.stage, ": ", err.message)
+    err.cause === nothing || print(io, "\n  cause: ", err.cause)
+    err.hint === nothing || print(io, "\n  next:  ", err.hint)
+    err.log === nothing || print(io, "\n  log:   ", err.log)
+    if !isempty(err.output)
+        print(io, "\n  last output:")
+        foreach(line -> print(io, "\n    ", line), err.output)
+    end
+    return nothing
+end

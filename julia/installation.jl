@@ -1,0 +1,52 @@
+# The Julia that builds: what only Julia itself knows of its installation.
+
+const ON_DEBUG_BUILD = ccall(:jl_is_debugbuild, Cint, ()) == 1
+
+"The Julia of this session as the engine's plan holds it."
+function describe_julia()
+    libraries = runtime_libraries()
+    return Dict{String,Any}(
+        "version" => string(VERSION),
+        "exe" => joinpath(Sys.BINDIR, Base.julia_exename()),
+        "stdlib" => Sys.STDLIB,
+        "base_source" => base_source(),
+        "data_root" => abspath(Sys.BINDIR, Base.DATAROOTDIR),
+        "sysimage" => running_sysimage(),
+        "libraries" => libraries,
+        "library_dirs" => library_dirs(libraries),
+        "dlext" => Libdl.dlext,
+        "arch" => string(Sys.ARCH),
+        "lld" => bundled_lld(),
+    )
+end
+
+running_sysimage() = abspath(unsafe_string(Base.JLOptions().image_file))
+
+function base_source()
+    source = Base.find_source_file("sysimg.jl")
+    return source === nothing ? abspath(Sys.BINDIR, Base.DATAROOTDIR, "julia", "base") :
+        dirname(source)
+end
+
+"Paths of the libraries that an image is linked against; libjulia-internal came with Julia 1.6."
+function runtime_libraries()
+    names = VERSION < v"1.6" ? ["libjulia"] : ["libjulia", "libjulia-internal"]
+    ON_DEBUG_BUILD && (names .*= "-debug")
+    return [abspath(Libdl.dlpath(name)) for name in names]
+end
+
+"Their folders, and the one of Julia's private libraries, on which they depend."
+function library_dirs(libraries)
+    private = abspath(Sys.BINDIR, Base.PRIVATE_LIBDIR)
+    return unique!(filter!(isdir, [map(dirname, libraries); private]))
+end
+
+"Julia >= 1.9 brings a linker (`Base.Linking`), looked for where that module looks."
+function bundled_lld()
+    isdefined(Base, :Linking) || return nothing
+    name = Sys.iswindows() ? "lld.exe" : "lld"
+    folders = (Base.PRIVATE_LIBEXECDIR, joinpath("..", "tools"), "")
+    paths = [abspath(Sys.BINDIR, folder, name) for folder in folders]
+    found = findfirst(isfile, paths)
+    return found === nothing ? nothing : paths[found]
+end

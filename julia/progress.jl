@@ -1,0 +1,115 @@
+# Draws a build while it runs: a moving line on a terminal, plain lines elsewhere.
+
+abstract type Progress end
+
+struct NoProgress <: Progress end
+
+"One line a stage; for files, CI and notebooks."
+struct LineProgress <: Progress
+    io::IO
+    quiet_stages::Set{String}
+end
+
+"A line that is drawn anew, below the lines of the stages that are done."
+mutable struct BarProgress <: Progress
+    io::IO
+    stage::String
+    what::String
+    label::String
+    done::Int
+    total::Int
+    stage_start::Float64
+    timer::Union{Timer,Nothing}
+end
+
+"""
+    progress_for(io; quiet) -> Progress
+
+What fits `io`: nothing if `quiet`, a bar on a terminal that a person looks at, else plain lines.
+"""
+function progress_for(io; quiet)
+    quiet && return NoProgress()
+    moving = io isa Base.TTY && !haskey(ENV, "CI") && get(ENV, "TERM", "") != "dumb"
+    moving || return LineProgress(io, Set(["statements", "publish"]))
+    bar = BarProgress(io, "", "", "", 0, 0, time(), nothing)
+    bar.timer = Timer(_ -> draw(bar), 0.25; interval=0.25)
+    return bar
+end
+
+finish(::Progress) = nothing
+
+function finish(bar::BarProgress)
+    bar.timer === nothing || close(bar.timer)
+    clear_line(bar)
+    return nothing
+end
+
+show_event(::NoProgress, event) = nothing
+
+function show_event(lines::LineProgress, event)
+    kind = event["event"]
+    stage = get(event, "stage", "")
+    if kind == "stage_started" && !(stage in lines.quiet_stages)
+        println(lines.io, stage_line(stage, event["what"]))
+    elseif kind == "stage_finished" && !(stage in lines.quiet_stages)
+        println(lines.io, stage_line(stage, "done in " * format_seconds(event["seconds"])))
+    elseif kind == "output" && event["shown"]
+        println(lines.io, event["text"])
+    elseif kind == "warning"
+        println(lines.io, "warning: ", event["text"])
+    end
+    return nothing
+end
+
+function show_event(bar::BarProgress, event)
+    kind = event["event"]
+    if kind == "stage_started"
+        bar.stage, bar.what, bar.label = event["stage"], event["what"], ""
+        bar.done, bar.total, bar.stage_start = 0, 0, time()
+    elseif kind == "progress"
+        bar.done, bar.total, bar.label = event["done"], event["total"], event["label"]
+    elseif kind == "stage_finished"
+        clear_line(bar)
+        took = format_seconds(event["seconds"])
+        println(bar.io, stage_line(event["stage"], rpad(took, 9) * bar.what))
+        bar.stage = ""
+    elseif kind == "output" && event["shown"]
+        clear_line(bar)
+        println(bar.io, event["text"])
+    elseif kind == "warning"
+        clear_line(bar)
+        printstyled(bar.io, "warning: "; color=Base.warn_color(), bold=true)
+        println(bar.io, event["text"])
+    else
+        return nothing
+    end
+    draw(bar)
+    return nothing
+end
+
+stage_line(stage, text) = string(rpad(stage, 11), text)
+
+clear_line(bar) = print(bar.io, "\r\e[2K")
+
+const BAR_WIDTH = 20
+
+function draw(bar)
+    isempty(bar.stage) && return nothing
+    took = format_seconds(time() - bar.stage_start)
+    parts = [stage_line(bar.stage, rpad(took, 9))]
+    if bar.total > 0
+        filled = clamp(round(Int, BAR_WIDTH * bar.done / bar.total), 0, BAR_WIDTH)
+        push!(parts, string('[', '='^filled, ' '^(BAR_WIDTH - filled), "] ", bar.done, '/',
+            bar.total, ' '))
+    end
+    push!(parts, isempty(bar.label) ? bar.what : bar.label)
+    width = displaysize(bar.io)[2] - 1
+    print(bar.io, "\r\e[2K", first(join(parts), width))
+    return nothing
+end
+
+function format_seconds(seconds)
+    seconds < 60 && return string(round(seconds; digits=1), " s")
+    minutes, rest = divrem(round(Int, seconds), 60)
+    return string(minutes, " min ", rest, " s")
+end

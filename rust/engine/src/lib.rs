@@ -1,0 +1,28 @@
+//! Builds a Julia sysimage from a [`BuildPlan`].
+//!
+//! One way through, a module a step:
+//! `plan -> check -> base -> precompile -> trace -> statements -> image -> link -> verify -> publish`.
+//! A build runs on threads of its own and reports through [`Event`]s; it never prints and never
+//! calls Julia. Everything it writes stays in its [`workspace`] until `publish` renames the
+//! finished image into place.
+
+pub mod build;
+pub mod child;
+pub mod error;
+pub mod event;
+pub mod julia_version;
+pub mod linker;
+pub mod memory;
+pub mod plan;
+pub mod records;
+pub mod report;
+pub mod stages;
+pub mod staging;
+pub mod watchdog;
+pub mod workspace;
+
+pub use build::{Build, dry_run};
+pub use error::{BuildError, ErrorKind, Stage};
+pub use event::Event;
+pub use plan::BuildPlan;
+pub use report::BuildReport;

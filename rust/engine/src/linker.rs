@@ -1,0 +1,239 @@
+//! What turns an object file into a shared library: `JULIA_CC`, else the system's compiler, else
+//! the lld that Julia brings.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::child::Invocation;
+use crate::error::{BuildError, Stage};
+use crate::julia_version::Feature;
+use crate::plan::{BuildPlan, Julia};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Linker {
+    /// A C or C++ compiler, with arguments of the user's.
+    Driver {
+        program: PathBuf,
+        args: Vec<String>,
+        from: DriverSource,
+    },
+    /// Julia's own lld (Julia >= 1.9).
+    Lld(PathBuf),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DriverSource {
+    JuliaCc,
+    System,
+}
+
+/// Tried in this order when the `cc` crate's own choice is not there. C++ first, as
+/// PackageCompiler does: objects of init code may need the C++ runtime.
+const DRIVERS: [&str; 6] = ["c++", "g++", "clang++", "cc", "gcc", "clang"];
+
+impl Linker {
+    /// Finds the linker for `plan`.
+    ///
+    /// # Errors
+    /// When `JULIA_CC` names nothing that can be run, or there is no compiler and no lld.
+    pub fn find(plan: &BuildPlan) -> Result<Self, BuildError> {
+        if let Some(words) = &plan.compiler {
+            return from_julia_cc(words);
+        }
+        if let Some(program) = system_driver() {
+            return Ok(Linker::Driver {
+                program,
+                args: Vec::new(),
+                from: DriverSource::System,
+            });
+        }
+        if let Some(lld) = &plan.julia.lld {
+            return Ok(Linker::Lld(lld.clone()));
+        }
+        Err(BuildError::input(format!(
+            "no linker was found: looked for {} on PATH, and Julia {} brings no lld",
+            DRIVERS.join(", "),
+            plan.julia.version
+        ))
+        .hint(
+            "install a C compiler (Debian: `apt install gcc`), or set JULIA_CC to the path of one",
+        ))
+    }
+
+    /// Which one it is, for the report.
+    pub fn describe(&self) -> String {
+        match self {
+            Linker::Driver {
+                program,
+                args,
+                from,
+            } => {
+                let from = match from {
+                    DriverSource::JuliaCc => "JULIA_CC",
+                    DriverSource::System => "found on this system",
+                };
+                let words: Vec<_> = std::iter::once(program.display().to_string())
+                    .chain(args.iter().cloned())
+                    .collect();
+                format!("{} ({from})", words.join(" "))
+            }
+            Linker::Lld(path) => format!("{} (brought by Julia)", path.display()),
+        }
+    }
+
+    /// The command that links `object` into `image`, which will be called `name`.
+    pub fn invocation(
+        &self,
+        plan: &BuildPlan,
+        stage: Stage,
+        object: &Path,
+        image: &Path,
+        name: &str,
+    ) -> Invocation {
+        let julia = &plan.julia;
+        let mut link = match self {
+            Linker::Driver { program, args, .. } => {
+                let mut link = Invocation::new(stage, format!("linking `{name}`"), program);
+                link.args(args);
+                driver_args(&mut link, julia, object, name);
+                link
+            }
+            Linker::Lld(path) => {
+                let mut link = Invocation::new(stage, format!("linking `{name}`"), path);
+                lld_args(&mut link, julia, object, name);
+                let dirs = julia.library_dirs.iter().map(PathBuf::as_path);
+                let inherited = std::env::var_os(LIBRARY_PATH).unwrap_or_default();
+                let inherited = std::env::split_paths(&inherited).collect::<Vec<_>>();
+                let all = dirs.chain(inherited.iter().map(PathBuf::as_path));
+                // A folder with the separator in its name cannot be handed on; lld's own RUNPATH
+                // then has to do.
+                if let Ok(path) = std::env::join_paths(all) {
+                    link.set(LIBRARY_PATH, path);
+                }
+                link
+            }
+        };
+        link.arg("-o").arg(image);
+        link
+    }
+}
+
+/// Where lld finds Julia's libLLVM (`Base.Linking.adjust_ENV!`, Julia 1.10).
+const LIBRARY_PATH: &str = if cfg!(windows) {
+    "PATH"
+} else if cfg!(target_os = "macos") {
+    "DYLD_FALLBACK_LIBRARY_PATH"
+} else {
+    "LD_LIBRARY_PATH"
+};
+
+fn from_julia_cc(words: &[String]) -> Result<Linker, BuildError> {
+    let Some((first, args)) = words.split_first() else {
+        return Err(BuildError::input("JULIA_CC is set and empty")
+            .hint("unset it, or give the path of a C compiler"));
+    };
+    let program = which::which(first).map_err(|_| {
+        BuildError::input(format!("JULIA_CC names `{first}`, which cannot be run"))
+            .hint("unset it, or give the path of a C compiler, with its arguments if it needs any")
+    })?;
+    Ok(Linker::Driver {
+        program,
+        args: args.to_vec(),
+        from: DriverSource::JuliaCc,
+    })
+}
+
+fn system_driver() -> Option<PathBuf> {
+    let chosen = cc::Build::new()
+        .cpp(true)
+        .target(env!("PCRS_TARGET"))
+        .host(env!("PCRS_TARGET"))
+        .opt_level(0)
+        .cargo_metadata(false)
+        .cargo_warnings(false)
+        .try_get_compiler()
+        .ok()
+        .and_then(|tool| which::which(tool.path()).ok());
+    chosen.or_else(|| DRIVERS.iter().find_map(|name| which::which(name).ok()))
+}
+
+fn driver_args(link: &mut Invocation, julia: &Julia, object: &Path, name: &str) {
+    link.arg("-shared");
+    if cfg!(target_os = "macos") {
+        link.arg("-Wl,-all_load").arg(object);
+        link.args(&julia.libraries);
+        link.arg(format!("-Wl,-install_name,@rpath/{name}"));
+        link.arg("-Wl,-rpath,@executable_path,-rpath,@executable_path/julia");
+        return;
+    }
+    link.arg("-Wl,--whole-archive")
+        .arg(object)
+        .arg("-Wl,--no-whole-archive");
+    if cfg!(windows) {
+        windows_libraries(link, julia);
+        if julia.version.has(Feature::ExportAllSymbols) {
+            link.arg("-Wl,--export-all-symbols");
+        }
+        return;
+    }
+    link.args(&julia.libraries);
+    // With -Xlinker and not -Wl, which would split a folder's name at its commas.
+    for dir in &julia.library_dirs {
+        let mut arg = OsString::from("-rpath-link=");
+        arg.push(dir);
+        link.arg("-Xlinker").arg(arg);
+    }
+    link.arg("-Xlinker").arg(format!("-soname={name}"));
+    link.arg("-Wl,-rpath,$ORIGIN:$ORIGIN/julia");
+}
+
+/// As `Base.Linking.link_image_cmd` of Julia 1.10, with the image's name and rpath added.
+fn lld_args(link: &mut Invocation, julia: &Julia, object: &Path, name: &str) {
+    if cfg!(target_os = "macos") {
+        let arch = if julia.arch == "aarch64" {
+            "arm64"
+        } else {
+            &julia.arch
+        };
+        link.args(["-flavor", "darwin", "-arch", arch]);
+        link.args(["-undefined", "dynamic_lookup"]);
+        // The oldest macOS that Julia runs on; the image calls nothing newer.
+        link.args(["-platform_version", "macos", "11.0", "11.0"]);
+        link.args(["-dylib", "-all_load"]).arg(object);
+        link.args(&julia.libraries);
+        link.arg("-install_name").arg(format!("@rpath/{name}"));
+    } else if cfg!(windows) {
+        let machine = if julia.arch == "x86_64" {
+            "i386pep"
+        } else {
+            "i386pe"
+        };
+        link.args(["-flavor", "gnu", "-m", machine, "-Bdynamic"]);
+        link.args(["--enable-auto-image-base", "--allow-multiple-definition"]);
+        link.args(["--disable-auto-import", "--disable-runtime-pseudo-reloc"]);
+        link.args(["-shared", "--whole-archive"]).arg(object);
+        link.arg("--no-whole-archive");
+        windows_libraries(link, julia);
+        link.args(["-lssp", "-lgcc_s", "-lgcc", "-lmsvcrt"]);
+        if julia.version.has(Feature::ExportAllSymbols) {
+            link.arg("--export-all-symbols");
+        }
+    } else {
+        link.args(["-flavor", "gnu", "-shared", "--whole-archive"]);
+        link.arg(object).arg("--no-whole-archive");
+        link.args(&julia.libraries);
+        link.arg(format!("-soname={name}"));
+        link.args(["-rpath", "$ORIGIN:$ORIGIN/julia"]);
+    }
+}
+
+fn windows_libraries(link: &mut Invocation, julia: &Julia) {
+    for dir in &julia.library_dirs {
+        let mut arg = OsString::from("-L");
+        arg.push(dir);
+        link.arg(arg);
+    }
+    link.args(["-ljulia", "-ljulia-internal", "-lopenlibm"]);
+}

@@ -1,0 +1,149 @@
+//! What the children of a build use of the machine's memory, sampled while they run.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Free memory, in bytes, below which a killed child is thought to have been killed for it.
+pub const LOW: u64 = 512 << 20;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    /// Most bytes that all children and their descendants held at one moment.
+    pub peak: u64,
+    /// Fewest bytes that the machine had free at one moment.
+    pub lowest_free: u64,
+}
+
+#[derive(Debug)]
+struct Shared {
+    roots: HashSet<u32>,
+    usage: Usage,
+    stop: bool,
+}
+
+/// Samples on a thread of its own until dropped.
+#[derive(Debug)]
+pub struct Monitor {
+    shared: Arc<(Mutex<Shared>, Condvar)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Monitor {
+    pub fn start() -> Self {
+        let usage = Usage {
+            peak: 0,
+            lowest_free: u64::MAX,
+        };
+        let shared = Arc::new((
+            Mutex::new(Shared {
+                roots: HashSet::new(),
+                usage,
+                stop: false,
+            }),
+            Condvar::new(),
+        ));
+        let theirs = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("pcrs-memory".into())
+            .spawn(move || sample(&theirs))
+            .ok();
+        Self { shared, thread }
+    }
+
+    pub fn add(&self, child: u32) {
+        self.lock().roots.insert(child);
+    }
+
+    pub fn remove(&self, child: u32) {
+        self.lock().roots.remove(&child);
+    }
+
+    pub fn usage(&self) -> Usage {
+        self.lock().usage
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Shared> {
+        self.shared.0.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        self.lock().stop = true;
+        self.shared.1.notify_all();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn sample(shared: &(Mutex<Shared>, Condvar)) {
+    let mut system = System::new();
+    let (lock, wake) = shared;
+    loop {
+        let roots = {
+            let guard = lock.lock().unwrap_or_else(|e| e.into_inner());
+            let (guard, _) = wake
+                .wait_timeout_while(guard, INTERVAL, |s| !s.stop)
+                .unwrap_or_else(|e| e.into_inner());
+            if guard.stop {
+                return;
+            }
+            guard.roots.clone()
+        };
+        if roots.is_empty() {
+            continue;
+        }
+        system.refresh_memory();
+        refresh(&mut system);
+        let held: u64 = descendants(&system, &roots)
+            .iter()
+            .filter_map(|pid| system.process(*pid))
+            .map(sysinfo::Process::memory)
+            .sum();
+        let mut guard = lock.lock().unwrap_or_else(|e| e.into_inner());
+        guard.usage.peak = guard.usage.peak.max(held);
+        guard.usage.lowest_free = guard.usage.lowest_free.min(system.available_memory());
+    }
+}
+
+/// The process `root` and all that descend from it, also those that left its process group.
+pub fn tree(root: u32) -> Vec<u32> {
+    let mut system = System::new();
+    refresh(&mut system);
+    descendants(&system, &HashSet::from([root]))
+        .into_iter()
+        .map(Pid::as_u32)
+        .collect()
+}
+
+fn refresh(system: &mut System) {
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::All,
+        true,
+        ProcessRefreshKind::nothing().with_memory().without_tasks(),
+    );
+}
+
+fn descendants(system: &System, roots: &HashSet<u32>) -> Vec<Pid> {
+    let mut found: HashSet<Pid> = roots.iter().map(|pid| Pid::from_u32(*pid)).collect();
+    loop {
+        let more: Vec<Pid> = system
+            .processes()
+            .values()
+            .filter(|p| !found.contains(&p.pid()))
+            .filter(|p| p.parent().is_some_and(|parent| found.contains(&parent)))
+            .map(sysinfo::Process::pid)
+            .collect();
+        if more.is_empty() {
+            return found.into_iter().collect();
+        }
+        found.extend(more);
+    }
+}

@@ -1,0 +1,183 @@
+//! What to build: the value that Julia hands to the engine, complete and free of questions.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::julia_version::JuliaVersion;
+
+/// The layout of the plan; both sides refuse another one.
+pub const SCHEMA: u32 = 1;
+
+/// One build, with every path absolute and every option resolved.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuildPlan {
+    /// [`SCHEMA`] of the side that wrote the plan.
+    pub schema: u32,
+    /// The Julia that builds the image, and for which it is good.
+    pub julia: Julia,
+    /// The project whose packages go into the image.
+    pub project: Project,
+    /// Packages to load, each after its dependencies.
+    pub packages: Vec<Package>,
+    /// Whether requested packages are bound in `Main`.
+    pub import_into_main: bool,
+    /// Scripts whose compiled statements go into the image (`precompile_execution_file`).
+    pub workloads: Vec<PathBuf>,
+    /// Files of statements (`precompile_statements_file`).
+    pub statement_files: Vec<PathBuf>,
+    /// A file that runs in the image process after the statements.
+    pub script: Option<PathBuf>,
+    /// What the image is built upon.
+    pub base: Base,
+    /// Julia's `--cpu-target`.
+    pub cpu_target: String,
+    /// Further Julia options for the image process (`sysimage_build_args`).
+    pub build_args: Vec<String>,
+    /// Whether to pass `--compress-sysimage=yes` (Julia >= 1.13).
+    pub compress: bool,
+    /// The linker driver and its leading arguments, from `JULIA_CC`.
+    pub compiler: Option<Vec<String>>,
+    /// Where the image appears.
+    pub sysimage_path: PathBuf,
+    /// Where the full log goes; beside the image when `None`, and then kept only of a failed build.
+    pub log: Option<PathBuf>,
+    /// How the linked image is tried before it is published.
+    pub verify: Verify,
+    /// Whether a statement that is not precompiled fails the build.
+    pub strict: bool,
+    /// Seconds that one statement may take to compile.
+    pub statement_timeout: f64,
+    /// Threads that generate the image's code (Julia >= 1.10); Julia's own choice when `None`.
+    pub image_threads: Option<u32>,
+    /// How many workloads are traced at once; chosen from cores and memory when `None`.
+    pub trace_jobs: Option<u32>,
+}
+
+/// A Julia installation, as it describes itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Julia {
+    pub version: JuliaVersion,
+    /// The executable.
+    pub exe: PathBuf,
+    /// `Sys.STDLIB`.
+    pub stdlib: PathBuf,
+    /// Folder of Base's sources, with `sysimg.jl`.
+    pub base_source: PathBuf,
+    /// `Sys.BINDIR` joined with `Base.DATAROOTDIR`.
+    pub data_root: PathBuf,
+    /// The image that this Julia runs on.
+    pub sysimage: PathBuf,
+    /// The runtime libraries an image is linked against.
+    pub libraries: Vec<PathBuf>,
+    /// Folders of those libraries and of their own private ones.
+    pub library_dirs: Vec<PathBuf>,
+    /// `Libdl.dlext`: `so`, `dylib` or `dll`.
+    pub dlext: String,
+    /// `Sys.ARCH`.
+    pub arch: String,
+    /// The bundled lld, where there is one (Julia >= 1.9).
+    pub lld: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Project {
+    /// Folder of the project file: the first entry of the children's `LOAD_PATH`.
+    pub dir: PathBuf,
+    /// The project file itself.
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PkgId {
+    pub name: String,
+    pub uuid: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Package {
+    pub name: String,
+    pub uuid: String,
+    /// As the Manifest says; stdlibs of older Julias have none.
+    pub version: Option<String>,
+    /// Folder of the package's source, where it is tracked by path.
+    pub path: Option<PathBuf>,
+    /// Asked for by name, not only as a dependency.
+    /// Asked for by name, not only as a dependency.
+    pub requested: bool,
+    /// A dependency of the project itself, which `Pkg.precompile` can name.
+    pub direct: bool,
+    /// Loaded explicitly; a dependency may be left to the packages that need it
+    /// (`include_transitive_dependencies=false`).
+    pub load: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Base {
+    /// Build on an image that exists (`incremental=true`).
+    Existing { path: PathBuf },
+    /// Compile Julia's own Base first (`incremental=false`); `filter_stdlibs` leaves out the
+    /// stdlibs of the default image that no package needs.
+    Fresh { filter_stdlibs: bool },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verify {
+    /// Publish unseen.
+    None,
+    /// The image starts and holds the packages with the planned versions.
+    Load,
+    /// Also runs the workloads again and lists what still compiles.
+    Trace,
+}
+
+impl BuildPlan {
+    /// Reads a plan.
+    ///
+    /// # Errors
+    /// A sentence about the first thing that is not as [`SCHEMA`] has it.
+    pub fn from_json(json: &str) -> Result<Self, String> {
+        let plan: BuildPlan = serde_json::from_str(json).map_err(|e| e.to_string())?;
+        if plan.schema == SCHEMA {
+            Ok(plan)
+        } else {
+            Err(format!(
+                "the plan has schema {}, the engine reads {SCHEMA}",
+                plan.schema
+            ))
+        }
+    }
+
+    /// The image's file name.
+    pub fn image_name(&self) -> String {
+        file_name(&self.sysimage_path)
+    }
+
+    /// The folder the image appears in.
+    pub fn target_dir(&self) -> &Path {
+        self.sysimage_path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// Whether the packages can have precompile caches.
+    ///
+    /// Julia's own `compilecache` refuses a `LOAD_PATH` entry that holds the list separator
+    /// (base/loading.jl, 1.10); such projects are loaded from source.
+    pub fn has_caches(&self) -> bool {
+        let separator = if cfg!(windows) { ';' } else { ':' };
+        !self.project.dir.to_string_lossy().contains(separator)
+    }
+}
+
+/// The last component of `path`, for messages and derived names.
+pub fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,107 @@
+//! What a build did: the value behind Julia's `BuildReport`.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Stage;
+use crate::plan::Package;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BuildReport {
+    pub sysimage_path: PathBuf,
+    /// Bytes of the finished image.
+    pub image_size: u64,
+    /// Wall time of the whole build.
+    pub seconds: f64,
+    pub stages: Vec<StageTime>,
+    /// Packages in the image, in load order.
+    pub packages: Vec<Package>,
+    pub statements: StatementReport,
+    /// Most bytes that all children held at one moment; 0 if none lived long enough to be seen.
+    pub peak_memory: u64,
+    /// What linked the image, as a command line.
+    pub linker: String,
+    /// The image that this one was built upon; none for a fresh base.
+    pub base_sysimage: Option<PathBuf>,
+    pub log: Option<PathBuf>,
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StageTime {
+    pub stage: Stage,
+    pub seconds: f64,
+}
+
+/// Every statement that went in, and what became of it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct StatementReport {
+    pub entries: Vec<StatementEntry>,
+    /// Lines that repeat a statement.
+    pub duplicates: u64,
+    /// What the workloads still compiled on the new image (`verify=:trace`).
+    pub residual: Option<Vec<Residual>>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StatementEntry {
+    pub text: String,
+    pub outcome: Outcome,
+    /// Why it is not in the image, or under which binding it is.
+    pub detail: String,
+    /// The file it came from, and its line there, counted from 1.
+    pub source: PathBuf,
+    pub line: u32,
+    /// Seconds of compilation.
+    pub seconds: f64,
+}
+
+/// What became of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Compiled in the image process.
+    Precompiled,
+    /// `precompile` returned false: no method matches, or it cannot be compiled ahead.
+    ReturnedFalse,
+    /// Names something of the workload script itself, which is not in the image.
+    ScriptLocal,
+    /// A name in it is not known in the image.
+    NameNotFound,
+    /// Written in a form that this Julia does not print.
+    Unportable,
+    /// Evaluating it threw.
+    Error,
+    /// The compiler crashed on it; it was left out.
+    Crashed,
+    /// The compiler did not come back from it in time; it was left out.
+    TimedOut,
+    /// The line is not a statement, and was not evaluated.
+    Rejected,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Residual {
+    pub text: String,
+    /// What the report says of the same statement, if it was one.
+    pub outcome: Option<Outcome>,
+    /// Names something of the workload script, and cannot be saved.
+    pub script_local: bool,
+}
+
+/// What a build would do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DryRun {
+    pub linker: String,
+    pub commands: Vec<PlannedCommand>,
+    pub log: PathBuf,
+    pub sysimage_path: PathBuf,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlannedCommand {
+    pub stage: Stage,
+    pub what: String,
+    pub command: String,
+}

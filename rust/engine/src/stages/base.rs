@@ -1,0 +1,271 @@
+//! A fresh base image (`incremental=false`): the compiler is compiled by Julia's bootstrap, then
+//! Base by that compiler. Stdlibs are left out of it; the image stage loads those that are wanted.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{check::Checked, journal, julia::julia, spec};
+use crate::build::Context;
+use crate::child::{self, Invocation};
+use crate::error::{BuildError, Stage};
+use crate::julia_version::Feature;
+use crate::plan::{Base, BuildPlan, PkgId};
+use crate::records::{self, Records};
+use crate::staging;
+
+/// The image that the children run on.
+#[derive(Debug)]
+pub struct BaseImage {
+    pub path: PathBuf,
+    /// Made by this build.
+    pub fresh: bool,
+    /// Packages of the default image, which a fresh one lacks.
+    pub stdlibs: Vec<PkgId>,
+}
+
+impl BaseImage {
+    pub fn existing(path: &Path) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            fresh: false,
+            stdlibs: Vec::new(),
+        }
+    }
+
+    pub fn fresh(folder: &Path, plan: &BuildPlan) -> Self {
+        Self {
+            path: image(folder, "base", plan),
+            fresh: true,
+            stdlibs: Vec::new(),
+        }
+    }
+}
+
+impl BaseImage {
+    /// Whether children on this image load packages from precompile caches. On an image that the
+    /// next build will not have, caches would only fill the depot.
+    pub fn has_caches(&self, plan: &BuildPlan) -> bool {
+        !self.fresh && plan.has_caches()
+    }
+}
+
+/// The two steps: what is compiled, on what, into which name.
+const COMPILER: &str = "compiler";
+const BASE: &str = "base";
+
+fn image(folder: &Path, name: &str, plan: &BuildPlan) -> PathBuf {
+    folder.join(format!("{name}.{}", plan.julia.dlext))
+}
+
+fn object(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}-o.a"))
+}
+
+/// Builds the fresh base.
+///
+/// # Errors
+/// When Julia's sources are not as expected, or a child fails.
+pub fn build(ctx: &Context<'_>, checked: &Checked) -> Result<BaseImage, BuildError> {
+    let plan = ctx.plan;
+    let folder = ctx.workspace.path();
+    write_sysimg_without_stdlibs(plan, folder)?;
+    write_spec(ctx)?;
+    for command in commands(plan, checked, folder) {
+        child::run_ok(ctx, &command)?;
+    }
+    let mut base = BaseImage::fresh(folder, plan);
+    base.stdlibs = default_stdlibs(ctx)?;
+    Ok(base)
+}
+
+/// Every command of the stage, in order.
+pub fn commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<Invocation> {
+    let link = |name: &str| {
+        checked.linker.invocation(
+            plan,
+            Stage::Base,
+            &object(folder, name),
+            &image(folder, name, plan),
+            &format!("{name}.{}", plan.julia.dlext),
+        )
+    };
+    let mut all = vec![
+        compile_compiler(plan, folder),
+        link(COMPILER),
+        compile_base(plan, folder),
+        link(BASE),
+    ];
+    if lists_stdlibs(plan) {
+        all.push(list_stdlibs(plan, folder));
+    }
+    all
+}
+
+fn compile_compiler(plan: &BuildPlan, folder: &Path) -> Invocation {
+    let mut child = julia(plan, Stage::Base, "compiling the compiler", None);
+    common(&mut child, plan);
+    child.option("output-o", object(folder, COMPILER));
+    child.arg(if plan.julia.version.has(Feature::BaseCompiler) {
+        "Base_compiler.jl"
+    } else {
+        "compiler/compiler.jl"
+    });
+    build_roots(&mut child, plan);
+    child
+}
+
+fn compile_base(plan: &BuildPlan, folder: &Path) -> Invocation {
+    let on = image(folder, COMPILER, plan);
+    let mut child = julia(plan, Stage::Base, "compiling Base", Some(&on));
+    common(&mut child, plan);
+    child.arg("--threads=1");
+    child.option("output-o", object(folder, BASE));
+    child.arg(sysimg_copy(folder));
+    build_roots(&mut child, plan);
+    child
+}
+
+fn common(child: &mut Invocation, plan: &BuildPlan) {
+    child.option("cpu-target", &plan.cpu_target);
+    // Base's source is needed to compile the packages upon it.
+    let kept = |arg: &&String| !arg.starts_with("--compile") && *arg != "--strip-ir";
+    child.args(plan.build_args.iter().filter(kept));
+    child.cwd = Some(plan.julia.base_source.clone());
+}
+
+/// Julia >= 1.12 is told where its sources and its data are, relative to each other.
+fn build_roots(child: &mut Invocation, plan: &BuildPlan) {
+    if plan.julia.version.has(Feature::BaseCompiler) {
+        let data = relative(&plan.julia.data_root, &plan.julia.base_source);
+        child.args(["--buildroot", "", "--dataroot", &format!("{data}/")]);
+    }
+}
+
+fn relative(path: &Path, from: &Path) -> String {
+    let real = |p: &Path| p.canonicalize().unwrap_or_else(|_| p.to_path_buf());
+    let (path, from) = (real(path), real(from));
+    let shared = path
+        .components()
+        .zip(from.components())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let ups = from.components().skip(shared).map(|_| "..".to_string());
+    let downs = path
+        .components()
+        .skip(shared)
+        .map(|c| c.as_os_str().to_string_lossy().into_owned());
+    ups.chain(downs).collect::<Vec<_>>().join("/")
+}
+
+fn sysimg_copy(folder: &Path) -> PathBuf {
+    folder.join("sysimg.jl")
+}
+
+/// Copies Julia's `sysimg.jl` with its list of stdlibs emptied.
+fn write_sysimg_without_stdlibs(plan: &BuildPlan, folder: &Path) -> Result<(), BuildError> {
+    let source = plan.julia.base_source.join("sysimg.jl");
+    let text = fs::read_to_string(&source)
+        .map_err(|e| BuildError::io(Stage::Base, "reading", &source, &e))?;
+    let emptied = without_stdlibs(&text).ok_or_else(|| {
+        BuildError::failed(
+            Stage::Base,
+            format!("`{}` holds no list of stdlibs", source.display()),
+        )
+        .because(format!(
+            "Julia {} builds its image in a way that is not known yet",
+            plan.julia.version
+        ))
+        .hint("build with `incremental=true`, and report this Julia version")
+    })?;
+    let copy = sysimg_copy(folder);
+    fs::write(&copy, emptied).map_err(|e| BuildError::io(Stage::Base, "writing", &copy, &e))
+}
+
+fn without_stdlibs(text: &str) -> Option<String> {
+    const LIST: &str = "stdlibs = [";
+    let mut rest = text;
+    let mut out = String::with_capacity(text.len());
+    while let Some(at) = rest.find(LIST) {
+        let (head, tail) = rest.split_at(at + LIST.len());
+        let end = tail.find(']')?;
+        out.push_str(head);
+        rest = &tail[end..];
+    }
+    if out.is_empty() {
+        return None;
+    }
+    out.push_str(rest);
+    // Base registers hooks of the building process, which the image must not keep.
+    out.push_str("\nempty!(Base.atexit_hooks)\n");
+    Some(out)
+}
+
+fn lists_stdlibs(plan: &BuildPlan) -> bool {
+    matches!(
+        plan.base,
+        Base::Fresh {
+            filter_stdlibs: false
+        }
+    )
+}
+
+fn list_stdlibs(plan: &BuildPlan, folder: &Path) -> Invocation {
+    let what = "listing the stdlibs of the default image";
+    let mut child = julia(plan, Stage::Base, what, None);
+    child.arg(staging::path(folder, "stdlibs.jl"));
+    child.arg(spec(folder, "stdlibs"));
+    child
+}
+
+/// The packages of the default image, read from that image itself.
+fn default_stdlibs(ctx: &Context<'_>) -> Result<Vec<PkgId>, BuildError> {
+    if !lists_stdlibs(ctx.plan) {
+        return Ok(Vec::new());
+    }
+    let folder = ctx.workspace.path();
+    let read = || fs::read(journal(folder, "stdlibs"));
+    let bytes = read()
+        .map_err(|e| BuildError::io(Stage::Base, "reading", &journal(folder, "stdlibs"), &e))?;
+    let ids = records::parse(&bytes)
+        .into_iter()
+        .filter_map(|(_, value)| {
+            let (uuid, name) = value.split_once(' ')?;
+            Some(PkgId {
+                name: name.into(),
+                uuid: uuid.into(),
+            })
+        })
+        .collect();
+    Ok(ids)
+}
+
+fn write_spec(ctx: &Context<'_>) -> Result<(), BuildError> {
+    let folder = ctx.workspace.path();
+    let path = spec(folder, "stdlibs");
+    Records::default()
+        .push_path("journal", &journal(folder, "stdlibs"))
+        .write(&path)
+        .map_err(|e| BuildError::io(Stage::Base, "writing", &path, &e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_stdlibs_is_emptied_and_nothing_else() {
+        let text = "a\nstdlibs = [\n # x\n :A,\n]\nb";
+        let emptied = without_stdlibs(text).unwrap();
+        assert!(emptied.starts_with("a\nstdlibs = []\nb"));
+        assert!(without_stdlibs("no list").is_none());
+    }
+
+    #[test]
+    fn relative_paths_climb_and_descend() {
+        let rel = relative(
+            Path::new("/nowhere/share"),
+            Path::new("/nowhere/share/julia/base"),
+        );
+        assert_eq!(rel, "../..");
+    }
+}

@@ -1,0 +1,312 @@
+//! Finds what is wrong with a plan before the first child starts.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use object::{Object, ObjectSymbol};
+
+use crate::error::BuildError;
+use crate::julia_version::{Feature, JuliaVersion, OLDEST};
+use crate::linker::Linker;
+use crate::plan::{Base, BuildPlan, file_name};
+
+/// What the check found out on its way.
+#[derive(Debug)]
+pub struct Checked {
+    pub linker: Linker,
+}
+
+/// Checks all that can be checked without starting Julia.
+///
+/// # Errors
+/// One of kind [`ErrorKind::Input`](crate::ErrorKind::Input), for the first thing that is wrong.
+pub fn check(plan: &BuildPlan) -> Result<Checked, BuildError> {
+    version(plan)?;
+    options(plan)?;
+    target(&plan.sysimage_path)?;
+    if let Some(log) = &plan.log {
+        log_file(log)?;
+    }
+    for file in &plan.workloads {
+        input_file("precompile_execution_file", file)?;
+    }
+    for file in &plan.statement_files {
+        input_file("precompile_statements_file", file)?;
+    }
+    if let Some(script) = &plan.script {
+        input_file("script", script)?;
+    }
+    match &plan.base {
+        Base::Existing { path } => base_image(plan, path)?,
+        Base::Fresh { .. } => {
+            input_file(
+                "the source of Base",
+                &plan.julia.base_source.join("sysimg.jl"),
+            )?;
+        }
+    }
+    Ok(Checked {
+        linker: Linker::find(plan)?,
+    })
+}
+
+fn version(plan: &BuildPlan) -> Result<(), BuildError> {
+    let version = plan.julia.version;
+    if (version.major, version.minor) < OLDEST {
+        return Err(BuildError::input(format!(
+            "Julia {version} is too old: {}.{} is the oldest that is supported",
+            OLDEST.0, OLDEST.1
+        )));
+    }
+    Ok(())
+}
+
+fn options(plan: &BuildPlan) -> Result<(), BuildError> {
+    let version = plan.julia.version;
+    if plan.compress {
+        since("compress_sysimage=true", version, Feature::CompressSysimage)?;
+    }
+    if plan.cpu_target.trim().is_empty() {
+        return Err(BuildError::input("`cpu_target` is empty")
+            .hint("use \"native\" for this machine, or \"generic\" for any of its kind"));
+    }
+    if plan.cpu_target == "sysimage" {
+        since(
+            "cpu_target=\"sysimage\"",
+            version,
+            Feature::CompressSysimage,
+        )?;
+    }
+    if !(plan.statement_timeout > 0.0) {
+        return Err(BuildError::input(format!(
+            "`statement_timeout` is {}; it must be a positive number of seconds",
+            plan.statement_timeout
+        )));
+    }
+    for arg in &plan.build_args {
+        build_arg(plan, arg, version)?;
+    }
+    Ok(())
+}
+
+/// Options that the engine gives itself; a second one would fight with it.
+const OURS: [(&str, &str); 11] = [
+    ("--sysimage", "use the keyword `base_sysimage`"),
+    ("-J", "use the keyword `base_sysimage`"),
+    ("--project", "use the keyword `project`"),
+    ("--output-o", "use the keyword `sysimage_path`"),
+    ("--output-ji", "use the keyword `sysimage_path`"),
+    ("--output-bc", "use the keyword `sysimage_path`"),
+    ("--cpu-target", "use the keyword `cpu_target`"),
+    ("-C", "use the keyword `cpu_target`"),
+    (
+        "--trace-compile",
+        "use the keyword `precompile_execution_file`",
+    ),
+    ("--eval", "use the keyword `script`"),
+    ("-e", "use the keyword `script`"),
+];
+
+fn build_arg(plan: &BuildPlan, arg: &str, version: JuliaVersion) -> Result<(), BuildError> {
+    let name = arg.split('=').next().unwrap_or(arg);
+    if let Some((_, hint)) = OURS.iter().find(|(ours, _)| *ours == name) {
+        return Err(BuildError::input(format!("`sysimage_build_args` holds `{arg}`")).hint(*hint));
+    }
+    if name == "--strip-metadata" || name == "--strip-ir" {
+        since(
+            &format!("`{name}` in `sysimage_build_args`"),
+            version,
+            Feature::Strip,
+        )?;
+    }
+    if name == "--strip-ir" && !plan.build_args.iter().any(|a| a == "--compile=all") {
+        return Err(BuildError::input(
+            "`--strip-ir` in `sysimage_build_args` lacks `--compile=all`",
+        )
+        .hint("add `--compile=all`: code without its source cannot be compiled later"));
+    }
+    Ok(())
+}
+
+fn since(what: &str, version: JuliaVersion, feature: Feature) -> Result<(), BuildError> {
+    if version.has(feature) {
+        return Ok(());
+    }
+    let (major, minor) = JuliaVersion::first_with(feature);
+    Err(BuildError::input(format!(
+        "{what} needs Julia {major}.{minor} or newer; this is {version}"
+    ))
+    .hint("leave it out, or build with a newer Julia"))
+}
+
+fn target(path: &Path) -> Result<(), BuildError> {
+    if file_name(path).is_empty() {
+        return Err(BuildError::input("`sysimage_path` has no file name")
+            .hint("give the path of the image to be, such as \"Sysimage.so\""));
+    }
+    if path.is_dir() {
+        return Err(BuildError::input(format!(
+            "`sysimage_path` is a directory: `{}`",
+            path.display()
+        ))
+        .hint("give the full path of the image, with its file name"));
+    }
+    writable_folder("sysimage_path", path)
+}
+
+fn log_file(path: &Path) -> Result<(), BuildError> {
+    if path.is_dir() {
+        return Err(
+            BuildError::input(format!("`log` is a directory: `{}`", path.display()))
+                .hint("give the path of a file"),
+        );
+    }
+    let parent = path.parent().unwrap_or(Path::new("."));
+    if !parent.is_dir() {
+        return Err(BuildError::input(format!(
+            "the folder of `log` does not exist: `{}`",
+            parent.display()
+        )));
+    }
+    writable_folder("log", path)
+}
+
+/// The nearest folder above `path` that exists must take new entries.
+fn writable_folder(keyword: &str, path: &Path) -> Result<(), BuildError> {
+    let Some(existing) = path.ancestors().skip(1).find(|folder| folder.exists()) else {
+        return Ok(());
+    };
+    if !existing.is_dir() {
+        return Err(BuildError::input(format!(
+            "`{keyword}` lies below `{}`, which is not a folder",
+            existing.display()
+        )));
+    }
+    match access(existing) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(BuildError::input(format!(
+            "`{keyword}`: no permission to write to the folder `{}`",
+            existing.display()
+        ))
+        .because(error.to_string())
+        .hint("choose a path in a folder that you can write to")),
+    }
+}
+
+#[cfg(unix)]
+fn access(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(folder.as_os_str().as_bytes())?;
+    // SAFETY: access(2) reads a NUL-terminated path that outlives the call.
+    if unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) } == 0 {
+        Ok(())
+    } else {
+        Err(std::io::Error::last_os_error())
+    }
+}
+
+#[cfg(not(unix))]
+fn access(_folder: &Path) -> std::io::Result<()> {
+    // Windows decides by access control lists; making the work folder will tell.
+    Ok(())
+}
+
+fn input_file(keyword: &str, path: &Path) -> Result<(), BuildError> {
+    let shown = path.display();
+    let keyword = if keyword.contains(' ') {
+        keyword.to_string()
+    } else {
+        format!("`{keyword}`")
+    };
+    if path.is_dir() {
+        return Err(
+            BuildError::input(format!("{keyword} is a directory: `{shown}`"))
+                .hint("give the path of a file"),
+        );
+    }
+    match File::open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(BuildError::input(
+            format!("{keyword}: there is no file `{shown}`"),
+        )
+        .hint("check the path; a relative one starts at the current folder, `pwd()`")),
+        Err(error) => Err(
+            BuildError::input(format!("{keyword}: `{shown}` cannot be read"))
+                .because(error.to_string()),
+        ),
+    }
+}
+
+/// Symbols of which every sysimage exports at least one (src/staticdata.c, src/aotcompile.cpp).
+const SYSIMAGE_SYMBOLS: [&str; 3] = [
+    "jl_system_image_data",
+    "jl_image_pointers",
+    "jl_sysimg_gvars_base",
+];
+
+/// A base must be an image of the very Julia that builds on it.
+fn base_image(plan: &BuildPlan, path: &Path) -> Result<(), BuildError> {
+    input_file("base_sysimage", path)?;
+    if same_file(path, &plan.julia.sysimage) {
+        return Ok(());
+    }
+    let shown = path.display();
+    let data = fs::read(path).map_err(|e| {
+        BuildError::input(format!("`base_sysimage`: `{shown}` cannot be read"))
+            .because(e.to_string())
+    })?;
+    if !is_sysimage(&data) {
+        return Err(
+            BuildError::input(format!("`base_sysimage` is not a sysimage: `{shown}`"))
+                .hint("give an image that `create_sysimage` made, or leave it out"),
+        );
+    }
+    // `Base.VERSION_STRING` as the image holds it: its length, its bytes. A compressed image
+    // (Julia >= 1.13) holds nothing that can be read so.
+    let compressible = plan.julia.version.has(Feature::CompressSysimage);
+    if !compressible && !holds_version(&data, plan.julia.version) {
+        return Err(BuildError::input(format!(
+            "`base_sysimage` is not an image of Julia {}: `{shown}`",
+            plan.julia.version
+        ))
+        .hint("build it anew with this Julia, or run the Julia that it was built with"));
+    }
+    Ok(())
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
+
+fn is_sysimage(data: &[u8]) -> bool {
+    let Ok(file) = object::File::parse(data) else {
+        return false;
+    };
+    let known = |name: &str| SYSIMAGE_SYMBOLS.contains(&name.trim_start_matches('_'));
+    file.dynamic_symbols()
+        .filter_map(|symbol| symbol.name().ok())
+        .any(known)
+        || file.exports().is_ok_and(|exports| {
+            exports
+                .iter()
+                .filter_map(|export| std::str::from_utf8(export.name()).ok())
+                .any(known)
+        })
+}
+
+fn holds_version(data: &[u8], version: JuliaVersion) -> bool {
+    let text = version.to_string();
+    let finder = memchr::memmem::Finder::new(text.as_bytes());
+    finder.find_iter(data).any(|at| {
+        // A pre-release suffix may follow, so that the length is at least that of the number.
+        let length = at
+            .checked_sub(size_of::<usize>())
+            .and_then(|start| data.get(start..at))
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(usize::from_ne_bytes);
+        length.is_some_and(|length| (text.len()..text.len() + 32).contains(&length))
+    })
+}

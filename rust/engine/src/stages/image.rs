@@ -1,0 +1,294 @@
+//! Loads the packages, evaluates the statements and generates the code of the image, in one child.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::base::BaseImage;
+use super::statements::{Evaluated, Statements};
+use super::{count, journal, julia::julia, spec};
+use crate::build::Context;
+use crate::child::{self, Invocation, Verdict};
+use crate::error::{BuildError, Stage};
+use crate::event::Event;
+use crate::plan::BuildPlan;
+use crate::records::{self, Records};
+use crate::report::Outcome;
+use crate::staging;
+
+const NAME: &str = "image";
+/// How many statements may crash or hang the compiler before the build gives up.
+const RETRIES: usize = 20;
+
+/// The object file; macOS needs the archive ending (PackageCompiler.jl issue 738).
+pub fn object(folder: &Path) -> PathBuf {
+    folder.join("image-o.a")
+}
+
+pub fn invocation(plan: &BuildPlan, base: &BaseImage, folder: &Path) -> Invocation {
+    let mut child = julia(plan, Stage::Image, "compiling the image", Some(&base.path));
+    if !base.has_caches(plan) {
+        child.arg("--compiled-modules=no");
+    }
+    child.option("cpu-target", &plan.cpu_target);
+    child.args(&plan.build_args);
+    if plan.compress {
+        child.arg("--compress-sysimage=yes");
+    }
+    // Last, so that it wins over the user's: generating with more threads hangs on Julia 1.11
+    // (PackageCompiler.jl issues 963 and 990).
+    child.arg("--threads=1");
+    child.option("output-o", object(folder));
+    child.arg(staging::path(folder, "image.jl"));
+    child.arg(spec(folder, NAME));
+    if let Some(threads) = plan.image_threads {
+        child.set("JULIA_IMAGE_THREADS", threads.to_string());
+    }
+    child
+}
+
+/// Makes the object file. A statement that crashes or hangs the compiler is found by what the
+/// child noted last, and left out of another try.
+///
+/// # Errors
+/// When the child fails for another reason, or for too many statements.
+pub fn compile(
+    ctx: &Context<'_>,
+    base: &BaseImage,
+    statements: &Statements,
+) -> Result<(PathBuf, BTreeMap<usize, Evaluated>), BuildError> {
+    let folder = ctx.workspace.path();
+    let mut broken: BTreeMap<usize, Evaluated> = BTreeMap::new();
+    loop {
+        write_spec(ctx, base, statements, broken.keys().copied().collect())?;
+        let _ = std::fs::remove_file(journal(folder, NAME));
+        let mut follower = Follower::new(ctx, base, statements);
+        let invocation = invocation(ctx.plan, base, folder);
+        let ended = child::run(ctx, &invocation, &mut || follower.look())?;
+        if ended.success() {
+            let mut outcomes = follower.outcomes;
+            outcomes.extend(broken);
+            return Ok((object(folder), outcomes));
+        }
+        let error = child::failure(ctx, &invocation, &ended);
+        let at = follower.under_way.as_ref().map(|(number, _)| *number);
+        match at {
+            Some(number) if broken.len() < RETRIES => {
+                let (outcome, why) = if ended.killed {
+                    let limit = ctx.plan.statement_timeout;
+                    (Outcome::TimedOut, format!("it took more than {limit} s"))
+                } else {
+                    let cause = error.cause.clone().unwrap_or_default();
+                    (Outcome::Crashed, cause)
+                };
+                let text = statements.text(number);
+                ctx.warn(
+                    Stage::Image,
+                    format!("left out and tried again without it: `{text}`: {why}"),
+                );
+                broken.insert(
+                    number,
+                    Evaluated {
+                        outcome,
+                        seconds: 0.0,
+                        detail: why,
+                    },
+                );
+            }
+            Some(number) => {
+                let message = format!(
+                    "{} crashed the compiler, the last `{}`",
+                    count(broken.len() + 1, "statement"),
+                    statements.text(number)
+                );
+                return Err(BuildError { message, ..error }.hint(
+                    "statements are tied to the Julia that wrote them; trace them again with this one",
+                ));
+            }
+            None => return Err(follower.place(error)),
+        }
+    }
+}
+
+fn write_spec(
+    ctx: &Context<'_>,
+    base: &BaseImage,
+    statements: &Statements,
+    skip: BTreeSet<usize>,
+) -> Result<(), BuildError> {
+    let plan = ctx.plan;
+    let folder = ctx.workspace.path();
+    let mut records = Records::default();
+    records.push_path("journal", &journal(folder, NAME));
+    records.push_path("project", &plan.project.dir);
+    records.push_path("stdlib", &plan.julia.stdlib);
+    for id in &base.stdlibs {
+        records.push("package", format!("{} {}", id.uuid, id.name));
+    }
+    for package in &plan.packages {
+        if package.load {
+            records.push("package", format!("{} {}", package.uuid, package.name));
+        }
+        if package.requested && plan.import_into_main {
+            records.push("import", &package.name);
+        }
+    }
+    records.push_path("statements", statements.file());
+    for number in skip {
+        records.push("skip", number.to_string());
+    }
+    if let Some(script) = &plan.script {
+        records.push_path("script", script);
+    }
+    let strip = plan.build_args.iter().any(|a| a == "--strip-metadata");
+    records.push("strip_metadata", strip.to_string());
+    let path = spec(folder, NAME);
+    records
+        .write(&path)
+        .map_err(|e| BuildError::io(Stage::Image, "writing", &path, &e))
+}
+
+/// Reads what the child notes while it runs.
+struct Follower<'a> {
+    ctx: &'a Context<'a>,
+    statements: &'a Statements,
+    journal: PathBuf,
+    read: u64,
+    loads: u64,
+    loaded: u64,
+    loading: Option<String>,
+    phase: String,
+    outcomes: BTreeMap<usize, Evaluated>,
+    under_way: Option<(usize, Instant)>,
+}
+
+impl<'a> Follower<'a> {
+    fn new(ctx: &'a Context<'a>, base: &BaseImage, statements: &'a Statements) -> Self {
+        let packages = ctx.plan.packages.iter().filter(|p| p.load).count();
+        Self {
+            ctx,
+            statements,
+            journal: journal(ctx.workspace.path(), NAME),
+            read: 0,
+            loads: (packages + base.stdlibs.len()) as u64,
+            loaded: 0,
+            loading: None,
+            phase: String::new(),
+            outcomes: BTreeMap::new(),
+            under_way: None,
+        }
+    }
+
+    fn look(&mut self) -> Verdict {
+        // Not there yet, or gone with the work folder: the next look will tell.
+        if let Ok(bytes) = self.fresh_bytes() {
+            let complete = complete_records(&bytes);
+            self.read += complete.len() as u64;
+            for (key, value) in records::parse(complete) {
+                self.take(&key, value);
+            }
+        }
+        let limit = Duration::try_from_secs_f64(self.ctx.plan.statement_timeout);
+        match (&self.under_way, limit) {
+            (Some((_, since)), Ok(limit)) if since.elapsed() > limit => Verdict::Kill,
+            _ => Verdict::GoOn,
+        }
+    }
+
+    fn fresh_bytes(&self) -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(&self.journal)?;
+        file.seek(SeekFrom::Start(self.read))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn take(&mut self, key: &str, value: String) {
+        match key {
+            "load" => {
+                let done = self.loaded;
+                self.loaded += 1;
+                self.progress(done, self.loads, format!("loading {value}"));
+                self.loading = Some(value);
+            }
+            "statement" => {
+                self.loading = None;
+                self.under_way = value.parse().ok().map(|n| (n, Instant::now()));
+            }
+            "result" => {
+                self.under_way = None;
+                if let Some((number, evaluated)) = Evaluated::parse(&value) {
+                    self.outcomes.insert(number, evaluated);
+                    if number % 64 == 0 || number == self.statements.len() {
+                        let total = self.statements.len() as u64;
+                        self.progress(number as u64, total, "statements".into());
+                    }
+                }
+            }
+            "phase" => {
+                self.loading = None;
+                let total = self.loads;
+                self.progress(total, total, phase_label(&value).into());
+                self.phase = value;
+            }
+            _ => {}
+        }
+    }
+
+    fn progress(&self, done: u64, total: u64, label: String) {
+        self.ctx.event(Event::Progress {
+            stage: Stage::Image,
+            done,
+            total,
+            label,
+        });
+    }
+
+    /// Says in `error` what the child was doing.
+    fn place(&self, mut error: BuildError) -> BuildError {
+        if let Some(name) = &self.loading {
+            error.message = format!("loading the package `{name}` into the image failed");
+        } else if self.phase == "script"
+            && let Some(script) = &self.ctx.plan.script
+        {
+            error.message = format!("running the script `{}` failed", script.display());
+        } else if self.phase == "generate" {
+            error.message = "generating the code of the image failed".into();
+        }
+        error
+    }
+}
+
+fn phase_label(phase: &str) -> &'static str {
+    match phase {
+        "script" => "running the script",
+        _ => "generating code",
+    }
+}
+
+/// The whole records at the start of `bytes`: up to the last NUL that ends a value.
+fn complete_records(bytes: &[u8]) -> &[u8] {
+    let mut end = 0;
+    let mut fields = 0;
+    for at in memchr::memchr_iter(0, bytes) {
+        fields += 1;
+        if fields % 2 == 0 {
+            end = at + 1;
+        }
+    }
+    &bytes[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_records_wait_for_their_rest() {
+        assert_eq!(complete_records(b"a\x001\0b\x002"), b"a\x001\0");
+        assert_eq!(complete_records(b"a\x001\0"), b"a\x001\0");
+        assert_eq!(complete_records(b"a\0"), b"");
+    }
+}

@@ -1,0 +1,51 @@
+//! How a child Julia is started: which options, which environment.
+
+use std::path::Path;
+
+use crate::child::Invocation;
+use crate::error::Stage;
+use crate::julia_version::Feature;
+use crate::plan::BuildPlan;
+
+/// Variables of the user's session that would change what a child loads or how it runs.
+///
+/// `JULIA_DEPOT_PATH` stays, as do variables of packages, `JULIA_IMAGE_THREADS` and those that
+/// say how to reach package servers.
+const NOT_FOR_CHILDREN: [&str; 14] = [
+    "JULIA_BINDIR",
+    "JULIA_CPU_TARGET",
+    "JULIA_DEBUG",
+    "JULIA_EDITOR",
+    "JULIA_HISTORY",
+    "JULIA_HOME",
+    "JULIA_INPUT_COLOR",
+    "JULIA_LOAD_PATH",
+    "JULIA_NUM_GC_THREADS",
+    "JULIA_NUM_THREADS",
+    "JULIA_PROJECT",
+    "JULIA_STARTUP_FILE",
+    "JULIA_TRACE_COMPILE",
+    "JULIA_WORKER_TIMEOUT",
+];
+
+/// A Julia on `image` (its default one when `None`) that reads no startup file.
+pub fn julia(
+    plan: &BuildPlan,
+    stage: Stage,
+    what: impl Into<String>,
+    image: Option<&Path>,
+) -> Invocation {
+    let mut child = Invocation::new(stage, what, &plan.julia.exe);
+    if let Some(image) = image {
+        child.option("sysimage", image);
+    }
+    child.args(["--startup-file=no", "--history-file=no", "--color=no"]);
+    if plan.julia.version.has(Feature::PkgImages) {
+        // Native code of a package cache is neither traced nor taken into an image.
+        child.arg("--pkgimages=no");
+    }
+    for name in NOT_FOR_CHILDREN {
+        child.unset(name);
+    }
+    child
+}

@@ -1,0 +1,236 @@
+//! Merges what traces and statement files hold, and keeps account of what becomes of each.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use pcrs_statements::{Merged, SourceFile, SourceKind};
+
+use super::count;
+use crate::build::Context;
+use crate::error::{BuildError, Stage};
+use crate::plan::{BuildPlan, file_name};
+use crate::report::{Outcome, StatementEntry, StatementReport};
+
+/// The unique statements of a build, numbered from 1 as the lines of their file.
+#[derive(Debug)]
+pub struct Statements {
+    merged: Merged,
+    /// What the user knows each source as: the workload of a trace, or the statement file.
+    sources: Vec<PathBuf>,
+    file: PathBuf,
+}
+
+/// What the image process says of one statement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluated {
+    pub outcome: Outcome,
+    pub seconds: f64,
+    pub detail: String,
+}
+
+impl Evaluated {
+    /// Reads `number outcome seconds detail`, as `statements.jl` writes it.
+    pub fn parse(text: &str) -> Option<(usize, Self)> {
+        let mut parts = text.splitn(4, ' ');
+        let number = parts.next()?.parse().ok()?;
+        let outcome = match parts.next()? {
+            "precompiled" => Outcome::Precompiled,
+            "returned_false" => Outcome::ReturnedFalse,
+            "name_not_found" => Outcome::NameNotFound,
+            "error" => Outcome::Error,
+            _ => return None,
+        };
+        let seconds = parts.next()?.parse().ok()?;
+        let detail = parts.next().unwrap_or_default().to_string();
+        Some((
+            number,
+            Self {
+                outcome,
+                seconds,
+                detail,
+            },
+        ))
+    }
+}
+
+/// Merges `traces`, which come from the plan's workloads in their order, and the statement files.
+///
+/// # Errors
+/// When a source cannot be read or the merged file cannot be written.
+pub fn merge(ctx: &Context<'_>, traces: &[PathBuf]) -> Result<Statements, BuildError> {
+    let plan = ctx.plan;
+    let file = ctx.workspace.file("statements.jl");
+    let mut inputs = Vec::new();
+    let mut sources = Vec::new();
+    for (i, trace) in traces.iter().enumerate() {
+        // A workload that compiles nothing writes no trace.
+        if trace.exists() {
+            inputs.push(SourceFile {
+                path: trace.clone(),
+                kind: SourceKind::Trace,
+            });
+            sources.push(plan.workloads.get(i).unwrap_or(trace).clone());
+        }
+    }
+    for path in &plan.statement_files {
+        inputs.push(SourceFile {
+            path: path.clone(),
+            kind: SourceKind::StatementFile,
+        });
+        sources.push(path.clone());
+    }
+    let merged = pcrs_statements::merge(&inputs)
+        .map_err(|e| BuildError::io(Stage::Statements, "reading", &e.path, &e.source))?;
+    write(&file, &merged).map_err(|e| BuildError::io(Stage::Statements, "writing", &file, &e))?;
+    let statements = Statements {
+        merged,
+        sources,
+        file,
+    };
+    statements.warn_of_rejected(ctx);
+    Ok(statements)
+}
+
+fn write(file: &Path, merged: &Merged) -> std::io::Result<()> {
+    let mut out = BufWriter::new(File::create(file)?);
+    for statement in merged.statements.iter() {
+        writeln!(out, "{}", statement.text)?;
+    }
+    out.flush()
+}
+
+impl Statements {
+    pub fn len(&self) -> usize {
+        self.merged.statements.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The file of the merged statements, one a line.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The text of statement `number`.
+    pub fn text(&self, number: usize) -> &str {
+        self.merged
+            .statements
+            .get(number.wrapping_sub(1))
+            .map_or("", |statement| statement.text)
+    }
+
+    fn source(&self, index: u32) -> PathBuf {
+        self.sources
+            .get(index as usize)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Users' own files may hold lines that they think do something; traces are Julia's.
+    fn warn_of_rejected(&self, ctx: &Context<'_>) {
+        let merged = &self.merged;
+        if let Some(first) = merged.rejected.first() {
+            let total = usize::try_from(merged.rejected_total).unwrap_or(usize::MAX);
+            ctx.warn(
+                Stage::Statements,
+                format!(
+                    "{} not taken; the first is {}:{}: `{}`: {}",
+                    if total == 1 {
+                        "1 line was".to_string()
+                    } else {
+                        format!("{total} lines were")
+                    },
+                    file_name(&self.source(first.source)),
+                    first.line,
+                    first.text,
+                    first.reason.sentence(),
+                ),
+            );
+        }
+    }
+
+    /// One entry for each statement and each line that was not taken.
+    pub fn report(&self, mut outcomes: BTreeMap<usize, Evaluated>) -> StatementReport {
+        let mut entries: Vec<StatementEntry> = self
+            .merged
+            .statements
+            .iter()
+            .enumerate()
+            .map(|(index, statement)| {
+                let evaluated = outcomes.remove(&(index + 1)).unwrap_or(Evaluated {
+                    outcome: Outcome::Error,
+                    seconds: 0.0,
+                    detail: "the image process said nothing of it".into(),
+                });
+                let outcome = classify(statement.text, evaluated.outcome);
+                StatementEntry {
+                    text: statement.text.to_string(),
+                    outcome,
+                    detail: evaluated.detail,
+                    source: self.source(statement.source),
+                    line: statement.line,
+                    seconds: evaluated.seconds,
+                }
+            })
+            .collect();
+        entries.extend(self.merged.rejected.iter().map(|line| StatementEntry {
+            text: line.text.to_string(),
+            outcome: Outcome::Rejected,
+            detail: line.reason.sentence().to_string(),
+            source: self.source(line.source),
+            line: line.line,
+            seconds: 0.0,
+        }));
+        StatementReport {
+            entries,
+            duplicates: self.merged.duplicates,
+            residual: None,
+        }
+    }
+}
+
+/// Gives a failure that the text explains its better name.
+fn classify(text: &str, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::NameNotFound if is_script_local(text) => Outcome::ScriptLocal,
+        other => other,
+    }
+}
+
+/// Whether a statement names something of `Main`: of the workload script, unless a package was
+/// imported there.
+pub fn is_script_local(text: &str) -> bool {
+    text.contains("Main.")
+}
+
+/// # Errors
+/// With `strict`, when a statement is not in the image.
+pub fn enforce(plan: &BuildPlan, report: &StatementReport) -> Result<(), BuildError> {
+    if !plan.strict {
+        return Ok(());
+    }
+    let missing: Vec<&StatementEntry> = report
+        .entries
+        .iter()
+        .filter(|entry| entry.outcome != Outcome::Precompiled)
+        .collect();
+    let Some(first) = missing.first() else {
+        return Ok(());
+    };
+    Err(BuildError::failed(
+        Stage::Statements,
+        format!("{} not precompiled", count(missing.len(), "statement")),
+    )
+    .because(format!(
+        "the first is {}:{}: `{}`: {}",
+        file_name(&first.source),
+        first.line,
+        first.text,
+        first.detail
+    ))
+    .hint("mend or remove it, or build with `strict=false`"))
+}

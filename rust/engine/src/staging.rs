@@ -1,0 +1,38 @@
+//! The Julia code that runs inside the children, and its way into the work folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{BuildError, Stage};
+
+/// Every staging script, by file name; they find each other through `@__DIR__`.
+const SCRIPTS: [(&str, &str); 8] = [
+    ("session.jl", include_str!("staging/session.jl")),
+    ("stdlibs.jl", include_str!("staging/stdlibs.jl")),
+    ("precompile.jl", include_str!("staging/precompile.jl")),
+    ("trace.jl", include_str!("staging/trace.jl")),
+    ("image.jl", include_str!("staging/image.jl")),
+    ("image_process.jl", include_str!("staging/image_process.jl")),
+    ("statements.jl", include_str!("staging/statements.jl")),
+    ("verify.jl", include_str!("staging/verify.jl")),
+];
+
+/// Path of staging script `name` in the work folder `folder`.
+pub fn path(folder: &Path, name: &str) -> PathBuf {
+    folder.join("staging").join(name)
+}
+
+/// Writes the scripts into `folder`.
+///
+/// # Errors
+/// [`Stage::Check`] when they cannot be written.
+pub fn write(folder: &Path) -> Result<(), BuildError> {
+    let dir = folder.join("staging");
+    fs::create_dir(&dir)
+        .and_then(|()| {
+            SCRIPTS
+                .iter()
+                .try_for_each(|(name, text)| fs::write(dir.join(name), text))
+        })
+        .map_err(|e| BuildError::io(Stage::Check, "writing staging scripts to", &dir, &e))
+}

@@ -1,0 +1,12 @@
+# Runs in the image process (`--output-o`): what is loaded and compiled when this file ends is the
+# image. Base does not initialise itself there, hence the first lines. The work is done in a module
+# that nothing refers to afterwards, so that the image holds none of its names.
+Base.reinit_stdio()
+Core.eval(Sys, :(BINDIR = ccall(:jl_get_julia_bindir, Any, ())::String))
+
+let staging = Module(:PackageCompilerRSStaging)
+    for file in ("session.jl", "statements.jl", "image_process.jl")
+        Base.include(staging, joinpath(@__DIR__, file))
+    end
+    Core.eval(staging, :(build_image($(isempty(ARGS) ? Core.ARGS[end] : ARGS[1]))))
+end

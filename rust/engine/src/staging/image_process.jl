@@ -1,0 +1,64 @@
+# The steps of the image process; the code is generated after the last of them.
+
+function build_image(spec)
+    records = read_records(spec)
+    journal = Journal(value_of(records, "journal"))
+    Core.eval(Sys, :(STDLIB = $(value_of(records, "stdlib"))))
+    use_project(records)
+    Base.init_depot_path()
+
+    for id in packages_of(records, "package")
+        note(journal, "load", id.name)
+        Base.require(id)
+    end
+    import_into_main(values_of(records, "import"))
+
+    statements = value_of(records, "statements")
+    if statements !== nothing
+        skipped = Set(parse.(Int, values_of(records, "skip")))
+        # The packages' code is newer than this function.
+        Base.invokelatest(evaluate_statements, statements, skipped, journal)
+    end
+
+    script = value_of(records, "script")
+    if script !== nothing
+        note(journal, "phase", "script")
+        Base.include(Main, script)
+    end
+
+    note(journal, "phase", "generate")
+    close(journal)
+    forget_session(value_of(records, "strip_metadata") == "true")
+    return nothing
+end
+
+"""
+Makes `using .Package` work without the project. A name that is taken already (by an image that
+this one is built on) is left as it is (PackageCompiler.jl issue 768).
+"""
+function import_into_main(names)
+    for name in Symbol.(names)
+        isdefined(Main, name) || Core.eval(Main, Expr(:import, Expr(:., name)))
+    end
+    return nothing
+end
+
+"Removes what belongs to this process and not to the sessions that will start from the image."
+function forget_session(strip_metadata)
+    filter!(entry -> !startswith(entry[2], @__DIR__), Base._included_files)
+    empty!(Core.ARGS)
+    empty!(Base.ARGS)
+    empty!(LOAD_PATH)
+    empty!(DEPOT_PATH)
+    if isdefined(Base, :TOML_CACHE)
+        empty!(Base.TOML_CACHE.d)
+        Base.TOML.reinit!(Base.TOML_CACHE.p, "")
+    end
+    Core.eval(Sys, :(BINDIR = ""; STDLIB = ""))
+    if strip_metadata
+        empty!(Base._included_files)
+        empty!(Base.pkgorigins)
+        empty!(Base.Docs.keywords)
+    end
+    return nothing
+end

@@ -1,0 +1,120 @@
+//! The folder in which a build makes everything, beside the image to be: so that publishing is a
+//! rename within one file system, and one `rm -r` leaves nothing behind.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+
+use crate::error::{BuildError, Stage};
+use crate::plan::file_name;
+
+/// A folder younger than this may belong to a build that has not locked it yet.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Removed with all it holds when dropped.
+#[derive(Debug)]
+pub struct Workspace {
+    dir: TempDir,
+    // Held, not read: tells sweeping builds that this folder is alive.
+    _lock: File,
+}
+
+impl Workspace {
+    /// Makes the folder for an image at `sysimage_path`, its parents included, after removing what
+    /// builds that died with their machine left there.
+    ///
+    /// # Errors
+    /// [`Stage::Check`] when the folder cannot be made.
+    pub fn create(sysimage_path: &Path) -> Result<Self, BuildError> {
+        let parent = sysimage_path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(parent)
+            .map_err(|e| BuildError::io(Stage::Check, "creating the folder", parent, &e))?;
+        let prefix = prefix(sysimage_path);
+        sweep(parent, &prefix);
+        let make = || {
+            let dir = tempfile::Builder::new()
+                .prefix(&prefix)
+                .tempdir_in(parent)?;
+            let lock = File::create(dir.path().join("lock"))?;
+            lock.lock()?;
+            Ok((dir, lock))
+        };
+        let (dir, lock) = make()
+            .map_err(|e| BuildError::io(Stage::Check, "writing to the folder", parent, &e))?;
+        Ok(Self { dir, _lock: lock })
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    /// Removes the folder and reports if that fails, which dropping could not.
+    pub fn close(self) -> std::io::Result<()> {
+        self.dir.close()
+    }
+}
+
+fn prefix(sysimage_path: &Path) -> String {
+    format!(".{}.build-", file_name(sysimage_path))
+}
+
+/// Removes the folders of dead builds to the same image: those whose lock nobody holds.
+fn sweep(parent: &Path, prefix: &str) {
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(prefix) {
+            continue;
+        }
+        let old = entry
+            .metadata()
+            .and_then(|m| m.modified())
+            .is_ok_and(|time| SystemTime::now().duration_since(time).unwrap_or_default() > GRACE);
+        let dead = old
+            && File::open(entry.path().join("lock")).map_or(true, |lock| lock.try_lock().is_ok());
+        if dead {
+            // Best effort: another sweeping build may be removing it too.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_when_dropped() {
+        let root = tempfile::tempdir().unwrap();
+        let image = root.path().join("new/deep/a b'c.so");
+        let workspace = Workspace::create(&image).unwrap();
+        let path = workspace.path().to_path_buf();
+        assert!(path.is_dir());
+        drop(workspace);
+        assert!(!path.exists());
+        assert_eq!(fs::read_dir(image.parent().unwrap()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_dead_build_is_swept_and_a_live_one_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let image = root.path().join("x.so");
+        let live = Workspace::create(&image).unwrap();
+        let dead = root.path().join(".x.so.build-dead");
+        fs::create_dir(&dead).unwrap();
+        File::create(dead.join("lock")).unwrap();
+        let old = SystemTime::now() - Duration::from_secs(3600);
+        for dir in [&dead, &live.path().to_path_buf()] {
+            File::open(dir).unwrap().set_modified(old).unwrap();
+        }
+        let second = Workspace::create(&image).unwrap();
+        assert!(live.path().exists() && second.path().exists() && !dead.exists());
+    }
+}

@@ -1,0 +1,176 @@
+//! Lines that are not taken, and why.
+
+use std::fmt;
+
+/// Why a line was not taken as a statement. A rejected line is never evaluated.
+///
+/// ```
+/// use pcrs_statements::RejectReason;
+/// assert!(RejectReason::Truncated.sentence().ends_with('.'));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum RejectReason {
+    /// The line is no call of `precompile`.
+    NotAStatement,
+    /// The line starts like a statement, but what follows is not a well-formed call on one line.
+    Malformed,
+    /// The last line of the source ends inside a statement.
+    Truncated,
+    /// The line would run more than one `precompile` call.
+    Unsafe,
+    /// The line is not UTF-8 text.
+    NotUtf8,
+    /// The line is longer, or nested deeper, than any real statement.
+    TooBig,
+    /// The statement needs the local `fbody` that SnoopCompile's `let` block looks up.
+    KeywordBody,
+}
+
+impl RejectReason {
+    /// Every reason, in the order of declaration.
+    pub const ALL: [Self; 7] = [
+        Self::NotAStatement,
+        Self::Malformed,
+        Self::Truncated,
+        Self::Unsafe,
+        Self::NotUtf8,
+        Self::TooBig,
+        Self::KeywordBody,
+    ];
+
+    /// A stable short name, for reports that a program reads.
+    ///
+    /// ```
+    /// use pcrs_statements::RejectReason;
+    /// assert_eq!(RejectReason::NotUtf8.name(), "not_utf8");
+    /// ```
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotAStatement => "not_a_statement",
+            Self::Malformed => "malformed",
+            Self::Truncated => "truncated",
+            Self::Unsafe => "unsafe",
+            Self::NotUtf8 => "not_utf8",
+            Self::TooBig => "too_big",
+            Self::KeywordBody => "keyword_body",
+        }
+    }
+
+    /// One sentence of help for a user.
+    ///
+    /// ```
+    /// use pcrs_statements::RejectReason;
+    /// println!("{}", RejectReason::Unsafe.sentence());
+    /// ```
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::NotAStatement => {
+                "Not a `precompile(...)` call; only such calls are taken from a statements file."
+            }
+            Self::Malformed => {
+                "Starts as a `precompile(...)` call but does not parse as one; a statement has to \
+                 stand on a single line, and Julia writes a few values in a form that it cannot \
+                 read back."
+            }
+            Self::Truncated => {
+                "The source ends inside this statement, probably because the process that wrote \
+                 it was stopped; run the workload again to get it whole."
+            }
+            Self::Unsafe => {
+                "Would run other code besides one `precompile(...)` call (a second call, a macro, \
+                 a shell command, an assignment or string interpolation), so it is left out."
+            }
+            Self::NotUtf8 => {
+                "Not UTF-8 text; if PowerShell's `>` wrote the file it is UTF-16, so let \
+                 `--trace-compile=FILE` write it instead."
+            }
+            Self::TooBig => {
+                "Longer than 1 MiB or nested more than 512 deep, which no real statement is."
+            }
+            Self::KeywordBody => {
+                "Needs the `fbody` that SnoopCompile looks up in the lines above it; trace the \
+                 workload with `--trace-compile` to get this statement in a form of its own."
+            }
+        }
+    }
+}
+
+impl fmt::Display for RejectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sentence())
+    }
+}
+
+/// A line that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Index of the source in the order the sources were given.
+    pub source: u32,
+    /// Line number, from 1.
+    pub line: u32,
+    /// The line, at most [`Rejected::TEXT_CHARS`] characters of it, unprintable ones escaped.
+    pub text: Box<str>,
+    /// Why it was not taken.
+    pub reason: RejectReason,
+}
+
+impl Rejected {
+    /// How many characters of a rejected line are kept.
+    pub const TEXT_CHARS: usize = 200;
+
+    pub(crate) fn new(source: u32, line: u32, raw: &[u8], reason: RejectReason) -> Self {
+        Self {
+            source,
+            line,
+            text: shorten(raw),
+            reason,
+        }
+    }
+}
+
+/// The start of a line as printable text; the escapes keep a hostile line from driving a terminal.
+fn shorten(raw: &[u8]) -> Box<str> {
+    // Four bytes a character at most, and one more character to know that some were cut.
+    let head = &raw[..raw.len().min((Rejected::TEXT_CHARS + 1) * 4)];
+    let lossy = String::from_utf8_lossy(head);
+    let mut text = String::with_capacity(head.len().min(Rejected::TEXT_CHARS));
+    let mut chars = lossy.trim().chars();
+    for c in chars.by_ref().take(Rejected::TEXT_CHARS - 1) {
+        if c.is_control() && c != '\t' {
+            text.push('\u{fffd}');
+        } else {
+            text.push(c);
+        }
+    }
+    if chars.next().is_some() || head.len() < raw.len() {
+        text.push('…');
+    }
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_and_hostile_lines_are_shortened() {
+        let long = "é".repeat(5000);
+        let text = shorten(long.as_bytes());
+        assert_eq!(text.chars().count(), Rejected::TEXT_CHARS);
+        assert!(text.ends_with('…'));
+        assert_eq!(&*shorten(b"  a\x1b[31mb\xff  "), "a\u{fffd}[31mb\u{fffd}");
+        assert_eq!(&*shorten(b""), "");
+    }
+
+    #[test]
+    fn each_reason_has_its_own_name_and_sentence() {
+        for (i, a) in RejectReason::ALL.iter().enumerate() {
+            assert!(a.sentence().ends_with('.'), "{a:?}");
+            for b in &RejectReason::ALL[i + 1..] {
+                assert_ne!(a.name(), b.name());
+                assert_ne!(a.sentence(), b.sentence());
+            }
+        }
+    }
+}

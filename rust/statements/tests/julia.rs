@@ -1,0 +1,80 @@
+//! Julia's own parser has the last word on what is one call of `precompile`.
+
+mod common;
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pcrs_statements::{Line, parse_line};
+
+/// The Julia to ask: `JULIA`, the one on the path, or the one that the workspace keeps for tests.
+fn julia() -> Option<PathBuf> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let kept = manifest.join("../../.tools/julia-1.5.3/bin/julia");
+    let runs = |path: &PathBuf| {
+        let version = Command::new(path).arg("--version").output();
+        version.is_ok_and(|output| output.status.success())
+    };
+    let named = std::env::var_os("JULIA").map(PathBuf::from);
+    named.into_iter().chain(["julia".into(), kept]).find(runs)
+}
+
+/// Lets Julia read pairs of a line and the statement taken from it, and gives what it objects to.
+fn objections(julia: &Path, name: &str, pairs: &[(String, String)]) -> Vec<String> {
+    let mut text = String::new();
+    for (found, statement) in pairs {
+        writeln!(text, "{found}\n{statement}").unwrap();
+    }
+    let file = std::env::temp_dir().join(format!("pcrs-{name}-{}.txt", std::process::id()));
+    std::fs::write(&file, text).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/julia.jl");
+    let output = Command::new(julia)
+        .args(["--startup-file=no", "--compile=min", "-O0"])
+        .args([&script, &file])
+        .output()
+        .unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let mut lines: Vec<String> = stdout.lines().map(str::to_owned).collect();
+    assert_eq!(
+        lines.pop(),
+        Some(format!("read {}", pairs.len())),
+        "Julia stopped: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    lines
+}
+
+#[test]
+fn julia_agrees_with_what_is_taken() {
+    let Some(julia) = julia() else {
+        println!("skipped: no Julia in JULIA, on the path or in .tools");
+        return;
+    };
+    let count = std::env::var("PCRS_JULIA_LINES").map_or(20_000, |n| n.parse().unwrap());
+    let seed = std::env::var("PCRS_JULIA_SEED").map_or(3, |n| n.parse().unwrap());
+    let seeds = common::seeds();
+    let mut random = common::Random::new(seed);
+    let mut known = HashSet::new();
+    let mut pairs = Vec::new();
+    let mut lines: Vec<String> = seeds.iter().map(|&seed| seed.to_owned()).collect();
+    lines.extend((0..count).map(|i| common::mutate(&mut random, seeds[i % seeds.len()], &seeds)));
+    for line in lines {
+        let Line::Statement { text, .. } = parse_line(&line) else {
+            continue;
+        };
+        if known.insert(text.clone().into_owned()) {
+            // Only where the call is the whole line does Julia read the same from it.
+            let whole = line.starts_with("precompile(") && !line.contains(['\u{1b}', '\r', ';']);
+            pairs.push((
+                if whole { line.clone() } else { String::new() },
+                text.into_owned(),
+            ));
+        }
+    }
+    println!("{} statements", pairs.len());
+    let objections = objections(&julia, "agrees", &pairs);
+    assert!(objections.is_empty(), "{}", objections.join("\n"));
+}

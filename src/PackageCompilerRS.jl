@@ -1,0 +1,33 @@
+"""
+Builds sysimages: Julia sessions saved to a shared library, with packages loaded and functions
+compiled. [`create_sysimage`](@ref) is the way in; its keywords and defaults are those of
+PackageCompiler.jl.
+"""
+module PackageCompilerRS
+
+using Libdl: Libdl
+using Pkg: Pkg
+
+export create_sysimage, BuildError, BuildReport
+
+for file in (
+    "json.jl",
+    "error.jl",
+    "installation.jl",
+    "environment.jl",
+    "plan.jl",
+    "engine.jl",
+    "progress.jl",
+    "report.jl",
+    "create_sysimage.jl",
+)
+    include(joinpath("..", "julia", file))
+end
+
+function __init__()
+    # SIGTERM and `exit()` run these hooks; without, children would outlive the session.
+    atexit(cancel_live_builds)
+    return nothing
+end
+
+end
