@@ -179,6 +179,7 @@ pub fn run(
 
     let mut tail = VecDeque::with_capacity(TAIL);
     let mut killed = false;
+    let mut last_look = Instant::now();
     let mut exited: Option<(ExitStatus, Instant)> = None;
     let status = loop {
         match lines.recv_timeout(TICK) {
@@ -193,7 +194,7 @@ pub fn run(
                 }
                 tail.push_back(line);
                 // A child that never pauses must not keep us from looking up.
-                if exited.is_none() && started.elapsed().subsec_millis() % 64 != 0 {
+                if last_look.elapsed() < TICK {
                     continue;
                 }
             }
@@ -201,6 +202,7 @@ pub fn run(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => open = 0,
         }
+        last_look = Instant::now();
         if ctx.cancelled() {
             child.kill_tree();
             return Err(BuildError::cancelled(stage));

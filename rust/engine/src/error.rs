@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -48,9 +49,14 @@ pub enum ErrorKind {
     Cancelled,
 }
 
-/// A build that did not give an image.
+/// A build that did not give an image. Boxed, as every step may return one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BuildError {
+#[serde(transparent)]
+pub struct BuildError(Box<Details>);
+
+/// What is known of a failed build; reached through [`BuildError`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Details {
     pub kind: ErrorKind,
     pub stage: Stage,
     /// What failed, in one sentence.
@@ -65,9 +71,23 @@ pub struct BuildError {
     pub output: Vec<String>,
 }
 
+impl Deref for BuildError {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
+impl DerefMut for BuildError {
+    fn deref_mut(&mut self) -> &mut Details {
+        &mut self.0
+    }
+}
+
 impl BuildError {
     pub fn new(kind: ErrorKind, stage: Stage, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Details {
             kind,
             stage,
             message: message.into(),
@@ -75,7 +95,7 @@ impl BuildError {
             hint: None,
             log: None,
             output: Vec::new(),
-        }
+        }))
     }
 
     pub fn failed(stage: Stage, message: impl Into<String>) -> Self {

@@ -77,7 +77,7 @@ fn options(plan: &BuildPlan) -> Result<(), BuildError> {
             Feature::CompressSysimage,
         )?;
     }
-    if !(plan.statement_timeout > 0.0) {
+    if plan.statement_timeout.is_nan() || plan.statement_timeout <= 0.0 {
         return Err(BuildError::input(format!(
             "`statement_timeout` is {}; it must be a positive number of seconds",
             plan.statement_timeout

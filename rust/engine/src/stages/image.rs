@@ -98,14 +98,15 @@ pub fn compile(
                 );
             }
             Some(number) => {
-                let message = format!(
+                let mut error = error;
+                error.message = format!(
                     "{} crashed the compiler, the last `{}`",
                     count(broken.len() + 1, "statement"),
                     statements.text(number)
                 );
-                return Err(BuildError { message, ..error }.hint(
-                    "statements are tied to the Julia that wrote them; trace them again with this one",
-                ));
+                let hint = "statements are tied to the Julia that wrote them; trace them again \
+                            with this one";
+                return Err(error.hint(hint));
             }
             None => return Err(follower.place(error)),
         }
