@@ -54,34 +54,33 @@ function find_project(project::Union{Nothing,AbstractString})
 end
 
 function read_toml(file)
-    try
+    return with_cause("`$file` cannot be read") do
         # Julia 1.5 has its TOML parser in Pkg.
-        return isdefined(Base, :parsed_toml) ? Base.parsed_toml(file) : Pkg.TOML.parsefile(file)
-    catch err
-        err isa InterruptException && rethrow()
-        throw(BuildError("`$file` cannot be read"; cause=first_line(err)))
+        isdefined(Base, :parsed_toml) ? Base.parsed_toml(file) : Pkg.TOML.parsefile(file)
     end
 end
 
-first_line(err) = String(first(split(sprint(showerror, err), '\n')))
-
 "Installs what the Manifest names and is missing; makes a Manifest where there is none."
 function instantiate(project_file; quiet)
-    # Pkg's own session state stays as it is: the context is this project's, not the active one.
-    context = Pkg.Types.Context(; env=Pkg.Types.EnvCache(project_file))
-    try
+    hint = "run `Pkg.instantiate()` in it to see more"
+    with_cause("the project `$project_file` cannot be instantiated"; hint=hint) do
+        # Pkg's own session state stays as it is: the context is this project's, not the active one.
+        context = Pkg.Types.Context(; env=Pkg.Types.EnvCache(project_file))
+        # `Pkg.instantiate` wants a registry even when there is nothing to install (Julia 1.10).
+        is_instantiated(context) && return nothing
         if VERSION >= v"1.6"
             io = quiet ? devnull : stderr
             Pkg.instantiate(context; io=io, allow_autoprecomp=false)
         else
             Pkg.instantiate(context)
         end
-    catch err
-        err isa InterruptException && rethrow()
-        throw(BuildError("the project `$project_file` cannot be instantiated";
-            cause=first_line(err), hint="run `Pkg.instantiate()` in it to see more"))
     end
     return nothing
+end
+
+function is_instantiated(context)
+    isfile(context.env.manifest_file) || return false
+    return Pkg.Operations.is_instantiated(VERSION >= v"1.6" ? context.env : context)
 end
 
 """

@@ -50,3 +50,17 @@ function Base.showerror(io::IO, err::BuildError)
     end
     return nothing
 end
+
+"Runs `f`; what it throws becomes the cause of a `BuildError` with `message`."
+function with_cause(f, message; hint=nothing)
+    failure = try
+        return f()
+    catch err
+        err isa InterruptException && rethrow()
+        err
+    end
+    # Outside of `catch`, so that nobody is shown the stack of the cause too.
+    throw(BuildError(message; cause=first_line(failure), hint=hint))
+end
+
+first_line(err) = String(first(split(sprint(showerror, err), '\n')))

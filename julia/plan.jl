@@ -134,10 +134,6 @@ end
 "JULIA_CC may hold arguments; it is split as Julia splits commands."
 function compiler_from_environment()
     haskey(ENV, "JULIA_CC") || return nothing
-    try
-        return Base.shell_split(ENV["JULIA_CC"])
-    catch err
-        throw(BuildError("JULIA_CC cannot be split into words: `$(ENV["JULIA_CC"])`";
-            cause=first_line(err)))
-    end
+    text = ENV["JULIA_CC"]
+    return with_cause(() -> Base.shell_split(text), "JULIA_CC cannot be split into words: `$text`")
 end

@@ -47,17 +47,22 @@ end
 show_event(::NoProgress, event) = nothing
 
 function show_event(lines::LineProgress, event)
+    text = line_of(lines, event)
+    text === nothing && return nothing
+    println(lines.io, text)
+    # A file is read while it grows.
+    flush(lines.io)
+    return nothing
+end
+
+function line_of(lines, event)
     kind = event["event"]
     stage = get(event, "stage", "")
-    if kind == "stage_started" && !(stage in lines.quiet_stages)
-        println(lines.io, stage_line(stage, event["what"]))
-    elseif kind == "stage_finished" && !(stage in lines.quiet_stages)
-        println(lines.io, stage_line(stage, "done in " * format_seconds(event["seconds"])))
-    elseif kind == "output" && event["shown"]
-        println(lines.io, event["text"])
-    elseif kind == "warning"
-        println(lines.io, "warning: ", event["text"])
-    end
+    kind == "output" && return event["shown"] ? event["text"] : nothing
+    kind == "warning" && return "warning: " * event["text"]
+    stage in lines.quiet_stages && return nothing
+    kind == "stage_started" && return stage_line(stage, event["what"])
+    kind == "stage_finished" && return stage_line(stage, "done in " * format_seconds(event["seconds"]))
     return nothing
 end
 

@@ -289,6 +289,10 @@ fn keep_log(
     match result {
         Ok(mut report) => {
             report.log.clone_from(&plan.log);
+            if plan.log.is_none() {
+                // Of an earlier build, whose failure is mended.
+                let _ = std::fs::remove_file(default_log(plan));
+            }
             Ok(report)
         }
         Err(mut error) => {

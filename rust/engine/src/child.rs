@@ -137,6 +137,8 @@ pub struct Ended {
     pub seconds: f64,
     /// The last lines of output.
     pub tail: Vec<String>,
+    /// The last line that names an error; a stack trace below it may be longer than the tail.
+    pub error_line: Option<String>,
     /// Ended by the watching closure.
     pub killed: bool,
 }
@@ -144,6 +146,11 @@ pub struct Ended {
 impl Ended {
     pub fn success(&self) -> bool {
         self.status.success() && !self.killed
+    }
+
+    /// Ended by SIGKILL that was not ours: the kernel's, most likely, for want of memory.
+    pub fn was_killed_from_outside(&self) -> bool {
+        !self.killed && signal(self.status) == Some(9)
     }
 }
 
@@ -178,6 +185,7 @@ pub fn run(
     }
 
     let mut tail = VecDeque::with_capacity(TAIL);
+    let mut error_line = None;
     let mut killed = false;
     let mut last_look = Instant::now();
     let mut exited: Option<(ExitStatus, Instant)> = None;
@@ -189,6 +197,9 @@ pub fn run(
                     &format!("{}{line}", invocation.prefix),
                     invocation.show,
                 );
+                if names_an_error(&line) {
+                    error_line = Some(line.clone());
+                }
                 if tail.len() == TAIL {
                     tail.pop_front();
                 }
@@ -229,6 +240,7 @@ pub fn run(
         status,
         seconds: started.elapsed().as_secs_f64(),
         tail: tail.into(),
+        error_line,
         killed,
     })
 }
@@ -255,7 +267,7 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
     );
     let lowest = ctx.monitor.usage().lowest_free;
     let low = lowest < memory::LOW;
-    let (cause, hint) = match (signal(ended.status), own_words(&ended.tail)) {
+    let (cause, hint) = match (signal(ended.status), own_words(ended)) {
         (Some(9), _) if !ended.killed => (
             format!(
                 "it was killed by SIGKILL: out of memory? The least free memory seen was {}",
@@ -300,17 +312,18 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
     error
 }
 
-/// What the child itself gives as its error: the last `ERROR:` or `error:` line, else its last.
-fn own_words(tail: &[String]) -> Option<String> {
-    let says = |line: &&String| {
-        let line = line.trim_start();
-        line.starts_with("ERROR:") || line.starts_with("error:") || line.contains("fatal error")
-    };
-    tail.iter()
-        .rev()
-        .find(says)
-        .or_else(|| tail.iter().rev().find(|line| !line.trim().is_empty()))
+/// What the child itself gives as its error: the last line that names one, else its last.
+fn own_words(ended: &Ended) -> Option<String> {
+    ended
+        .error_line
+        .as_ref()
+        .or_else(|| ended.tail.iter().rev().find(|line| !line.trim().is_empty()))
         .map(|line| line.trim().trim_start_matches("ERROR: ").to_string())
+}
+
+fn names_an_error(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("ERROR:") || line.starts_with("error:") || line.contains("fatal error")
 }
 
 fn mebibytes(bytes: u64) -> String {
@@ -467,9 +480,9 @@ mod tests {
     }
 
     #[test]
-    fn the_error_line_is_found_above_a_stack_trace() {
-        let tail = ["ERROR: LoadError: no", "Stacktrace:", " [1] top"].map(String::from);
-        assert_eq!(own_words(&tail).as_deref(), Some("LoadError: no"));
-        assert_eq!(own_words(&[]), None);
+    fn errors_are_told_from_other_lines() {
+        assert!(names_an_error("ERROR: LoadError: no"));
+        assert!(names_an_error("ld: fatal error: cannot open"));
+        assert!(!names_an_error(" [1] error(s::String) at ./error.jl:33"));
     }
 }

@@ -21,8 +21,8 @@ pub enum Feature {
     BaseToml,
     /// `--strip-metadata` and `--strip-ir`.
     Strip,
-    /// `Pkg.precompile` takes names, and then only does their closure.
-    PrecompileNamed,
+    /// `Pkg.precompile` takes packages, does only their closure, and needs no registry.
+    ParallelPrecompile,
     /// Native code in package caches, which an image must not be built from: `--pkgimages=no`.
     PkgImages,
     /// The image is written by several threads, as an archive.
@@ -40,7 +40,7 @@ pub enum Feature {
 const TABLE: [(Feature, (u32, u32)); 8] = [
     (Feature::BaseToml, (1, 6)),
     (Feature::Strip, (1, 8)),
-    (Feature::PrecompileNamed, (1, 8)),
+    (Feature::ParallelPrecompile, (1, 9)),
     (Feature::PkgImages, (1, 9)),
     (Feature::ImageThreads, (1, 10)),
     (Feature::ExportAllSymbols, (1, 11)),

@@ -113,6 +113,16 @@ fn sample(shared: &(Mutex<Shared>, Condvar)) {
     }
 }
 
+/// Bytes that new processes can have: free memory, within the limit of a container.
+pub fn available() -> u64 {
+    let mut system = System::new();
+    system.refresh_memory();
+    let free = system.available_memory();
+    system
+        .cgroup_limits()
+        .map_or(free, |limits| free.min(limits.free_memory))
+}
+
 /// The process `root` and all that descend from it, also those that left its process group.
 pub fn tree(root: u32) -> Vec<u32> {
     let mut system = System::new();

@@ -36,8 +36,12 @@ impl<'a, 's> Canonical<'a, 's> {
     #[inline]
     pub(crate) fn push(&mut self, token: Range<usize>, blank: bool) {
         if !self.copied {
-            let gap = &self.source.as_bytes()[self.range.end..token.start];
-            if gap == if blank { &b" "[..] } else { b"" } {
+            let as_wanted = match &self.source.as_bytes()[self.range.end..token.start] {
+                [] => !blank,
+                [b' '] => blank,
+                _ => false,
+            };
+            if as_wanted {
                 self.range.end = token.end;
                 return;
             }

@@ -564,7 +564,7 @@ impl Scanner<'_, '_, '_, '_> {
                 if !is_word_operator(&self.bytes[self.at..end]) {
                     return Err(Fault::Malformed);
                 }
-                if matches!(self.bytes.get(end), Some(b'"' | b'`')) {
+                if matches!(self.bytes.get(end), Some(b'"' | b'\'')) {
                     return Err(Fault::Malformed);
                 }
                 let next = match self.bytes[self.at] {

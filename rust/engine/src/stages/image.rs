@@ -13,12 +13,16 @@ use crate::build::Context;
 use crate::child::{self, Invocation, Verdict};
 use crate::error::{BuildError, Stage};
 use crate::event::Event;
+use crate::julia_version::Feature;
+use crate::memory;
 use crate::plan::BuildPlan;
 use crate::records::{self, Records};
 use crate::report::Outcome;
 use crate::staging;
 
 const NAME: &str = "image";
+/// What the child notes before it ends and Julia writes the image (`image_process.jl`).
+const GENERATE: &str = "generate";
 /// How many statements may crash or hang the compiler before the build gives up.
 const RETRIES: usize = 20;
 
@@ -27,7 +31,12 @@ pub fn object(folder: &Path) -> PathBuf {
     folder.join("image-o.a")
 }
 
-pub fn invocation(plan: &BuildPlan, base: &BaseImage, folder: &Path) -> Invocation {
+pub fn invocation(
+    plan: &BuildPlan,
+    base: &BaseImage,
+    folder: &Path,
+    threads: Option<u32>,
+) -> Invocation {
     let mut child = julia(plan, Stage::Image, "compiling the image", Some(&base.path));
     if !base.has_caches(plan) {
         child.arg("--compiled-modules=no");
@@ -43,10 +52,31 @@ pub fn invocation(plan: &BuildPlan, base: &BaseImage, folder: &Path) -> Invocati
     child.option("output-o", object(folder));
     child.arg(staging::path(folder, "image.jl"));
     child.arg(spec(folder, NAME));
-    if let Some(threads) = plan.image_threads {
-        child.set("JULIA_IMAGE_THREADS", threads.to_string());
+    if let Some(threads) = threads {
+        child.set(IMAGE_THREADS, threads.to_string());
     }
     child
+}
+
+/// Read by Julia >= 1.10 alone (src/aotcompile.cpp); its own choice is half the cores.
+const IMAGE_THREADS: &str = "JULIA_IMAGE_THREADS";
+/// Memory, in bytes, that a thread which generates code is assumed to need.
+const MEMORY_PER_THREAD: u64 = 3 << 29;
+
+/// How many threads shall generate code: what the plan says, else what the user's environment says
+/// (then `None`, as it is handed on), else all cores that this process may use and memory feeds.
+pub fn threads(plan: &BuildPlan) -> Option<u32> {
+    if !plan.julia.version.has(Feature::ImageThreads) {
+        return None;
+    }
+    if plan.image_threads.is_some() || std::env::var_os(IMAGE_THREADS).is_some() {
+        return plan.image_threads;
+    }
+    // Heeds affinity and, on Linux, the quota of a container.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let fed = memory::available() / MEMORY_PER_THREAD;
+    let threads = u64::try_from(cores).unwrap_or(1).min(fed).max(1);
+    u32::try_from(threads).ok()
 }
 
 /// Makes the object file. A statement that crashes or hangs the compiler is found by what the
@@ -61,11 +91,12 @@ pub fn compile(
 ) -> Result<(PathBuf, BTreeMap<usize, Evaluated>), BuildError> {
     let folder = ctx.workspace.path();
     let mut broken: BTreeMap<usize, Evaluated> = BTreeMap::new();
+    let mut threads = threads(ctx.plan);
     loop {
         write_spec(ctx, base, statements, broken.keys().copied().collect())?;
         let _ = std::fs::remove_file(journal(folder, NAME));
         let mut follower = Follower::new(ctx, base, statements);
-        let invocation = invocation(ctx.plan, base, folder);
+        let invocation = invocation(ctx.plan, base, folder, threads);
         let ended = child::run(ctx, &invocation, &mut || follower.look())?;
         if ended.success() {
             let mut outcomes = follower.outcomes;
@@ -73,6 +104,15 @@ pub fn compile(
             return Ok((object(folder), outcomes));
         }
         let error = child::failure(ctx, &invocation, &ended);
+        if follower.phase == GENERATE && ended.was_killed_from_outside() && threads > Some(1) {
+            let why = error.cause.clone().unwrap_or_default();
+            ctx.warn(
+                Stage::Image,
+                format!("generating code is tried again with one thread: {why}"),
+            );
+            threads = Some(1);
+            continue;
+        }
         let at = follower.under_way.as_ref().map(|(number, _)| *number);
         match at {
             Some(number) if broken.len() < RETRIES => {
@@ -255,7 +295,7 @@ impl<'a> Follower<'a> {
             && let Some(script) = &self.ctx.plan.script
         {
             error.message = format!("running the script `{}` failed", script.display());
-        } else if self.phase == "generate" {
+        } else if self.phase == GENERATE {
             error.message = "generating the code of the image failed".into();
         }
         error

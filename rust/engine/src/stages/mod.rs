@@ -111,7 +111,7 @@ pub fn commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<Plann
     }
     all.extend(trace::jobs(plan, &base, folder).map(|job| job.invocation));
     let object = image::object(folder);
-    all.push(image::invocation(plan, &base, folder));
+    all.push(image::invocation(plan, &base, folder, image::threads(plan)));
     let image = link::linked(folder, plan);
     all.push(link::invocation(plan, checked, &object, &image));
     if verify::needed(plan) {

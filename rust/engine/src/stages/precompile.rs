@@ -38,8 +38,8 @@ pub fn run(ctx: &Context<'_>, base: &BaseImage) -> Result<(), BuildError> {
     let mut records = Records::default();
     records.push_path("journal", &journal(folder, NAME));
     records.push_path("project", &plan.project.dir);
-    let named = plan.julia.version.has(Feature::PrecompileNamed);
-    records.push("named", named.to_string());
+    let parallel = plan.julia.version.has(Feature::ParallelPrecompile);
+    records.push("parallel", parallel.to_string());
     for package in plan.packages.iter().filter(|p| p.load) {
         let id = format!("{} {}", package.uuid, package.name);
         records.push("package", &id);

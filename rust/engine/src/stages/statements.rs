@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use pcrs_statements::{Merged, SourceFile, SourceKind};
@@ -17,9 +17,16 @@ use crate::report::{Outcome, StatementEntry, StatementReport};
 #[derive(Debug)]
 pub struct Statements {
     merged: Merged,
-    /// What the user knows each source as: the workload of a trace, or the statement file.
-    sources: Vec<PathBuf>,
+    sources: Vec<Source>,
     file: PathBuf,
+}
+
+#[derive(Debug)]
+struct Source {
+    /// What the user knows it as: the workload of a trace, or the statement file.
+    path: PathBuf,
+    /// Derived from a trace, not written by it: no loss if it cannot be compiled.
+    derived: bool,
 }
 
 /// What the image process says of one statement.
@@ -64,22 +71,35 @@ pub fn merge(ctx: &Context<'_>, traces: &[PathBuf]) -> Result<Statements, BuildE
     let file = ctx.workspace.file("statements.jl");
     let mut inputs = Vec::new();
     let mut sources = Vec::new();
-    for (i, trace) in traces.iter().enumerate() {
-        // A workload that compiles nothing writes no trace.
-        if trace.exists() {
-            inputs.push(SourceFile {
-                path: trace.clone(),
-                kind: SourceKind::Trace,
-            });
-            sources.push(plan.workloads.get(i).unwrap_or(trace).clone());
-        }
+    let mut add = |path: &Path, kind, known_as: &Path, derived| {
+        inputs.push(SourceFile {
+            path: path.to_path_buf(),
+            kind,
+        });
+        sources.push(Source {
+            path: known_as.to_path_buf(),
+            derived,
+        });
+    };
+    // A workload that compiles nothing writes no trace.
+    let traces: Vec<(usize, &PathBuf)> = traces
+        .iter()
+        .enumerate()
+        .filter(|(_, trace)| trace.exists())
+        .collect();
+    for (i, trace) in &traces {
+        let workload = plan.workloads.get(*i).unwrap_or(trace);
+        add(trace, SourceKind::Trace, workload, false);
     }
     for path in &plan.statement_files {
-        inputs.push(SourceFile {
-            path: path.clone(),
-            kind: SourceKind::StatementFile,
-        });
-        sources.push(path.clone());
+        add(path, SourceKind::StatementFile, path, false);
+    }
+    for (i, trace) in &traces {
+        let workload = plan.workloads.get(*i).unwrap_or(trace);
+        let variants = trace.with_extension("streams.jl");
+        for_other_streams(trace, &variants)
+            .map_err(|e| BuildError::io(Stage::Statements, "writing", &variants, &e))?;
+        add(&variants, SourceKind::Trace, workload, true);
     }
     let merged = pcrs_statements::merge(&inputs)
         .map_err(|e| BuildError::io(Stage::Statements, "reading", &e.path, &e.source))?;
@@ -91,6 +111,26 @@ pub fn merge(ctx: &Context<'_>, traces: &[PathBuf]) -> Result<Statements, BuildE
     };
     statements.warn_of_rejected(ctx);
     Ok(statements)
+}
+
+/// What `stdout` is in a traced child, and what it can be elsewhere: a terminal, a file.
+const TRACED_STREAM: &str = "Base.PipeEndpoint";
+const OTHER_STREAMS: [&str; 2] = ["Base.TTY", "Base.IOStream"];
+
+/// Writes the statements of `trace` that are about its output, as they would be on other streams:
+/// a child writes to a pipe, the user to a terminal, and each is compiled anew.
+fn for_other_streams(trace: &Path, variants: &Path) -> std::io::Result<()> {
+    let mut out = BufWriter::new(File::create(variants)?);
+    for line in BufReader::new(File::open(trace)?).split(b'\n') {
+        let line = line?;
+        if memchr::memmem::find(&line, TRACED_STREAM.as_bytes()).is_some() {
+            let text = String::from_utf8_lossy(&line);
+            for stream in OTHER_STREAMS {
+                writeln!(out, "{}", text.replace(TRACED_STREAM, stream))?;
+            }
+        }
+    }
+    out.flush()
 }
 
 fn write(file: &Path, merged: &Merged) -> std::io::Result<()> {
@@ -126,8 +166,14 @@ impl Statements {
     fn source(&self, index: u32) -> PathBuf {
         self.sources
             .get(index as usize)
-            .cloned()
+            .map(|source| source.path.clone())
             .unwrap_or_default()
+    }
+
+    fn is_derived(&self, index: u32) -> bool {
+        self.sources
+            .get(index as usize)
+            .is_some_and(|source| source.derived)
     }
 
     /// Users' own files may hold lines that they think do something; traces are Julia's.
@@ -160,21 +206,24 @@ impl Statements {
             .statements
             .iter()
             .enumerate()
-            .map(|(index, statement)| {
+            .filter_map(|(index, statement)| {
                 let evaluated = outcomes.remove(&(index + 1)).unwrap_or(Evaluated {
                     outcome: Outcome::Error,
                     seconds: 0.0,
                     detail: "the image process said nothing of it".into(),
                 });
                 let outcome = classify(statement.text, evaluated.outcome);
-                StatementEntry {
+                if outcome != Outcome::Precompiled && self.is_derived(statement.source) {
+                    return None;
+                }
+                Some(StatementEntry {
                     text: statement.text.to_string(),
                     outcome,
                     detail: evaluated.detail,
                     source: self.source(statement.source),
                     line: statement.line,
                     seconds: evaluated.seconds,
-                }
+                })
             })
             .collect();
         entries.extend(self.merged.rejected.iter().map(|line| StatementEntry {

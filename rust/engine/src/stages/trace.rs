@@ -11,6 +11,7 @@ use crate::build::Context;
 use crate::child::{self, Invocation};
 use crate::error::{BuildError, Stage};
 use crate::event::Event;
+use crate::memory;
 use crate::plan::{BuildPlan, file_name};
 use crate::records::Records;
 use crate::staging;
@@ -159,9 +160,7 @@ fn parallel(plan: &BuildPlan, jobs: usize) -> usize {
     let chosen = plan.trace_jobs.map_or_else(
         || {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            let mut system = sysinfo::System::new();
-            system.refresh_memory();
-            let fit = system.available_memory() / MEMORY_PER_JOB;
+            let fit = memory::available() / MEMORY_PER_JOB;
             cores.min(usize::try_from(fit).unwrap_or(1))
         },
         |jobs| jobs as usize,

@@ -2,15 +2,31 @@
 # environment.
 include("session.jl")
 
+"Several packages at once, with what Julia has for it; nothing before Julia 1.9."
+function precompile_in_parallel(ids)
+    names = [id.name for id in ids]
+    if isdefined(Base, :Precompilation)
+        Base.Precompilation.precompilepkgs(names)
+    else
+        Pkg = Base.require(Base.PkgId(Base.UUID("44cfe95a-1eb2-52ea-b672-e2afdf69b78f"), "Pkg"))
+        specs = [Pkg.PackageSpec(; name=id.name, uuid=id.uuid) for id in ids]
+        # Else it would look for a registry, which there may be none of.
+        Pkg.API.precompile(Pkg.Types.Context(), specs; already_instantiated=true)
+    end
+    return nothing
+end
+
 let records = read_records(ARGS[1]), journal = Journal(value_of(records, "journal"))
     use_project(records)
     direct = packages_of(records, "direct")
-    if value_of(records, "named") == "true" && !isempty(direct)
-        # Pkg works on several packages at once.
-        Pkg = Base.require(Base.PkgId(Base.UUID("44cfe95a-1eb2-52ea-b672-e2afdf69b78f"), "Pkg"))
-        Base.invokelatest(Pkg.precompile, [id.name for id in direct])
+    if value_of(records, "parallel") == "true" && !isempty(direct)
+        try
+            precompile_in_parallel(direct)
+        catch err
+            # Loading one by one says more plainly which package it is.
+            println(stderr, sprint(showerror, err))
+        end
     end
-    # What is left, such as a package that is the project itself; a fresh cache costs its check.
     for id in packages_of(records, "package")
         note(journal, "load", id.name)
         Base.require(id)

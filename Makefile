@@ -1,0 +1,30 @@
+# `make demo` and `make test` set up what they need below this folder and change nothing else.
+SHELL := /bin/bash
+
+.PHONY: help engine julia demo test bench clean
+
+help:
+	@echo "make demo   build a sysimage of a small example, and show what it saves (about 5 minutes)"
+	@echo "make test   run all tests on every Julia found (10 to 40 minutes for each)"
+	@echo "make engine build the Rust library that the package calls"
+	@echo "make bench  compare with PackageCompiler and with ourselves (see bench/README.md)"
+	@echo "make clean  remove what the above made"
+
+engine:
+	@./deps/with_julia.sh deps/build.jl
+
+julia:
+	@./deps/setup_julia.sh --print-path
+
+demo: engine
+	@./deps/with_julia.sh examples/demo/demo.jl
+
+test: engine
+	cargo test --workspace --release
+	@./test/run_on_all_julias.sh
+
+bench: engine
+	@./bench/run.sh
+
+clean:
+	rm -rf target .tools .demo deps/usr

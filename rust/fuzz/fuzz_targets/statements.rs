@@ -1,0 +1,86 @@
+//! Any bytes as a source: nothing panics, and what is taken keeps the promises.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pcrs_statements::classify::classify;
+use pcrs_statements::{Line, Merger, SourceKind, parse_line};
+
+fuzz_target!(|source: &[u8]| {
+    for line in source.split_inclusive(|&b| b == b'\n') {
+        let Line::Statement { text, .. } = parse_line(line) else {
+            continue;
+        };
+        assert!(text.starts_with("precompile(") && text.ends_with(')'));
+        assert!(is_balanced(&text), "{text:?}");
+        match parse_line(&*text) {
+            Line::Statement {
+                text: again,
+                recompile,
+            } => assert!(again == text && !recompile, "{text:?} became {again:?}"),
+            other => panic!("{text:?} became {other:?}"),
+        }
+        let _ = classify(&text, (1, 11));
+    }
+    for kind in [SourceKind::Trace, SourceKind::StatementFile] {
+        let mut merger = Merger::new();
+        merger.add_reader(kind, source).expect("memory can be read");
+        let merged = merger.finish();
+        let taken: u64 = merged.statements.iter().map(|s| u64::from(s.times)).sum();
+        assert_eq!(taken, merged.statements.len() as u64 + merged.duplicates);
+        assert!(taken + merged.rejected_total + merged.scaffold <= merged.lines);
+        assert!(merged.rejected.len() as u64 <= merged.rejected_total);
+    }
+});
+
+/// Whether the brackets outside quotes match, and the first is closed by the last byte only.
+fn is_balanced(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut open = Vec::new();
+    let mut i = 0;
+    while i < bytes.len() {
+        match bytes[i] {
+            b'"' => {
+                let triple = bytes[i..].starts_with(b"\"\"\"");
+                let quote: &[u8] = if triple { b"\"\"\"" } else { b"\"" };
+                i += quote.len();
+                while !bytes[i..].starts_with(quote) {
+                    i += if bytes[i] == b'\\' { 2 } else { 1 };
+                }
+                i += quote.len() - 1;
+            }
+            b'\'' if !is_operand(&bytes[..i]) => {
+                i += 1;
+                i += if bytes[i] == b'\\' { 2 } else { 1 };
+                while bytes[i] != b'\'' {
+                    i += 1;
+                }
+            }
+            b @ (b'(' | b'[' | b'{') => open.push(b),
+            b @ (b')' | b']' | b'}') => {
+                let opened = match b {
+                    b')' => b'(',
+                    b']' => b'[',
+                    _ => b'{',
+                };
+                if open.pop() != Some(opened) || (open.is_empty() && i + 1 < bytes.len()) {
+                    return false;
+                }
+            }
+            _ => {}
+        }
+        i += 1;
+    }
+    open.is_empty()
+}
+
+/// Whether an apostrophe after `before` is an adjoint.
+fn is_operand(before: &[u8]) -> bool {
+    match before {
+        [rest @ .., b'!'] => is_operand(rest),
+        [.., byte] => {
+            byte.is_ascii_alphanumeric()
+                || matches!(byte, b'_' | b')' | b']' | b'}' | b'\'' | b'"' | 0x80..)
+        }
+        [] => false,
+    }
+}
