@@ -12,5 +12,5 @@ while IFS= read -r line; do
 done < ../statements/tests/seeds.txt
 export RUSTC_BOOTSTRAP=1
 exec nice -n 19 cargo fuzz run --fuzz-dir . -s none statements -- \
-    -dict=julia.dict -max_len=512 -timeout=5 -jobs=0 -max_total_time="$seconds" \
+    -dict=julia.dict -max_len=512 -timeout=5 -max_total_time="$seconds" \
     -print_final_stats=1

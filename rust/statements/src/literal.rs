@@ -6,58 +6,11 @@ use crate::scan::Fault;
 /// A decimal, hexadecimal, octal or binary number as Julia prints it.
 pub(crate) fn number(line: &str, start: usize) -> Result<usize, Fault> {
     let bytes = line.as_bytes();
-    let digits = |mut i: usize, is_digit: fn(&u8) -> bool| {
-        while bytes.get(i).is_some_and(is_digit) {
-            i += 1;
-        }
-        i
-    };
-    let radix: Option<(fn(&u8) -> bool, usize)> = match (bytes[start], bytes.get(start + 1)) {
-        (b'0', Some(b'x')) => Some((u8::is_ascii_hexdigit, 32)),
-        (b'0', Some(b'o')) => Some((|b| matches!(b, b'0'..=b'7'), 42)),
-        (b'0', Some(b'b')) => Some((|b| matches!(b, b'0' | b'1'), 128)),
-        _ => None,
-    };
-    let end = if let Some((is_digit, most)) = radix {
-        let end = digits(start + 2, is_digit);
-        if end == start + 2 || end - start - 2 > most {
-            return Err(Fault::Malformed);
-        }
-        end
-    } else {
-        let mut end = digits(start, u8::is_ascii_digit);
-        let mut is_float = false;
-        if bytes.get(end) == Some(&b'.') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit) {
-            end = digits(end + 1, u8::is_ascii_digit);
-            is_float = true;
-        }
-        if let Some(b'e' | b'E' | b'f') = bytes.get(end) {
-            let single = bytes[end] == b'f';
-            let mantissa = &line[start..end];
-            let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
-            let exponent = end + 1;
-            let after = digits(exponent + sign, u8::is_ascii_digit);
-            if after == exponent + sign {
-                return Err(Fault::Malformed);
-            }
-            // Julia refuses a number that overflows.
-            let text = format!("{mantissa}e{}", &line[exponent..after]);
-            let finite = if single {
-                text.parse::<f32>().is_ok_and(f32::is_finite)
-            } else {
-                text.parse::<f64>().is_ok_and(f64::is_finite)
-            };
-            if !finite {
-                return Err(Fault::Malformed);
-            }
-            end = after;
-        } else if is_float
-            && end - start > 300
-            && !line[start..end].parse().is_ok_and(f64::is_finite)
-        {
-            return Err(Fault::Malformed);
-        }
-        end
+    let end = match (bytes[start], bytes.get(start + 1)) {
+        (b'0', Some(b'x')) => radix(bytes, start + 2, 32, u8::is_ascii_hexdigit)?,
+        (b'0', Some(b'o')) => radix(bytes, start + 2, 42, |b| matches!(b, b'0'..=b'7'))?,
+        (b'0', Some(b'b')) => radix(bytes, start + 2, 128, |b| matches!(b, b'0' | b'1'))?,
+        _ => decimal(line, start)?,
     };
     match bytes.get(end) {
         // `2x`, `1.` and `0x1p3` are Julia, but nothing that a statement holds.
@@ -65,6 +18,58 @@ pub(crate) fn number(line: &str, start: usize) -> Result<usize, Fault> {
             Err(Fault::Malformed)
         }
         _ => Ok(end),
+    }
+}
+
+/// The end of the digits from `start` on.
+fn digits(bytes: &[u8], start: usize, is_digit: fn(&u8) -> bool) -> usize {
+    let count = bytes[start..].iter().take_while(|b| is_digit(b)).count();
+    start + count
+}
+
+/// The digits after `0x` and the like; `most` of them fit in Julia's widest integer.
+fn radix(
+    bytes: &[u8],
+    start: usize,
+    most: usize,
+    is_digit: fn(&u8) -> bool,
+) -> Result<usize, Fault> {
+    let end = digits(bytes, start, is_digit);
+    if end == start || end - start > most {
+        return Err(Fault::Malformed);
+    }
+    Ok(end)
+}
+
+fn decimal(line: &str, start: usize) -> Result<usize, Fault> {
+    let bytes = line.as_bytes();
+    let mut end = digits(bytes, start, u8::is_ascii_digit);
+    let mut single = false;
+    let mut text = None;
+    if bytes.get(end) == Some(&b'.') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit) {
+        end = digits(bytes, end + 1, u8::is_ascii_digit);
+        text = Some(line[start..end].to_owned());
+    }
+    if let Some(b'e' | b'E' | b'f') = bytes.get(end) {
+        single = bytes[end] == b'f';
+        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
+        let after = digits(bytes, end + 1 + sign, u8::is_ascii_digit);
+        if after == end + 1 + sign {
+            return Err(Fault::Malformed);
+        }
+        text = Some(format!("{}e{}", &line[start..end], &line[end + 1..after]));
+        end = after;
+    }
+    // Julia refuses a number that overflows.
+    let finite = match text {
+        Some(text) if single => text.parse().is_ok_and(f32::is_finite),
+        Some(text) => text.parse().is_ok_and(f64::is_finite),
+        None => true,
+    };
+    if finite {
+        Ok(end)
+    } else {
+        Err(Fault::Malformed)
     }
 }
 

@@ -15,6 +15,9 @@ use crate::store::{Collector, Statements};
 const READ_BUFFER: usize = 256 * 1024;
 
 /// The unique statements of some sources, and what was not taken.
+///
+/// Every line read is one of `lines`; it is blank, scaffold, rejected, a duplicate, or the first
+/// occurrence of a statement.
 #[derive(Debug, Default)]
 pub struct Merged {
     /// The statements, in the order of their first occurrence.
@@ -37,6 +40,13 @@ impl Merged {
 }
 
 /// A source could not be read.
+///
+/// ```
+/// use pcrs_statements::{SourceFile, SourceKind, merge};
+/// let source = SourceFile { path: "no/such/file".into(), kind: SourceKind::Trace };
+/// let error = merge(&[source]).unwrap_err();
+/// assert!(error.to_string().starts_with("could not read statements from no/such/file: "));
+/// ```
 #[derive(Debug)]
 pub struct MergeError {
     /// The file.

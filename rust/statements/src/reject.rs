@@ -103,6 +103,15 @@ impl fmt::Display for RejectReason {
 }
 
 /// A line that was not taken.
+///
+/// ```
+/// # use pcrs_statements::{Merger, SourceKind};
+/// # let mut merger = Merger::new();
+/// # merger.add_reader(SourceKind::Trace, &b"hello\n"[..]).unwrap();
+/// for rejected in &merger.finish().rejected {
+///     println!("line {}: {}: {}", rejected.line, rejected.text, rejected.reason);
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
     /// Index of the source in the order the sources were given.

@@ -549,7 +549,8 @@ impl Scanner<'_, '_, '_, '_> {
             b'(' if callable => self.open(self.at + 1, Bracket::Call),
             b'{' if callable => self.open(self.at + 1, Bracket::Curly),
             b'[' if callable => self.open(self.at + 1, Bracket::Square),
-            b'\'' if callable => {
+            // After the string of a `var"..."` a tokenizer may take it for a character.
+            b'\'' if callable && self.bytes[self.at - 1] != b'"' => {
                 // An adjoint may be adjoint again, and nothing else may follow at once.
                 self.token(self.at + 1, State::Callable);
                 if !matches!(self.peek(0), Some(b'\'')) {

@@ -33,6 +33,17 @@ struct Record {
 }
 
 /// The unique statements, in the order of their first occurrence.
+///
+/// ```
+/// # use pcrs_statements::{Merger, SourceKind};
+/// # let mut merger = Merger::new();
+/// # let trace = b"precompile(f, (Int,))\nprecompile(g, (Int,))\nprecompile(f, (Int,))\n";
+/// # merger.add_reader(SourceKind::Trace, &trace[..]).unwrap();
+/// # let merged = merger.finish();
+/// let texts: Vec<&str> = merged.statements.iter().map(|s| s.text).collect();
+/// assert_eq!(texts, ["precompile(f, (Int,))", "precompile(g, (Int,))"]);
+/// assert_eq!(merged.statements.len(), 2);
+/// ```
 #[derive(Default)]
 pub struct Statements {
     text: Vec<String>,
@@ -91,7 +102,7 @@ impl Statements {
         self.len == 0
     }
 
-    /// The statement at `index`, or nothing when there are not that many.
+    /// The statement at `index`, counted from 0, or nothing when there are not that many.
     pub fn get(&self, index: usize) -> Option<Statement<'_>> {
         let record = self.records.get(index / RECORDS)?.get(index % RECORDS)?;
         Some(Statement {

@@ -199,7 +199,12 @@ fn an_apostrophe_after_an_operand_is_an_adjoint() {
     ]);
     assert_rejected(
         Malformed,
-        &["precompile(a 'b')", "precompile(a'b)", "precompile(1'a')"],
+        &[
+            "precompile(a 'b')",
+            "precompile(a'b)",
+            "precompile(1'a')",
+            "precompile(A.var\"x\"')",
+        ],
     );
 }
 

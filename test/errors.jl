@@ -1,0 +1,124 @@
+# Bad input, and what the user is told before any process is started: each row is what is wrong, the
+# arguments, and words of the message and of the hint or cause.
+
+const ROOT_CAN_WRITE_ANYWHERE = Sys.isunix() && ccall(:geteuid, Cuint, ()) == 0
+
+mktempdir() do dir
+    ok = (project=PROJECT, sysimage_path=joinpath(dir, "X.so"), quiet=true)
+    empty_project = mkpath(joinpath(dir, "empty"))
+    no_manifest = mkpath(joinpath(dir, "no_manifest"))
+    write(joinpath(no_manifest, "Project.toml"), "")
+    bad_toml = mkpath(joinpath(dir, "bad_toml"))
+    write(joinpath(bad_toml, "Project.toml"), "[deps\n")
+    plain_file = joinpath(dir, "plain.txt")
+    write(plain_file, "no image")
+    script = joinpath(WORKLOADS, "script.jl")
+    # A shared library that is no sysimage.
+    libjulia = first(PackageCompilerRS.runtime_libraries())
+
+    cases = Any[
+        ("unknown package", "Greter", ok, ["`Greter` is not in the project"], ["did you mean `Greeter`?"]),
+        ("unknown package, as a symbol", :Greter, ok, ["`Greter`"], ["`Greeter`"]),
+        ("one of several is unknown", ["Greeter", "Nothere"], ok, ["`Nothere`"], ["Pkg.add(\"Nothere\")"]),
+        ("only an indirect dependency", "Helper", ok, ["`Helper` is not in the project"], ["dependency of another"]),
+        ("an empty name", "", ok, ["name is empty"], []),
+        ("an empty name among others", ["Greeter", ""], ok, ["name is empty"], []),
+        ("a blank name", " ", ok, ["name is empty"], []),
+        ("a name with its ending", "Greeter.jl", ok, ["`Greeter.jl` is not a package name"], ["leave out the `.jl`"]),
+        ("a path for a name", "../Greeter", ok, ["not a package name"], []),
+        ("no project there", "Greeter", merge(ok, (project=joinpath(dir, "nowhere"),)), ["does not exist", "nowhere"], []),
+        ("a folder without a project", "Greeter", merge(ok, (project=empty_project,)), ["no Project.toml"], ["Pkg.activate"]),
+        ("an empty project path", "Greeter", merge(ok, (project="",)), ["`project` is empty"], []),
+        ("no such shared environment", "Greeter", merge(ok, (project="@no-such-env",)), ["no shared environment `@no-such-env`"], []),
+        ("a project without a Manifest", "Greeter", merge(ok, (project=no_manifest, dry_run=true)), ["no Manifest.toml"], ["Pkg.instantiate"]),
+        ("a project that is not TOML", "Greeter", merge(ok, (project=bad_toml,)), ["bad_toml"], []),
+        ("an empty image path", "Greeter", merge(ok, (sysimage_path="",)), ["`sysimage_path` is empty"], []),
+        ("the image path is a folder", "Greeter", merge(ok, (sysimage_path=dir,)), ["is a directory", dir], []),
+        ("the image path lies below a file", "Greeter", merge(ok, (sysimage_path=joinpath(plain_file, "X.so"),)), ["plain.txt"], []),
+        ("no such workload", "Greeter", merge(ok, (precompile_execution_file="nope.jl",)), ["precompile_execution_file", "nope.jl"], ["pwd()"]),
+        ("one workload of several is missing", "Greeter", merge(ok, (precompile_execution_file=[script, "nope.jl"],)), ["nope.jl"], []),
+        ("a workload that is a folder", "Greeter", merge(ok, (precompile_execution_file=dir,)), ["precompile_execution_file", "directory"], []),
+        ("an empty workload path", "Greeter", merge(ok, (precompile_execution_file="",)), ["precompile_execution_file", "empty"], []),
+        ("no such statements file", "Greeter", merge(ok, (precompile_statements_file=["nope.jl"],)), ["precompile_statements_file", "nope.jl"], []),
+        ("an empty statements path", "Greeter", merge(ok, (precompile_statements_file=[""],)), ["precompile_statements_file"], []),
+        ("no such script", "Greeter", merge(ok, (script="nope.jl",)), ["script", "nope.jl"], []),
+        ("an empty script path", "Greeter", merge(ok, (script="",)), ["script"], []),
+        ("filter_stdlibs with incremental", "Greeter", merge(ok, (filter_stdlibs=true,)), ["filter_stdlibs", "incremental=false"], []),
+        ("base_sysimage without incremental", "Greeter", merge(ok, (base_sysimage=libjulia, incremental=false)), ["base_sysimage", "incremental=false"], []),
+        ("no such base image", "Greeter", merge(ok, (base_sysimage="nope.so",)), ["base_sysimage", "nope.so"], []),
+        ("an empty base image path", "Greeter", merge(ok, (base_sysimage="",)), ["base_sysimage"], []),
+        ("a base that is a folder", "Greeter", merge(ok, (base_sysimage=dir,)), ["base_sysimage", "directory"], []),
+        ("a base that is no library", "Greeter", merge(ok, (base_sysimage=plain_file,)), ["not a sysimage"], []),
+        ("a base that is another library", "Greeter", merge(ok, (base_sysimage=libjulia,)), ["not a sysimage"], []),
+        ("an empty cpu_target", "Greeter", merge(ok, (cpu_target="",)), ["`cpu_target` is empty"], ["native"]),
+        ("an unknown way to verify", "Greeter", merge(ok, (verify=:maybe,)), ["verify"], [":load"]),
+        ("no threads", "Greeter", merge(ok, (image_threads=0,)), ["image_threads"], []),
+        ("no jobs", "Greeter", merge(ok, (trace_jobs=0,)), ["trace_jobs"], []),
+        ("no time for a statement", "Greeter", merge(ok, (statement_timeout=0,)), ["statement_timeout"], []),
+        ("an option that is a keyword", "Greeter", merge(ok, (sysimage_build_args=`--sysimage=x.so`,)), ["--sysimage=x.so"], ["base_sysimage"]),
+        ("another such option", "Greeter", merge(ok, (sysimage_build_args=`--output-o x.o`,)), ["--output-o"], ["sysimage_path"]),
+        ("--strip-ir alone", "Greeter", merge(ok, (sysimage_build_args=`--strip-ir`,)), ["--strip-ir"], []),
+        ("a log in a folder that is not there", "Greeter", merge(ok, (log=joinpath(dir, "no", "x.log"),)), ["log"], []),
+        ("a log that is a folder", "Greeter", merge(ok, (log=dir,)), ["log", "directory"], []),
+    ]
+    if VERSION < v"1.13-"
+        push!(cases, ("compression on an old Julia", "Greeter", merge(ok, (compress_sysimage=true,)), ["compress_sysimage", "1.13", "$VERSION"], []))
+        push!(cases, ("the base's cpu_target on an old Julia", "Greeter", merge(ok, (cpu_target="sysimage",)), ["cpu_target", "1.13"], []))
+    end
+    if VERSION < v"1.8"
+        push!(cases, ("stripping on an old Julia", "Greeter", merge(ok, (sysimage_build_args=`--strip-metadata`,)), ["--strip-metadata", "1.8"], []))
+    end
+
+    before = sort(readdir(dir))
+    @testset "$what" for (what, packages, kwargs, message, rest) in cases
+        err = try
+            create_sysimage(packages; kwargs...)
+            nothing
+        catch err
+            err
+        end
+        @test err isa BuildError
+        if err isa BuildError
+            @test err.stage === :check
+            @test all(word -> occursin(word, err.message), message)
+            @test all(word -> occursin(word, string(err.cause, ' ', err.hint)), rest)
+            @test occursin(err.message, sprint(showerror, err))
+        end
+    end
+    @testset "nothing was left behind" begin
+        @test sort(readdir(dir)) == before
+    end
+
+    @testset "JULIA_CC that is not there, empty or unbalanced" begin
+        for (value, word) in ("no-such-compiler -g" => "no-such-compiler", "" => "empty", "'a" => "split")
+            withenv("JULIA_CC" => value) do
+                err = @test_throws BuildError create_sysimage("Greeter"; ok...)
+                @test occursin(word, err.value.message)
+            end
+        end
+    end
+
+    @testset "no permission" begin
+        locked = mkpath(joinpath(dir, "locked"))
+        chmod(locked, 0o500)
+        if ROOT_CAN_WRITE_ANYWHERE
+            println("skipped: permissions do not bind root")
+        else
+            err = @test_throws BuildError create_sysimage("Greeter"; ok..., sysimage_path=joinpath(locked, "X.so"))
+            @test occursin("permission", err.value.message)
+        end
+    end
+end
+
+@testset "there is no active project" begin
+    code = """
+        using PackageCompilerRS
+        Base.ACTIVE_PROJECT[] = nothing; empty!(LOAD_PATH)
+        try create_sysimage(; sysimage_path="X.so") catch err; print(err.message) end
+        """
+    # Julia reads LOAD_PATH from the environment before the code empties it.
+    path = join([dirname(@__DIR__), "@stdlib"], Sys.iswindows() ? ';' : ':')
+    command = `$(joinpath(Sys.BINDIR, Base.julia_exename())) --startup-file=no -e $code`
+    output = withenv(() -> read(command, String), "JULIA_LOAD_PATH" => path, "JULIA_PROJECT" => nothing)
+    @test output == "there is no active project"
+end

@@ -1,0 +1,173 @@
+# Real images. Each takes minutes, so that few of them answer many questions:
+#   A  incremental, nearly every keyword, a workload, statements, a script
+#   B  on top of A, in a folder with an awkward name, without a C compiler where Julia brings lld
+#   C  incremental=false with filter_stdlibs
+#   D  incremental=false
+
+const JULIA = joinpath(Sys.BINDIR, Base.julia_exename())
+const DLEXT = PackageCompilerRS.Libdl.dlext
+
+"What `code` prints on the image."
+function ask(image, code; options=``)
+    clean = ("JULIA_LOAD_PATH" => nothing, "JULIA_PROJECT" => nothing)
+    return withenv(() -> read(`$JULIA --sysimage=$image --startup-file=no $options -e $code`, String), clean...)
+end
+
+"Names and versions-by-uuid of the packages in the image."
+loaded(image) = split(ask(image, "foreach(id -> id.uuid === nothing || println(id.name), keys(Base.loaded_modules))"))
+
+"The statements that Julia still compiles for a script."
+function still_compiled(image, project, script)
+    trace = tempname()
+    run(pipeline(`$JULIA --sysimage=$image --startup-file=no --project=$project --trace-compile=$trace $script`; stdout=devnull))
+    statements = isfile(trace) ? readlines(trace) : String[]
+    rm(trace; force=true)
+    return statements
+end
+
+with_fixtures() do project, fixtures
+    folder = joinpath(fixtures, "images", "new")
+    image_a = joinpath(folder, "A.$DLEXT")
+    log_a = joinpath(fixtures, "a.log")
+
+    @testset "A: the keywords together" begin
+        # A task of the user's must run on while the image is built.
+        ticks = Ref(0)
+        ticker = Timer(_ -> ticks[] += 1, 0.1; interval=0.1)
+        report = create_sysimage([:Greeter, :Home]; sysimage_path=image_a, project=project,
+            precompile_execution_file=[joinpath(WORKLOADS, "greet.jl"), joinpath(WORKLOADS, "home.jl")],
+            precompile_statements_file=joinpath(WORKLOADS, "statements.jl"),
+            script=joinpath(WORKLOADS, "script.jl"), sysimage_build_args=`-O1`,
+            cpu_target="generic", log=log_a, quiet=true)
+        close(ticker)
+        @test ticks[] > report.seconds
+        @test readdir(folder) == ["A.$DLEXT"]
+
+        names = loaded(image_a)
+        @test all(in(names), ["Greeter", "Home", "Helper", "Late"])
+        @test count(==("Twin"), names) == 2
+        @test !("Broken" in names)
+        @test ask(image_a, "print(Main.Greeter.greet(Main.Greeter.Name(\"x\")), Main.Home.welcome())") ==
+              "* Hello, x two ** Hello, home two *one"
+        @test ask(image_a, "print(isdefined(Main, :Helper))") == "false"
+        @test ask(image_a, "print(from_script)") == "42"
+        # What belonged to the building process is not in the image.
+        @test ask(image_a, "print(isempty(ARGS), LOAD_PATH == [\"@\", \"@v#.#\", \"@stdlib\"], isdir(Sys.STDLIB), isdir(Sys.BINDIR))") ==
+              "truetruetruetrue"
+        # Each in a session of its own, as a user would call it.
+        for call in ("Greeter.whisper(\"X\")", "Greeter.Nested.deep(1)")
+            compiled = mktemp() do script, io
+                write(io, "using Greeter\n$call\n")
+                close(io)
+                still_compiled(image_a, project, script)
+            end
+            @test isempty(compiled)
+        end
+        @test isempty(still_compiled(image_a, project, joinpath(WORKLOADS, "greet.jl")))
+
+        @test [p.name for p in report.packages] == ["Helper", "Late", "Twin", "Greeter", "Twin", "Home"]
+        @test report.packages[4].version == v"1.2.0"
+        @test report.image_size == filesize(image_a)
+        @test report.base_sysimage == PackageCompilerRS.running_sysimage()
+        outcomes = Dict(s.text => s.outcome for s in report.statements)
+        @test outcomes["precompile(Tuple{typeof(Greeter.whisper), String})"] === :precompiled
+        @test outcomes["precompile(Greeter.Nested.deep, (Int,))"] === :precompiled
+        @test outcomes["precompile(Tuple{typeof(Greeter.missing_function), Int})"] === :name_not_found
+        @test outcomes["println(\"a statements file runs nothing\")"] === :rejected
+        @test !isempty(report.warnings)
+        log = read(log_a, String)
+        @test occursin(" -O1 ", log) && occursin("--cpu-target=generic", log)
+        @test !occursin("\na statements file runs nothing", log)
+        @test occursin("with 0 arguments", log)
+        @test length(split(sprint(show, MIME"text/plain"(), report), '\n')) <= 14
+    end
+
+    @testset "an extension is loaded with its trigger" begin
+        if VERSION >= v"1.9"
+            code = "using Greeter, Trigger; print(Greeter.extended(nothing))"
+            @test ask(image_a, code; options=`--project=$project`) == "true"
+        else
+            println("skipped: extensions came with Julia 1.9, this is $VERSION")
+        end
+    end
+
+    @testset "interrupted builds leave nothing and keep the older image" begin
+        before = (mtime(image_a), filesize(image_a))
+        code = """
+            using PackageCompilerRS
+            Base.exit_on_sigint(false)
+            try
+                create_sysimage("Greeter"; sysimage_path=$(repr(image_a)), project=$(repr(project)))
+            catch err
+                err isa InterruptException || rethrow()
+                exit(3)
+            end
+            """
+        for (signal, ends) in (Base.SIGINT => true, Base.SIGTERM => true, 1 => true, Base.SIGKILL => true)
+            output = tempname()
+            path = join([dirname(@__DIR__), "@stdlib"], ':')
+            process = withenv("JULIA_LOAD_PATH" => path) do
+                run(pipeline(`$JULIA --startup-file=no -e $code`; stdout=output, stderr=output); wait=false)
+            end
+            reached = timedwait(() -> occursin("\nimage ", read(output, String)), 120.0; pollint=0.2)
+            @test reached === :ok
+            sleep(1)
+            kill(process, signal)
+            @test timedwait(() -> process_exited(process), 30.0; pollint=0.1) === :ok
+            signal == Base.SIGINT && @test process.exitcode == 3
+            # After SIGKILL it is the watchdog that cleans up.
+            @test timedwait(() -> readdir(folder) == ["A.$DLEXT"], 15.0; pollint=0.1) === :ok
+            @test isempty(readlines(ignorestatus(`pgrep -f $(folder)`)))
+            rm(output; force=true)
+        end
+        @test (mtime(image_a), filesize(image_a)) == before
+        @test ask(image_a, "print(1)") == "1"
+    end
+
+    @testset "B: on another image, in a folder with an awkward name" begin
+        name = Sys.iswindows() ? "a b'c\$d e é" : "a b'c\"\$d:e é"
+        with_fixtures(; name=name) do odd_project, odd
+            image_b = joinpath(odd, "B.$DLEXT")
+            # Where Julia brings a linker, no compiler may be needed.
+            empty_path = mkpath(joinpath(odd, "empty"))
+            has_lld = PackageCompilerRS.bundled_lld() !== nothing
+            environment = has_lld ? ("PATH" => empty_path, "JULIA_CC" => nothing) :
+                ("JULIA_CC" => "cc -Wl,--build-id=none",)
+            report = withenv(environment...) do
+                create_sysimage("Trigger"; sysimage_path=image_b, project=odd_project,
+                    base_sysimage=image_a, import_into_main=false,
+                    include_transitive_dependencies=false, quiet=true, strict=true,
+                    precompile_execution_file=joinpath(odd, "workloads", "home.jl"))
+            end
+            @test occursin(has_lld ? "brought by Julia" : "JULIA_CC", report.linker)
+            @test report.base_sysimage == image_a
+            names = loaded(image_b)
+            @test "Trigger" in names && "Greeter" in names
+            @test ask(image_b, "print(isdefined(Main, :Trigger), isdefined(Main, :Greeter))") == "falsetrue"
+            @test sort(readdir(odd)) == sort(["B.$DLEXT", "empty", "packages", "project", "workloads"])
+        end
+    end
+
+    default_packages = Set(split(ask(PackageCompilerRS.running_sysimage(),
+        "foreach(id -> id.uuid === nothing || println(id.name), keys(Base.loaded_modules))")))
+
+    @testset "C: a fresh base without the stdlibs" begin
+        image_c = joinpath(folder, "C.$DLEXT")
+        report = create_sysimage(:Greeter; sysimage_path=image_c, project=project, quiet=true,
+            incremental=false, filter_stdlibs=true,
+            precompile_execution_file=joinpath(WORKLOADS, "greet.jl"))
+        @test report.base_sysimage === nothing
+        names = loaded(image_c)
+        @test "Greeter" in names && !("Pkg" in names) && !("LinearAlgebra" in names)
+        @test ask(image_c, "print(Main.Greeter.shout(Main.Greeter.Name(\"x\")))") == "X!"
+        @test filesize(image_c) < filesize(image_a)
+    end
+
+    @testset "D: a fresh base with the stdlibs of the default image" begin
+        image_d = joinpath(folder, "D.$DLEXT")
+        create_sysimage("Greeter"; sysimage_path=image_d, project=project, quiet=true,
+            incremental=false)
+        @test issubset(union(default_packages, ["Greeter"]), loaded(image_d))
+        @test ask(image_d, "using LinearAlgebra, Dates; print(det([2.0 0; 0 3]), year(Date(2024)))") == "6.02024"
+    end
+end

@@ -1,0 +1,22 @@
+# The parts without an image take seconds; the images take minutes each, see images.jl. Names given
+# as arguments choose test files: `julia --project test/runtests.jl json plan`.
+
+using PackageCompilerRS
+using Test
+
+const FILES = ["json", "environment", "plan", "errors", "images"]
+const CHOSEN = isempty(ARGS) ? FILES : ARGS
+
+include("helpers.jl")
+
+@testset "PackageCompilerRS on Julia $VERSION" begin
+    for file in FILES
+        if file in CHOSEN
+            @testset "$file" begin
+                include(file * ".jl")
+            end
+        else
+            println("skipped: ", file, ".jl was not asked for")
+        end
+    end
+end
