@@ -9,11 +9,10 @@ order(names) = [package.id.name for package in load_order(ENVIRONMENT, ids(names
 @testset "each package comes after its dependencies, and the order is always the same" begin
     @test order(["Greeter"]) == ["Helper", "Late", "Twin", "Greeter"]
     @test order(["Greeter", "Trigger"]) == order(["Trigger", "Greeter"])
-    @test !("Broken" in order(["Greeter"]))
 end
 
 @testset "left out, all that the project can load is asked for, itself included" begin
-    @test [id.name for id in ids(nothing)] == ["Broken", "Dates", "Greeter", "Home", "Trigger", "Twin"]
+    @test [id.name for id in ids(nothing)] == ["Dates", "Greeter", "Home", "Trigger", "Twin"]
 end
 
 @testset "packages of the same name are told apart by their UUIDs" begin
@@ -29,7 +28,8 @@ end
 end
 
 @testset "a Manifest of format 2 says the same" begin
-    with_fixtures() do project, _
+    with_fixtures() do fixtures
+        project = joinpath(fixtures, "project")
         manifest = joinpath(project, "Manifest.toml")
         text = replace(read(manifest, String), r"^(\s*)\[\[?(\w+)"m => s"\1[deps.\2")
         text = replace(text, r"^\[deps\.(\w+)\]\]"m => s"[[deps.\1]]")

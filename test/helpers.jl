@@ -1,13 +1,16 @@
 const FIXTURES = joinpath(@__DIR__, "fixtures")
 const WORKLOADS = joinpath(FIXTURES, "workloads")
+# A package with dependencies; one of its names stands for two packages.
 const PROJECT = joinpath(FIXTURES, "project")
+# An environment with a package in it that does not load.
+const WORKSHOP = joinpath(FIXTURES, "workshop")
 
-"Runs `f` with a copy of the fixtures in a new folder called `name`; gives it the project there."
+"Runs `f` with the path of a copy of the fixtures, in a new folder called `name`."
 function with_fixtures(f; name="fixtures")
     mktempdir() do dir
         copy = joinpath(dir, name)
         cp(FIXTURES, copy)
-        f(joinpath(copy, "project"), copy)
+        f(copy)
     end
 end
 

@@ -1,0 +1,192 @@
+using PackageCompilerRS
+using Test
+
+import Dates
+
+# Functions of Main: what only they call must be in a recording too.
+recorded_inner(day) = Dates.dayofyear(day + Dates.Day(3))
+recorded_outer(year) = string(recorded_inner(Dates.Date(year)), ' ', Dates.format(Dates.Date(year), "yyyy"))
+
+statements(path) = filter(line -> startswith(line, "precompile("), readlines(path))
+quietly(f) = Base.CoreLogging.with_logger(f, Base.CoreLogging.NullLogger())
+folder() = realpath(mktempdir())
+
+@testset "Recording" begin
+    @testset "a block" begin
+        path = joinpath(folder(), "new folder", "é statements.jl")
+        value = quietly(() -> record(() -> recorded_outer(2026), path))
+        @test value == "4 2026"
+        lines = readlines(path)
+        @test lines[1] == "# Precompile statements recorded by Julia $VERSION"
+        # Called by Main's functions and known to inference, so never in Julia's own trace.
+        @test any(line -> occursin("typeof(Dates.dayofyear), Dates.Date", line), lines)
+        @test any(line -> occursin("typeof(Dates.format), Dates.Date, String", line), lines)
+        @test !any(line -> occursin("PackageCompilerRS", line), lines[2:end])
+        @test !any(line -> occursin("Main.var\"#", line), lines)
+        @test allunique(lines)
+        for line in statements(path)
+            @test Meta.parse(line).args[1] === :precompile
+        end
+    end
+
+    @testset "statements are Julia's, and can be evaluated" begin
+        path = joinpath(folder(), "statements.jl")
+        quietly(() -> record(() -> recorded_outer(2025), path))
+        scope = PackageCompilerRS.scope_of_packages()
+        for line in statements(path)
+            signature = PackageCompilerRS.signature_of(scope, line)
+            @test signature !== nothing
+            @test precompile(signature) in (true, nothing)
+        end
+    end
+
+    @testset "start and stop" begin
+        path = joinpath(folder(), "statements.jl")
+        @test start_recording(path) == path
+        # Already there, so that nothing is lost for want of a place.
+        @test isfile(path)
+        err = try start_recording(path * "2") catch err; err end
+        @test err isa RecordingError
+        @test occursin(path, err.message)
+        @test occursin("stop_recording()", err.hint)
+        Core.eval(Main, :(sum([1//3, 1//7]; dims=1); nothing))
+        Core.eval(Main, :(struct RecordedHere end; [RecordedHere()] == [RecordedHere()]))
+        @test quietly(stop_recording) == path
+        @test any(line -> occursin("Main.RecordedHere", line), statements(path))
+        @test_throws RecordingError stop_recording()
+    end
+
+    @testset "what is compiled outside a recording is not in it" begin
+        path = joinpath(folder(), "statements.jl")
+        start_recording(path)
+        quietly(stop_recording)
+        Core.eval(Main, :(struct RecordedBetween end; [RecordedBetween()] == [RecordedBetween()]))
+        start_recording(path)
+        quietly(stop_recording)
+        @test !any(line -> occursin("RecordedBetween", line), statements(path))
+    end
+
+    @testset "recordings merge" begin
+        path = joinpath(folder(), "statements.jl")
+        quietly(() -> record(() -> recorded_outer(2024), path))
+        first = readlines(path)
+        quietly(() -> record(() -> recorded_outer(2024), path))
+        @test first ⊆ readlines(path)
+        @test allunique(readlines(path))
+        @test count(startswith("#"), readlines(path)) == 1
+        # Lines of another origin stay.
+        own = joinpath(dirname(path), "own.jl")
+        write(own, "# mine\nprecompile(Tuple{typeof(Base.sin), Float64})\n")
+        quietly(() -> record(() -> recorded_outer(2023), own))
+        @test startswith(readlines(own)[1], "# Precompile statements recorded by Julia")
+        @test readlines(own)[2:3] == ["# mine", "precompile(Tuple{typeof(Base.sin), Float64})"]
+    end
+
+    @testset "a recording that fails keeps what there is" begin
+        path = joinpath(folder(), "statements.jl")
+        @test_throws ErrorException quietly() do
+            record(path) do
+                recorded_outer(2022)
+                error("stop here")
+            end
+        end
+        @test !isempty(statements(path))
+        @test_throws RecordingError stop_recording()
+    end
+
+    @testset "another Julia's file" begin
+        path = joinpath(folder(), "statements.jl")
+        other = "# Precompile statements recorded by Julia 1.2.3\nprecompile(Tuple{typeof(f)})\n"
+        write(path, other)
+        err = try start_recording(path) catch err; err end
+        @test err isa RecordingError
+        @test occursin("1.2.3", sprint(showerror, err))
+        @test occursin(string(VERSION), sprint(showerror, err))
+        @test read(path, String) == other
+        # Another patch release is as good.
+        patch = "$(VERSION.major).$(VERSION.minor).99"
+        write(path, replace(other, "1.2.3" => patch))
+        quietly(() -> record(() -> nothing, path))
+        @test readlines(path)[1] == "# Precompile statements recorded by Julia $patch, $VERSION"
+        @test readlines(path)[2] == "precompile(Tuple{typeof(f)})"
+    end
+
+    @testset "places that cannot be written" begin
+        @test_throws RecordingError start_recording(folder())
+        file = joinpath(folder(), "file")
+        write(file, "")
+        @test_throws RecordingError start_recording(joinpath(file, "statements.jl"))
+        @test_throws RecordingError stop_recording()
+    end
+
+    @testset "what Julia adds to statements" begin
+        plain = "precompile(Tuple{typeof(Base.sin), Float64})"
+        symbol = "precompile(Tuple{typeof(f), Base.Val{Symbol(\"a # recompile\")}})"
+        @test PackageCompilerRS.clean_trace([
+            plain,
+            "#=   39.1 ms =# $plain",
+            "\e[33m#=  102.0 ms =# $plain\e[39m # recompile",
+            "$plain # recompile",
+            symbol,
+            "precompile(Tuple{typeof(Base.cos), Flo",
+            "some output of the program",
+            "precompile(Tuple{typeof(PackageCompilerRS.sample), Base.Val{0x01}})",
+        ]) == [plain, symbol]
+    end
+
+    julia = `$(joinpath(Sys.BINDIR, Base.julia_exename())) --startup-file=no
+        --project=$(pkgdir(PackageCompilerRS))`
+
+    @testset "the end of a session" begin
+        path = joinpath(folder(), "statements.jl")
+        code = "using PackageCompilerRS; start_recording($(repr(path))); struct Last end; [Last()] == [Last()]"
+        run(pipeline(`$julia -e $code`; stderr=devnull))
+        @test any(line -> occursin("Main.Last", line), statements(path))
+    end
+
+    @testset "a session with a trace of its own" begin
+        place = folder()
+        path, trace = joinpath(place, "statements.jl"), joinpath(place, "trace.jl")
+        code = """
+            using PackageCompilerRS
+            struct Before end; [Before()] == [Before()]
+            record($(repr(path))) do
+                @eval (struct Meanwhile end; [Meanwhile()] == [Meanwhile()])
+            end
+            struct After end; [After()] == [After()]
+            """
+        run(pipeline(`$julia --trace-compile=$trace -e $code`; stderr=devnull))
+        @test any(line -> occursin("Main.Meanwhile", line), statements(path))
+        @test !any(line -> occursin("Main.Before", line), statements(path))
+        @test !any(line -> occursin("Main.After", line), statements(path))
+        # It goes on.
+        @test any(line -> occursin("Main.After", line), statements(trace))
+
+        err = IOBuffer()
+        process = run(pipeline(ignorestatus(`$julia --trace-compile=stderr -e $code`); stderr=err))
+        @test !success(process)
+        text = String(take!(err))
+        @test occursin("RecordingError: this session cannot record", text)
+        @test occursin("--trace-compile=stderr", text)
+    end
+
+    @testset "julia_record" begin
+        path = joinpath(folder(), "statements.jl")
+        script = joinpath(folder(), "script.jl")
+        write(script, """
+            import Dates
+            inner(year) = Dates.dayofyear(Dates.Date(year))
+            outer(year) = inner(year) + 1
+            println(outer(2026))
+            println(haskey(ENV, "PACKAGECOMPILERRS_TRACE"))
+            exit(3)
+            """)
+        out = IOBuffer()
+        code = "using PackageCompilerRS; println(julia_record($(repr(path)); args=`--startup-file=no $script`))"
+        run(pipeline(`$julia -e $code`; stdout=out, stderr=devnull))
+        @test split(String(take!(out)), '\n'; keepempty=false) == ["2", "false", path]
+        @test any(line -> occursin("typeof(Dates.dayofyear), Dates.Date", line), statements(path))
+        @test !any(line -> occursin("PackageCompilerRS", line), statements(path))
+        @test_throws RecordingError julia_record(path; project=joinpath(folder(), "none"))
+    end
+end
