@@ -33,8 +33,9 @@ The keywords and their defaults are those of PackageCompiler 2.4.
 - `quiet::Bool=false`: show no progress; warnings are in the report.
 - `log`: path of the full log. By default it is kept only if the build fails, as
   `sysimage_path * ".log"`.
-- `verify=:load`: how the image is tried before it is put in place: `:load` starts it and compares
-  its packages with the Manifest; `false` does not.
+- `verify=:load`: how the image is tried before it is put in place. `:load` starts it and compares
+  its packages with the Manifest; `:trace` also runs the workloads on it and reports what they still
+  compile; `false` does neither.
 - `strict::Bool=false`: a statement that cannot be precompiled fails the build.
 - `statement_timeout::Real=300`: seconds after which a statement that hangs the compiler is left
   out.

@@ -5,7 +5,7 @@ write_json(value) = sprint(write_json, value)
 
 write_json(io::IO, ::Nothing) = print(io, "null")
 write_json(io::IO, value::Union{Bool,Real}) = print(io, value)
-write_json(io::IO, value::Symbol) = write_json(io, String(value))
+write_json(io::IO, value::Union{Symbol,Base.UUID,VersionNumber}) = write_json(io, string(value))
 write_json(io::IO, value::Pair) = (write_json(io, value.first); print(io, ':'); write_json(io, value.second))
 
 function write_json(io::IO, text::AbstractString)

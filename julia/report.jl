@@ -11,6 +11,9 @@ What [`create_sysimage`](@ref) did. Fields:
   `:returned_false`, `:script_local`, `:name_not_found`, `:unportable`, `:error`, `:crashed`,
   `:timed_out` and `:rejected`;
 - `duplicates::Int`: lines that repeat a statement;
+- `residual`: with `verify=:trace`, a vector of `(text, outcome, script_local)`: what the workloads
+  still compiled on the image; `outcome` is what `statements` says of it (`nothing` if it is not
+  there), `script_local` whether it belongs to the workload script, and cannot be saved;
 - `peak_memory::Int`: most bytes that all child processes held at one moment;
 - `linker::String`, `base_sysimage::Union{String,Nothing}`, `log::Union{String,Nothing}`;
 - `warnings::Vector{String}`.
@@ -25,6 +28,8 @@ struct BuildReport
     statements::Vector{NamedTuple{(:text, :outcome, :detail, :source, :line, :seconds),
         Tuple{String,Symbol,String,String,Int,Float64}}}
     duplicates::Int
+    residual::Union{Nothing,Vector{NamedTuple{(:text, :outcome, :script_local),
+        Tuple{String,Union{Symbol,Nothing},Bool}}}}
     peak_memory::Int
     linker::String
     base_sysimage::Union{String,Nothing}
@@ -44,6 +49,7 @@ function BuildReport(table::AbstractDict)
         [(text=s["text"], outcome=Symbol(s["outcome"]), detail=s["detail"], source=s["source"],
             line=s["line"], seconds=Float64(s["seconds"])) for s in statements["entries"]],
         statements["duplicates"],
+        residual_of(statements["residual"]),
         table["peak_memory"],
         table["linker"],
         table["base_sysimage"],
@@ -51,6 +57,11 @@ function BuildReport(table::AbstractDict)
         table["warnings"],
     )
 end
+
+residual_of(::Nothing) = nothing
+residual_of(rows) = [(text=r["text"],
+    outcome=r["outcome"] === nothing ? nothing : Symbol(r["outcome"]),
+    script_local=r["script_local"]) for r in rows]
 
 version_or_nothing(::Nothing) = nothing
 version_or_nothing(text) = VersionNumber(text)
@@ -64,6 +75,11 @@ function Base.show(io::IO, ::MIME"text/plain", report::BuildReport)
              for p in report.packages]
     println(io, "  packages:    ", isempty(named) ? "none" : shortened(named, 6))
     println(io, "  statements:  ", statement_summary(report))
+    slow = slowest_statements(report; most=1)
+    isempty(slow) || slow[1].seconds < 1 ||
+        println(io, "  slowest:     ", format_seconds(slow[1].seconds), " for ", slow[1].text)
+    report.residual === nothing ||
+        println(io, "  residual:    ", residual_summary(report.residual))
     println(io, "  base:        ", something(report.base_sysimage, "compiled from Julia's sources"))
     println(io, "  linker:      ", report.linker)
     report.peak_memory > 0 &&
@@ -95,6 +111,56 @@ function statement_summary(report)
         push!(parts, string(counts[outcome], ' ', replace(string(outcome), '_' => ' ')))
     end
     return join(parts, ", ")
+end
+
+function residual_summary(residual)
+    isempty(residual) && return "the workloads compile nothing on the image"
+    own = count(row -> row.script_local, residual)
+    rest = length(residual) - own
+    parts = String[]
+    own == 0 || push!(parts, string(own, " of the scripts themselves, which cannot be saved"))
+    rest == 0 || push!(parts, string(rest, " of packages, see `report.residual`"))
+    return string("the workloads still compile ", join(parts, " and "))
+end
+
+"""
+    slowest_statements(report; most=10) -> Vector
+
+The `most` statements of `report` that took longest to compile, slowest first; rows are as in
+`report.statements`, their `seconds` measured in the process that made the image.
+
+# Examples
+```julia
+report = create_sysimage("Example"; sysimage_path="Example.so")
+for s in slowest_statements(report)
+    println(s.seconds, "  ", s.text)
+end
+```
+"""
+function slowest_statements(report::BuildReport; most::Integer=10)
+    rows = sort(report.statements; by=s -> s.seconds, rev=true)
+    return rows[1:min(most, end)]
+end
+
+"""
+    write_report(path, report) -> String
+
+Writes all of `report` as JSON to the file at `path`, and gives `path` back. UUIDs, versions and
+symbols become strings.
+
+# Errors
+`SystemError` when the file cannot be written.
+
+# Examples
+```julia
+report = create_sysimage("Example"; sysimage_path="Example.so")
+write_report("report.json", report)
+```
+"""
+function write_report(path::AbstractString, report::BuildReport)
+    fields = (name => getfield(report, name) for name in fieldnames(BuildReport))
+    open(io -> write_json(io, (; fields...)), path, "w")
+    return path
 end
 
 """

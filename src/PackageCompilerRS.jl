@@ -8,7 +8,9 @@ module PackageCompilerRS
 using Libdl: Libdl
 using Pkg: Pkg
 
-export create_sysimage, BuildError, BuildReport
+export create_sysimage, BuildError, BuildPreview, BuildReport, slowest_statements, write_report
+export install_launcher, remove_launcher, list_launchers, LauncherError
+export record, start_recording, stop_recording, julia_record, RecordingError
 
 for file in (
     "json.jl",
@@ -20,6 +22,11 @@ for file in (
     "progress.jl",
     "report.jl",
     "create_sysimage.jl",
+    "files.jl",
+    "jsonc.jl",
+    "launchers.jl",
+    "trace.jl",
+    "recording.jl",
 )
     include(joinpath("..", "julia", file))
 end

@@ -40,7 +40,7 @@ with_fixtures() do fixtures
             precompile_execution_file=[joinpath(WORKLOADS, "greet.jl"), joinpath(WORKLOADS, "home.jl")],
             precompile_statements_file=joinpath(WORKLOADS, "statements.jl"),
             script=joinpath(WORKLOADS, "script.jl"), sysimage_build_args=`-O1`,
-            cpu_target="generic", log=log_a, quiet=true)
+            cpu_target="generic", log=log_a, verify=:trace, quiet=true)
         close(ticker)
         @test ticks[] > report.seconds
         @test readdir(folder) == ["A.$DLEXT"]
@@ -76,6 +76,11 @@ with_fixtures() do fixtures
         @test outcomes["precompile(Tuple{typeof(Greeter.missing_function), Int})"] === :name_not_found
         @test outcomes["println(\"a statements file runs nothing\")"] === :rejected
         @test !isempty(report.warnings)
+        @test all(row -> row.script_local, report.residual)
+        @test issorted([s.seconds for s in slowest_statements(report)]; rev=true)
+        written = PackageCompilerRS.parse_json(read(write_report(joinpath(fixtures, "a.json"), report), String))
+        @test written["image_size"] == report.image_size
+        @test length(written["statements"]) == length(report.statements)
         log = read(log_a, String)
         @test occursin(" -O1 ", log) && occursin("--cpu-target=generic", log)
         @test !occursin("\na statements file runs nothing", log)

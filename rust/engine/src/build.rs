@@ -13,10 +13,11 @@ use crate::error::{BuildError, Stage};
 use crate::event::Event;
 use crate::memory::Monitor;
 use crate::plan::BuildPlan;
+use crate::processes::Marks;
 use crate::report::{BuildReport, DryRun};
 use crate::stages;
 use crate::watchdog::Watchdog;
-use crate::workspace::Workspace;
+use crate::workspace::{self, Workspace};
 
 /// Called after each event; must return at once and may be called from any thread.
 pub type Waker = Box<dyn Fn() + Send + Sync>;
@@ -34,10 +35,65 @@ struct Shared {
     waker: Waker,
 }
 
+/// Bytes of output that may wait to be taken before more is left out: somebody may start a build
+/// and never ask for its events, and the log has every line.
+const WAITING: usize = 8 << 20;
+
 #[derive(Default)]
 struct State {
     events: VecDeque<Event>,
+    /// Bytes that the events hold, about.
+    waiting: usize,
+    left_out: Option<LeftOut>,
     result: Option<Result<BuildReport, BuildError>>,
+}
+
+/// Lines of output left out since the last event.
+struct LeftOut {
+    stage: Stage,
+    shown: bool,
+    lines: u64,
+}
+
+impl State {
+    fn push(&mut self, event: Event) {
+        if let Event::Output { stage, shown, .. } = event
+            && self.waiting >= WAITING
+        {
+            let none = LeftOut {
+                stage,
+                shown: false,
+                lines: 0,
+            };
+            let left_out = self.left_out.get_or_insert(none);
+            left_out.shown |= shown;
+            left_out.lines += 1;
+            return;
+        }
+        if let Some(left_out) = self.left_out.take() {
+            self.events.push_back(Event::Output {
+                stage: left_out.stage,
+                text: format!("[{} more lines]", left_out.lines),
+                shown: left_out.shown,
+            });
+        }
+        self.waiting += size(&event);
+        self.events.push_back(event);
+    }
+
+    fn pop(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        self.waiting = self.waiting.saturating_sub(size(&event));
+        Some(event)
+    }
+}
+
+fn size(event: &Event) -> usize {
+    let text = match event {
+        Event::Output { text, .. } => text.len(),
+        _ => 0,
+    };
+    text + size_of::<Event>()
 }
 
 impl Shared {
@@ -46,7 +102,7 @@ impl Shared {
     }
 
     fn send(&self, event: Event) {
-        self.state().events.push_back(event);
+        self.state().push(event);
         (self.waker)();
     }
 }
@@ -96,7 +152,7 @@ impl Build {
 
     /// The oldest event not yet taken.
     pub fn next_event(&self) -> Option<Event> {
-        self.shared.state().events.pop_front()
+        self.shared.state().pop()
     }
 
     /// Asks the build to stop; [`Event::Finished`] follows when every child has ended and the work
@@ -133,9 +189,13 @@ impl Drop for Build {
 
 impl Shared {
     fn finish(&self, result: Result<BuildReport, BuildError>) {
-        self.state().result = Some(result);
+        // Both at once: who sees one may rely on the other.
+        let mut state = self.state();
+        state.result = Some(result);
+        state.push(Event::Finished);
+        drop(state);
         self.ended.notify_all();
-        self.send(Event::Finished);
+        (self.waker)();
     }
 }
 
@@ -145,6 +205,7 @@ pub struct Context<'a> {
     pub workspace: &'a Workspace,
     pub monitor: &'a Monitor,
     pub watchdog: &'a Watchdog,
+    pub marks: &'a Marks,
     shared: &'a Shared,
     log: Mutex<File>,
     started: Instant,
@@ -176,9 +237,11 @@ impl Context<'_> {
 
     /// A line of the log, with the seconds since the start.
     pub fn log(&self, line: &str) {
+        // One write a line: the file is not buffered, so that a crash loses nothing.
+        let line = format!("[{:8.2}] {line}\n", self.started.elapsed().as_secs_f64());
         let mut log = self.log.lock().unwrap_or_else(|e| e.into_inner());
         // A log that cannot be written is no reason to lose the image.
-        let _ = writeln!(log, "[{:8.2}] {line}", self.started.elapsed().as_secs_f64());
+        let _ = log.write_all(line.as_bytes());
     }
 
     /// Runs one stage between its events and gives its seconds.
@@ -213,9 +276,8 @@ impl Context<'_> {
 /// What [`Build`] would fail with before its first child.
 pub fn dry_run(plan: &BuildPlan) -> Result<DryRun, BuildError> {
     let checked = stages::check::check(plan)?;
-    let folder = plan
-        .target_dir()
-        .join(format!(".{}.build-XXXXXX", plan.image_name()));
+    let prefix = workspace::prefix(&plan.sysimage_path);
+    let folder = plan.target_dir().join(format!("{prefix}XXXXXX"));
     Ok(DryRun {
         linker: checked.linker.describe(),
         commands: stages::commands(plan, &checked, &folder),
@@ -240,19 +302,26 @@ fn build(plan: &BuildPlan, shared: &Shared) -> Result<BuildReport, BuildError> {
         .unwrap_or_else(|| workspace.file("build.log"));
     let log = File::create(&log_path)
         .map_err(|e| BuildError::io(Stage::Check, "writing the log", &log_path, &e))?;
-    let watchdog = Watchdog::start(workspace.path()).map_err(|e| {
-        BuildError::failed(Stage::Check, "the watchdog cannot be started").because(e.to_string())
-    })?;
+    let marks = Marks::new();
+    let (watchdog, unwatched) = match Watchdog::start(workspace.path(), &marks) {
+        Ok(watchdog) => (watchdog, None),
+        Err(error) => (Watchdog::none(), Some(error)),
+    };
     let monitor = Monitor::start();
     let ctx = Context {
         plan,
         workspace: &workspace,
         monitor: &monitor,
         watchdog: &watchdog,
+        marks: &marks,
         shared,
         log: Mutex::new(log),
         started,
     };
+    if let Some(error) = unwatched {
+        // Needed only if this process gets killed.
+        ctx.log(&format!("the watchdog cannot be started: {error}"));
+    }
     let result = catch_unwind(AssertUnwindSafe(|| {
         stages::run(&ctx, &checked).map(|mut report| {
             report.seconds = started.elapsed().as_secs_f64();

@@ -3,24 +3,31 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use process_wrap::std::{ChildWrapper, CommandWrap};
 
 use crate::build::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
-use crate::memory;
+use crate::{lines, memory, processes};
 
 /// How often cancelling, the journal and the child's end are looked at.
 const TICK: Duration = Duration::from_millis(40);
-/// How long output is awaited from descendants that outlive the child.
+/// How long descendants that outlive the child may still write.
 const LINGER: Duration = Duration::from_millis(500);
-/// Lines of output kept for an error.
+/// How long output is read after the child's end: what it wrote is waited for, but not a
+/// descendant that escaped and goes on.
+const READ_ON: Duration = Duration::from_secs(10);
+/// Lines of output kept for an error, and how many bytes of each.
 const TAIL: usize = 30;
+const TAIL_LINE: usize = 2000;
+/// Lines read ahead of being handled: a child that writes faster than that has to wait.
+const AHEAD: usize = 1000;
 
 /// A command with everything it needs, printable for `dry_run`.
 #[derive(Debug, Clone)]
@@ -148,6 +155,12 @@ impl Ended {
         self.status.success() && !self.killed
     }
 
+    /// The disk was full, as far as the child tells.
+    pub fn lacked_space(&self) -> bool {
+        let told = |line: &String| line.contains("No space left on device");
+        self.error_line.iter().chain(&self.tail).any(told)
+    }
+
     /// Ended by SIGKILL that was not ours: the kernel's, most likely, for want of memory.
     pub fn was_killed_from_outside(&self) -> bool {
         !self.killed && signal(self.status) == Some(9)
@@ -175,7 +188,7 @@ pub fn run(
     ctx.log(&format!("$ {}", invocation.display()));
     let started = Instant::now();
     let mut child = Guarded::spawn(ctx, invocation)?;
-    let (sender, lines) = mpsc::channel();
+    let (sender, lines) = mpsc::sync_channel(AHEAD);
     let mut open = 0;
     if let Some(stdout) = child.inner.stdout().take() {
         open += read_lines(stdout, sender.clone());
@@ -188,8 +201,11 @@ pub fn run(
     let mut error_line = None;
     let mut killed = false;
     let mut last_look = Instant::now();
+    let mut pause = Duration::from_millis(1);
     let mut exited: Option<(ExitStatus, Instant)> = None;
+    let mut alone = false;
     let status = loop {
+        let mut silent = false;
         match lines.recv_timeout(TICK) {
             Ok(Message::Line(line)) => {
                 ctx.output(
@@ -197,6 +213,7 @@ pub fn run(
                     &format!("{}{line}", invocation.prefix),
                     invocation.show,
                 );
+                let line = clipped(line);
                 if names_an_error(&line) {
                     error_line = Some(line.clone());
                 }
@@ -210,7 +227,7 @@ pub fn run(
                 }
             }
             Ok(Message::Eof) => open -= 1,
-            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Timeout) => silent = true,
             Err(RecvTimeoutError::Disconnected) => open = 0,
         }
         last_look = Instant::now();
@@ -222,17 +239,27 @@ pub fn run(
             killed = true;
             child.kill_tree();
         }
+        if exited.is_none() {
+            exited = child.try_wait(stage)?.map(|s| (s, Instant::now()));
+        }
         match exited {
-            Some((status, since)) if open == 0 || since.elapsed() > LINGER => break status,
-            Some(_) => {}
-            None if open == 0 => {
-                // Both ends are closed: the child is gone or about to go.
-                if let Some(status) = child.try_wait(stage)? {
+            Some((status, _)) if open == 0 => break status,
+            Some((status, since)) => {
+                let elapsed = since.elapsed();
+                if elapsed > LINGER && !alone {
+                    // Once they are gone the output comes to its end.
+                    child.end_descendants();
+                    alone = true;
+                } else if alone && (silent && elapsed > 2 * LINGER || elapsed > READ_ON) {
                     break status;
                 }
-                std::thread::sleep(Duration::from_millis(2));
             }
-            None => exited = child.try_wait(stage)?.map(|s| (s, Instant::now())),
+            None if open == 0 => {
+                // Gone or about to go, most likely; but it may have closed its output itself.
+                std::thread::sleep(pause);
+                pause = TICK.min(2 * pause);
+            }
+            None => {}
         }
     };
     watch();
@@ -269,10 +296,15 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
     let low = lowest < memory::LOW;
     let (cause, hint) = match (signal(ended.status), own_words(ended)) {
         (Some(9), _) if !ended.killed => (
-            format!(
-                "it was killed by SIGKILL: out of memory? The least free memory seen was {}",
-                mebibytes(lowest)
-            ),
+            match lowest {
+                // It did not live long enough.
+                u64::MAX => "it was killed by SIGKILL: out of memory?".to_string(),
+                lowest => format!(
+                    "it was killed by SIGKILL: out of memory? The least free memory seen was {} \
+                     MiB",
+                    lowest >> 20
+                ),
+            },
             Some(
                 "give the machine or container more memory, close other programs, or set \
                  `image_threads=1`",
@@ -287,20 +319,13 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
         }
         (None, Some(words)) => (words, None),
         (None, None) => (
-            format!(
-                "it gave no reason and exited with code {}",
-                ended.status.code().unwrap_or(-1)
-            ),
+            format!("it gave no reason and exited with {}", code(ended.status)),
             low.then_some("memory was short; close other programs or set `image_threads=1`"),
         ),
     };
     error.cause = Some(cause);
     error.hint = hint.map(str::to_string);
-    if ended
-        .tail
-        .iter()
-        .any(|line| line.contains("No space left on device"))
-    {
+    if ended.lacked_space() {
         error.cause = Some("no space is left on the disk".into());
         error.hint = Some(format!(
             "free some space on the disk of `{}` and of the temporary folder; a build needs about \
@@ -326,12 +351,23 @@ fn names_an_error(line: &str) -> bool {
     line.starts_with("ERROR:") || line.starts_with("error:") || line.contains("fatal error")
 }
 
-fn mebibytes(bytes: u64) -> String {
-    if bytes == u64::MAX {
-        "not measured".into()
-    } else {
-        format!("{} MiB", bytes >> 20)
+/// "code 7"; a shell or compiler driver in between tells a signal of its child as 128 and more.
+fn code(status: ExitStatus) -> String {
+    match status.code() {
+        Some(code @ 129..=192) if cfg!(unix) => format!("code {code}, {}", signal_name(code - 128)),
+        Some(code) => format!("code {code}"),
+        None => "no code".into(),
     }
+}
+
+/// Enough of a line for a message.
+fn clipped(mut line: String) -> String {
+    if line.len() > TAIL_LINE {
+        let end = (0..=TAIL_LINE).rev().find(|at| line.is_char_boundary(*at));
+        line.truncate(end.unwrap_or(0));
+        line.push('…');
+    }
+    line
 }
 
 #[cfg(unix)]
@@ -344,44 +380,42 @@ fn signal(_status: ExitStatus) -> Option<i32> {
     None
 }
 
+#[cfg(unix)]
 fn signal_name(number: i32) -> String {
     let name = match number {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL (an instruction that this CPU lacks? see `cpu_target`)",
-        6 => "SIGABRT",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        15 => "SIGTERM",
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGINT => "SIGINT",
+        libc::SIGQUIT => "SIGQUIT",
+        libc::SIGILL => "SIGILL (an instruction that this CPU lacks? see `cpu_target`)",
+        libc::SIGTRAP => "SIGTRAP",
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS (is the disk full?)",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGKILL => "SIGKILL",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGPIPE => "SIGPIPE",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGXCPU => "SIGXCPU (a limit of processor time)",
+        libc::SIGXFSZ => "SIGXFSZ (a limit of file size)",
+        libc::SIGSYS => "SIGSYS",
         _ => return format!("signal {number}"),
     };
     name.to_string()
 }
 
-fn read_lines(source: impl Read + Send + 'static, sender: Sender<Message>) -> usize {
+#[cfg(not(unix))]
+fn signal_name(number: i32) -> String {
+    format!("signal {number}")
+}
+
+fn read_lines(source: impl Read + Send + 'static, sender: SyncSender<Message>) -> usize {
     let spawned = std::thread::Builder::new()
         .name("pcrs-output".into())
         .spawn(move || {
-            let mut source = BufReader::new(source);
-            let mut line = Vec::new();
-            while source
-                .read_until(b'\n', &mut line)
-                .is_ok_and(|bytes| bytes > 0)
-            {
-                while line.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {
-                    line.pop();
-                }
-                // Of a line that a progress bar drew over and over, the last state counts.
-                let start = line.iter().rposition(|b| *b == b'\r').map_or(0, |i| i + 1);
-                let text = String::from_utf8_lossy(&line[start..]).into_owned();
-                if sender.send(Message::Line(text)).is_err() {
-                    return;
-                }
-                line.clear();
-            }
+            lines::each(source, |line| match sender.send(Message::Line(line)) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            });
             let _ = sender.send(Message::Eof);
         });
     usize::from(spawned.is_ok())
@@ -392,11 +426,18 @@ struct Guarded<'a> {
     inner: Box<dyn ChildWrapper>,
     ctx: &'a Context<'a>,
     id: u32,
+    /// What its descendants are known by.
+    mark: String,
+    /// Waited for: its number may be another process's by now.
+    ended: bool,
 }
 
 impl<'a> Guarded<'a> {
     fn spawn(ctx: &'a Context<'a>, invocation: &Invocation) -> Result<Self, BuildError> {
-        let mut wrapped = CommandWrap::from(die_with_parent(invocation.command()));
+        let mark = ctx.marks.next();
+        let mut command = invocation.command();
+        command.env(processes::VARIABLE, processes::variable(&mark));
+        let mut wrapped = CommandWrap::from(die_with_parent(command));
         #[cfg(unix)]
         wrapped.wrap(process_wrap::std::ProcessGroup::leader());
         #[cfg(windows)]
@@ -409,34 +450,45 @@ impl<'a> Guarded<'a> {
         let id = inner.id();
         ctx.watchdog.add(id);
         ctx.monitor.add(id);
-        Ok(Self { inner, ctx, id })
-    }
-
-    fn try_wait(&mut self, stage: Stage) -> Result<Option<ExitStatus>, BuildError> {
-        self.inner.try_wait().map_err(|e| {
-            BuildError::failed(stage, "waiting for a child failed").because(e.to_string())
+        Ok(Self {
+            inner,
+            ctx,
+            id,
+            mark,
+            ended: false,
         })
     }
 
-    /// Ends the child, its process group, and descendants that left the group.
+    fn try_wait(&mut self, stage: Stage) -> Result<Option<ExitStatus>, BuildError> {
+        let status = self.inner.try_wait().map_err(|e| {
+            BuildError::failed(stage, "waiting for a child failed").because(e.to_string())
+        })?;
+        self.ended = status.is_some();
+        Ok(status)
+    }
+
+    /// Ends the child and its descendants.
     fn kill_tree(&mut self) {
-        #[cfg(unix)]
-        for pid in memory::tree(self.id) {
-            if let Ok(pid) = libc::pid_t::try_from(pid) {
-                // SAFETY: kill(2) takes any pid; one that just ended gives ESRCH.
-                unsafe { libc::kill(pid, libc::SIGKILL) };
-            }
+        if !self.ended {
+            processes::end(Some(self.id), &self.mark);
         }
+        self.end_descendants();
+    }
+
+    /// Ends the child's process group, which is the child too where it still runs, and what left
+    /// the group.
+    fn end_descendants(&mut self) {
         let _ = self.inner.start_kill();
         let _ = self.inner.wait();
+        self.ended = true;
+        processes::end(None, &self.mark);
     }
 }
 
 impl Drop for Guarded<'_> {
     fn drop(&mut self) {
         // Also after a good end: what a script left running must not outlive the build.
-        let _ = self.inner.start_kill();
-        let _ = self.inner.wait();
+        self.kill_tree();
         self.ctx.watchdog.remove(self.id);
         self.ctx.monitor.remove(self.id);
     }
@@ -447,14 +499,18 @@ impl Drop for Guarded<'_> {
 #[cfg(target_os = "linux")]
 fn die_with_parent(mut command: Command) -> Command {
     use std::os::unix::process::CommandExt;
-    // SAFETY: prctl(2) is async-signal-safe.
+    let parent = libc::pid_t::try_from(std::process::id());
+    // SAFETY: prctl(2) and getppid(2) are async-signal-safe, and no error here allocates.
     unsafe {
-        command.pre_exec(|| {
-            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == 0 {
-                Ok(())
-            } else {
-                Err(std::io::Error::last_os_error())
+        command.pre_exec(move || {
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
+                return Err(std::io::Error::last_os_error());
             }
+            // It may have ended before.
+            if parent != Ok(libc::getppid()) {
+                return Err(std::io::Error::from_raw_os_error(libc::ESRCH));
+            }
+            Ok(())
         })
     };
     command

@@ -5,7 +5,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use sysinfo::System;
+
+use crate::processes;
 
 const INTERVAL: Duration = Duration::from_millis(500);
 
@@ -84,7 +86,6 @@ impl Drop for Monitor {
 }
 
 fn sample(shared: &(Mutex<Shared>, Condvar)) {
-    let mut system = System::new();
     let (lock, wake) = shared;
     loop {
         let roots = {
@@ -100,16 +101,11 @@ fn sample(shared: &(Mutex<Shared>, Condvar)) {
         if roots.is_empty() {
             continue;
         }
-        system.refresh_memory();
-        refresh(&mut system);
-        let held: u64 = descendants(&system, &roots)
-            .iter()
-            .filter_map(|pid| system.process(*pid))
-            .map(sysinfo::Process::memory)
-            .sum();
+        let held = processes::memory(&roots);
+        let free = available();
         let mut guard = lock.lock().unwrap_or_else(|e| e.into_inner());
         guard.usage.peak = guard.usage.peak.max(held);
-        guard.usage.lowest_free = guard.usage.lowest_free.min(system.available_memory());
+        guard.usage.lowest_free = guard.usage.lowest_free.min(free);
     }
 }
 
@@ -118,42 +114,12 @@ pub fn available() -> u64 {
     let mut system = System::new();
     system.refresh_memory();
     let free = system.available_memory();
-    system
-        .cgroup_limits()
-        .map_or(free, |limits| free.min(limits.free_memory))
-}
-
-/// The process `root` and all that descend from it, also those that left its process group.
-pub fn tree(root: u32) -> Vec<u32> {
-    let mut system = System::new();
-    refresh(&mut system);
-    descendants(&system, &HashSet::from([root]))
-        .into_iter()
-        .map(Pid::as_u32)
-        .collect()
-}
-
-fn refresh(system: &mut System) {
-    system.refresh_processes_specifics(
-        ProcessesToUpdate::All,
-        true,
-        ProcessRefreshKind::nothing().with_memory().without_tasks(),
-    );
-}
-
-fn descendants(system: &System, roots: &HashSet<u32>) -> Vec<Pid> {
-    let mut found: HashSet<Pid> = roots.iter().map(|pid| Pid::from_u32(*pid)).collect();
-    loop {
-        let more: Vec<Pid> = system
-            .processes()
-            .values()
-            .filter(|p| !found.contains(&p.pid()))
-            .filter(|p| p.parent().is_some_and(|parent| found.contains(&parent)))
-            .map(sysinfo::Process::pid)
-            .collect();
-        if more.is_empty() {
-            return found.into_iter().collect();
-        }
-        found.extend(more);
+    if system.total_memory() == 0 {
+        // Not known here, which `cgroup_limits` takes for a mistake of its caller.
+        return free;
     }
+    // Not its `free_memory`, which counts cached files as used.
+    system.cgroup_limits().map_or(free, |limits| {
+        free.min(limits.total_memory.saturating_sub(limits.rss))
+    })
 }

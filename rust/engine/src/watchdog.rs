@@ -2,7 +2,7 @@
 //!
 //! A small shell waits at the end of a pipe that only this process holds. While the build lives it
 //! is told of each child's process group; when the pipe closes without a goodbye it ends those
-//! groups and removes the work folder. A shell, because a library has no executable of its own to
+//! groups, and what left them, and removes the work folder. A shell, because a library has no executable of its own to
 //! start, and code after `fork` in a threaded process may do next to nothing.
 //!
 //! On Windows a job object ends the children with their parent; the folder is left to the next
@@ -22,8 +22,11 @@ mod unix {
 
     use process_wrap::std::{CommandWrap, ProcessGroup};
 
+    use crate::processes::{Marks, VARIABLE};
+
     const SCRIPT: &str = include_str!("watchdog.sh");
 
+    /// None runs where none could be started, or somebody ended it.
     #[derive(Debug)]
     pub struct Watchdog(Mutex<Option<Running>>);
 
@@ -34,17 +37,24 @@ mod unix {
     }
 
     impl Watchdog {
-        /// Starts watching over `folder`.
+        /// Starts watching over `folder` and the children with `marks`.
         ///
         /// # Errors
         /// When `/bin/sh` cannot be started.
-        pub fn start(folder: &Path) -> io::Result<Self> {
-            let mut command = Command::new("/bin/sh");
+        pub fn start(folder: &Path, marks: &Marks) -> io::Result<Self> {
+            Self::start_in("/bin/sh", folder, marks)
+        }
+
+        pub(super) fn start_in(shell: &str, folder: &Path, marks: &Marks) -> io::Result<Self> {
+            let mut command = Command::new(shell);
             command
                 .arg("-c")
                 .arg(SCRIPT)
                 .arg("packagecompilerrs-watchdog")
-                .arg(folder)
+                .arg(std::path::absolute(folder)?)
+                .arg(marks.build())
+                // It outlives an enclosing build that ends its marked processes.
+                .env_remove(VARIABLE)
                 .current_dir("/")
                 .stdin(Stdio::piped())
                 .stdout(Stdio::null())
@@ -60,6 +70,11 @@ mod unix {
             Ok(Self(Mutex::new(Some(Running { child, pipe }))))
         }
 
+        /// Watches nothing.
+        pub fn none() -> Self {
+            Self(Mutex::new(None))
+        }
+
         /// Puts the process group of `child` under watch.
         pub fn add(&self, child: u32) {
             self.tell(&format!("add {child}\n"));
@@ -72,8 +87,15 @@ mod unix {
 
         fn tell(&self, line: &str) {
             let mut running = self.0.lock().unwrap_or_else(|e| e.into_inner());
+            // A watchdog that somebody killed is no reason to fail the build. It is not written to,
+            // as that could raise SIGPIPE.
+            if running
+                .as_mut()
+                .is_some_and(|running| !matches!(running.child.try_wait(), Ok(None)))
+            {
+                *running = None;
+            }
             if let Some(running) = running.as_mut() {
-                // A watchdog that somebody killed is no reason to fail the build.
                 let _ = running.pipe.write_all(line.as_bytes());
             }
         }
@@ -81,14 +103,12 @@ mod unix {
 
     impl Drop for Watchdog {
         fn drop(&mut self) {
+            self.tell("done\n");
             let mut running = self.0.lock().unwrap_or_else(|e| e.into_inner());
-            if let Some(Running {
-                mut child,
-                mut pipe,
-            }) = running.take()
-            {
-                let _ = pipe.write_all(b"done\n");
+            if let Some(Running { mut child, pipe }) = running.take() {
                 drop(pipe);
+                // There is nothing left for it to do, and it may have been stopped.
+                let _ = child.start_kill();
                 let _ = child.wait();
             }
         }
@@ -100,14 +120,44 @@ mod none {
     use std::io;
     use std::path::Path;
 
+    use crate::processes::Marks;
+
     #[derive(Debug)]
     pub struct Watchdog;
 
     impl Watchdog {
-        pub fn start(_folder: &Path) -> io::Result<Self> {
+        pub fn start(_folder: &Path, _marks: &Marks) -> io::Result<Self> {
             Ok(Self)
+        }
+        pub fn none() -> Self {
+            Self
         }
         pub fn add(&self, _child: u32) {}
         pub fn remove(&self, _child: u32) {}
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::processes::Marks;
+
+    #[test]
+    fn where_there_is_no_shell_nothing_is_watched() {
+        let folder = tempfile::tempdir().unwrap();
+        Watchdog::start_in("/no/such/shell", folder.path(), &Marks::new()).unwrap_err();
+        let none = Watchdog::none();
+        none.add(1);
+        none.remove(1);
+    }
+
+    #[test]
+    fn a_folder_is_left_alone_after_a_goodbye() {
+        let folder = tempfile::tempdir().unwrap();
+        let watchdog = Watchdog::start(folder.path(), &Marks::new()).unwrap();
+        watchdog.add(u32::MAX);
+        watchdog.remove(u32::MAX);
+        drop(watchdog);
+        assert!(folder.path().exists());
     }
 }

@@ -1,5 +1,8 @@
-# Reads "add GROUP", "del GROUP" and "done" from a pipe; see watchdog.rs. $1 is the work folder.
+# Reads "add GROUP", "del GROUP" and "done" from a pipe; see watchdog.rs. $1 is the work folder, $2
+# what the marks of the children have in common.
 trap '' INT HUP TERM PIPE
+# Whatever the user's session made of it.
+PATH=$PATH:/usr/bin:/bin
 groups=' '
 while read -r verb group; do
     case $verb in
@@ -8,8 +11,17 @@ while read -r verb group; do
     done) exit 0 ;;
     esac
 done
-for group in $groups; do kill -TERM -- "-$group" 2>/dev/null; done
 for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+# Linux: those that left their group are known by their environment. Again until none is found, as
+# one may just have started another.
+for _ in 1 2 3 4 5 6 7 8 9; do
+    found=$(grep -slF -- "$2" /proc/[0-9]*/environ)
+    [ -n "$found" ] || break
+    for file in $found; do
+        pid=${file#/proc/}
+        kill -KILL "${pid%/environ}" 2>/dev/null
+    done
+done
 # A process that is just ending may still write a file or two.
 for _ in 1 2 3 4 5; do
     rm -rf -- "$1" && [ ! -e "$1" ] && exit 0

@@ -12,6 +12,8 @@ use crate::plan::file_name;
 
 /// A folder younger than this may belong to a build that has not locked it yet.
 const GRACE: Duration = Duration::from_secs(60);
+/// Bytes of the image's name that are in the folder's.
+const NAME: usize = 200;
 
 /// Removed with all it holds when dropped.
 #[derive(Debug)]
@@ -60,8 +62,14 @@ impl Workspace {
     }
 }
 
-fn prefix(sysimage_path: &Path) -> String {
-    format!(".{}.build-", file_name(sysimage_path))
+/// How the names of work folders for this image begin.
+pub fn prefix(sysimage_path: &Path) -> String {
+    // A file system takes names of up to 255 bytes, and the image's own may be as long.
+    let mut name = file_name(sysimage_path);
+    let end = (0..=NAME.min(name.len())).rev();
+    let end = end.into_iter().find(|at| name.is_char_boundary(*at));
+    name.truncate(end.unwrap_or(0));
+    format!(".{name}.build-")
 }
 
 /// Removes the folders of dead builds to the same image: those whose lock nobody holds.

@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::time::Duration;
 
+use pcrs_engine::build::Waker;
 use pcrs_engine::{Build, BuildError, BuildPlan, dry_run};
 use serde::Serialize;
 
@@ -44,17 +45,22 @@ pub unsafe extern "C" fn pcrs_start(
     send: AsyncSend,
     handle: *mut c_void,
 ) -> *mut Build {
-    let handle = Handle(handle);
-    let waker = Box::new(move || {
-        let handle = &handle;
-        // SAFETY: the caller keeps the handle valid.
-        unsafe { send(handle.0) };
-    });
-    // SAFETY: the caller's promise.
-    let build = match unsafe { read_plan(plan, length) } {
-        Ok(plan) => Build::start(plan, waker),
-        Err(error) => Build::failed(error, waker),
+    let waker = || -> Waker {
+        let handle = Handle(handle);
+        Box::new(move || {
+            let handle = &handle;
+            // SAFETY: the caller keeps the handle valid.
+            unsafe { send(handle.0) };
+        })
     };
+    let started = guarded(None, || {
+        // SAFETY: the caller's promise.
+        Some(match unsafe { read_plan(plan, length) } {
+            Ok(plan) => Build::start(plan, waker()),
+            Err(error) => Build::failed(error, waker()),
+        })
+    });
+    let build = started.unwrap_or_else(|| Build::failed(engine_failed(), waker()));
     Box::into_raw(Box::new(build))
 }
 
@@ -64,9 +70,11 @@ pub unsafe extern "C" fn pcrs_start(
 /// `build` must come from `pcrs_start` and not be freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pcrs_next_event(build: *const Build) -> *mut c_char {
-    // SAFETY: the caller's promise.
-    let event = unsafe { &*build }.next_event();
-    event.map_or(ptr::null_mut(), |event| json(&event))
+    guarded(ptr::null_mut(), || {
+        // SAFETY: the caller's promise.
+        let event = unsafe { &*build }.next_event();
+        event.map_or(ptr::null_mut(), |event| json(&event))
+    })
 }
 
 /// `{"Ok": BuildReport}` or `{"Err": BuildError}`, or null before the `finished` event.
@@ -75,9 +83,11 @@ pub unsafe extern "C" fn pcrs_next_event(build: *const Build) -> *mut c_char {
 /// As `pcrs_next_event`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pcrs_result(build: *const Build) -> *mut c_char {
-    // SAFETY: the caller's promise.
-    let result = unsafe { &*build }.result();
-    result.map_or(ptr::null_mut(), |result| json(&result))
+    guarded(ptr::null_mut(), || {
+        // SAFETY: the caller's promise.
+        let result = unsafe { &*build }.result();
+        result.map_or(ptr::null_mut(), |result| json(&result))
+    })
 }
 
 /// Asks the build to stop. Its end is the `finished` event.
@@ -87,7 +97,7 @@ pub unsafe extern "C" fn pcrs_result(build: *const Build) -> *mut c_char {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pcrs_cancel(build: *const Build) {
     // SAFETY: the caller's promise.
-    unsafe { &*build }.cancel();
+    guarded((), || unsafe { &*build }.cancel());
 }
 
 /// Blocks until the build has ended, at most `milliseconds`; 1 if it has. For a process that is
@@ -99,7 +109,9 @@ pub unsafe extern "C" fn pcrs_cancel(build: *const Build) {
 pub unsafe extern "C" fn pcrs_wait(build: *const Build, milliseconds: u64) -> c_int {
     // SAFETY: the caller's promise.
     let build = unsafe { &*build };
-    c_int::from(build.wait(Duration::from_millis(milliseconds)))
+    guarded(0, || {
+        c_int::from(build.wait(Duration::from_millis(milliseconds)))
+    })
 }
 
 /// Frees a build; one that has not ended is cancelled and waited for.
@@ -111,7 +123,7 @@ pub unsafe extern "C" fn pcrs_free(build: *mut Build) {
     if !build.is_null() {
         // SAFETY: the caller's promise.
         let build = unsafe { Box::from_raw(build) };
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(build)));
+        guarded((), move || drop(build));
     }
 }
 
@@ -121,13 +133,12 @@ pub unsafe extern "C" fn pcrs_free(build: *mut Build) {
 /// `plan` must point to `length` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pcrs_dry_run(plan: *const u8, length: usize) -> *mut c_char {
-    // SAFETY: the caller's promise.
-    let plan = unsafe { read_plan(plan, length) };
-    let result = plan.and_then(|plan| {
-        catch_unwind(AssertUnwindSafe(|| dry_run(&plan)))
-            .unwrap_or_else(|_| Err(BuildError::input("the engine failed on this plan")))
-    });
-    json(&result)
+    guarded(None, || {
+        // SAFETY: the caller's promise.
+        let plan = unsafe { read_plan(plan, length) };
+        Some(json(&plan.and_then(|plan| dry_run(&plan))))
+    })
+    .unwrap_or_else(|| json(&Err::<(), _>(engine_failed())))
 }
 
 /// Frees a string that came from here.
@@ -142,9 +153,23 @@ pub unsafe extern "C" fn pcrs_free_string(text: *mut c_char) {
     }
 }
 
+/// `run`, or `otherwise` if it panics: a panic that leaves a function here ends the user's session.
+fn guarded<T>(otherwise: T, run: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or(otherwise)
+}
+
+fn engine_failed() -> BuildError {
+    BuildError::input("the engine failed on this plan")
+        .hint("this is a bug of PackageCompilerRS: please report it with the plan")
+}
+
 unsafe fn read_plan(plan: *const u8, length: usize) -> Result<BuildPlan, BuildError> {
-    // SAFETY: the caller's promise.
-    let bytes = unsafe { std::slice::from_raw_parts(plan, length) };
+    let bytes = if plan.is_null() {
+        &[]
+    } else {
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts(plan, length) }
+    };
     let unreadable = |why: String| {
         BuildError::input("the engine cannot read the build plan")
             .because(why)
@@ -158,4 +183,79 @@ fn json(value: &impl Serialize) -> *mut c_char {
     // JSON escapes control characters, so that no NUL can be inside.
     let text = serde_json::to_string(value).unwrap_or_else(|_| "null".into());
     CString::new(text).unwrap_or_default().into_raw()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CStr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    unsafe extern "C" fn count(handle: *mut c_void) -> c_int {
+        // SAFETY: the tests give an `AtomicUsize` that outlives the build.
+        let calls = unsafe { &*handle.cast::<AtomicUsize>() };
+        calls.fetch_add(1, Ordering::SeqCst);
+        0
+    }
+
+    fn take(text: *mut c_char) -> Option<String> {
+        if text.is_null() {
+            return None;
+        }
+        // SAFETY: the text comes from a function above and is freed once.
+        let taken = unsafe { CStr::from_ptr(text) }
+            .to_str()
+            .unwrap()
+            .to_string();
+        // SAFETY: as above.
+        unsafe { pcrs_free_string(text) };
+        Some(taken)
+    }
+
+    /// Starts a build of `plan` and gives its events and its result.
+    fn build(plan: *const u8, length: usize) -> (Vec<String>, String) {
+        let mut calls = AtomicUsize::new(0);
+        let handle = (&raw mut calls).cast();
+        // SAFETY: the plan is that of the test, the handle outlives the build, which is freed last.
+        unsafe {
+            let build = pcrs_start(plan, length, count, handle);
+            assert_eq!(pcrs_wait(build, 10_000), 1);
+            pcrs_cancel(build);
+            let events = std::iter::from_fn(|| take(pcrs_next_event(build))).collect();
+            let result = take(pcrs_result(build)).unwrap();
+            pcrs_free(build);
+            assert!(calls.load(Ordering::SeqCst) > 0);
+            (events, result)
+        }
+    }
+
+    #[test]
+    fn a_panic_stays_inside() {
+        assert_eq!(guarded(7, || panic!("as a test")), 7);
+    }
+
+    #[test]
+    fn a_plan_that_cannot_be_read_is_a_failed_build() {
+        for plan in [&b"{}"[..], b"", b"\xff", b"{\"schema\": 1}"] {
+            let (events, result) = build(plan.as_ptr(), plan.len());
+            assert_eq!(events, ["{\"event\":\"finished\"}"]);
+            assert!(result.starts_with("{\"Err\":"), "{result}");
+            assert!(result.contains("cannot read the build plan"), "{result}");
+            // SAFETY: the plan is a slice.
+            let told = unsafe { pcrs_dry_run(plan.as_ptr(), plan.len()) };
+            assert_eq!(take(told).unwrap(), result);
+        }
+    }
+
+    #[test]
+    fn nothing_is_no_plan_and_can_be_freed() {
+        let (_, result) = build(ptr::null(), 0);
+        assert!(result.starts_with("{\"Err\":"), "{result}");
+        // SAFETY: null is allowed.
+        unsafe {
+            pcrs_free(ptr::null_mut());
+            pcrs_free_string(ptr::null_mut());
+        }
+    }
 }

@@ -27,7 +27,8 @@ fuzz_target!(|source: &[u8]| {
         let merged = merger.finish();
         let taken: u64 = merged.statements.iter().map(|s| u64::from(s.times)).sum();
         assert_eq!(taken, merged.statements.len() as u64 + merged.duplicates);
-        assert!(taken + merged.rejected_total + merged.scaffold <= merged.lines);
+        // A comment that never ends is reported besides what its line holds.
+        assert!(taken + merged.rejected_total + merged.scaffold <= merged.lines + 1);
         assert!(merged.rejected.len() as u64 <= merged.rejected_total);
     }
 });

@@ -1,10 +1,11 @@
 //! Precompile statements: read from traces, statement files and SnoopCompile output, checked,
 //! normalised, and merged.
 //!
-//! A statement is one call `precompile(...)` on one line. Nothing is evaluated here, and what is
-//! handed on is such that evaluating it runs that one call: [`parse_line`] takes only lines that
-//! Julia's own parser reads as one call of `precompile` with arguments made of types and plain
-//! values, and reports every other line with its place and a [`RejectReason`].
+//! A statement is one call `precompile(...)` on one line. Nothing is evaluated here, and only lines
+//! are taken that Julia's own parser reads as that one call: no second expression, no macro but the
+//! two that Julia prints types with, no command, assignment, block or interpolation. Every other
+//! line is reported with its place and a [`RejectReason`]. Arguments may hold calls, as in
+//! `typeof(f)`; [`classify`] tells the statements that call anything out of the common.
 
 mod ansi;
 mod canonical;

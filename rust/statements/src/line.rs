@@ -9,7 +9,7 @@ use crate::scaffold;
 use crate::scan::{self, Fault};
 use crate::source::SourceKind;
 
-/// How long a line may be, in bytes.
+/// How long a line, and the text of a statement, may be, in bytes.
 pub(crate) const MAX_LINE: usize = 1 << 20;
 
 const CALL: &str = "precompile(";
@@ -141,6 +141,11 @@ impl Reading {
         Self { kind, comments: 0 }
     }
 
+    /// Whether a block comment goes on in the next line.
+    pub(crate) fn in_comment(&self) -> bool {
+        self.comments > 0
+    }
+
     /// Looks at the next line. `scratch` holds the statement if it had to be spaced anew.
     pub(crate) fn line(&mut self, line: &str, scratch: &mut String) -> Found {
         let bytes = line.as_bytes();
@@ -195,6 +200,10 @@ impl Reading {
         };
         if arguments.is_empty() {
             return Found::Rejected(RejectReason::Malformed);
+        }
+        // Blanks after commas make the text longer than the line.
+        if arguments.len() > MAX_LINE - CALL.len() - 1 {
+            return Found::Rejected(RejectReason::TooBig);
         }
         if arguments.starts_with("fbody,") {
             return Found::Rejected(RejectReason::KeywordBody);

@@ -16,8 +16,8 @@ const READ_BUFFER: usize = 256 * 1024;
 
 /// The unique statements of some sources, and what was not taken.
 ///
-/// Every line read is one of `lines`; it is blank, scaffold, rejected, a duplicate, or the first
-/// occurrence of a statement.
+/// Every line read is blank, scaffold, rejected, a duplicate, or the first occurrence of a
+/// statement; only a line where a block comment starts that never ends may be rejected besides.
 #[derive(Debug, Default)]
 pub struct Merged {
     /// The statements, in the order of their first occurrence.
@@ -161,11 +161,15 @@ impl Merger {
     ) -> io::Result<()> {
         let mut reading = Reading::new(kind);
         let mut number = 0_u32;
+        let mut comment = None;
         loop {
             buffer.clear();
             // One byte over the limit shows that the line is too long.
             let limit = MAX_LINE as u64 + 2;
             if reader.by_ref().take(limit).read_until(b'\n', buffer)? == 0 {
+                if let Some(rejected) = comment {
+                    self.reject(rejected);
+                }
                 return Ok(());
             }
             self.merged.lines += 1;
@@ -177,11 +181,18 @@ impl Merger {
             let text = match line::clean(buffer) {
                 Ok(text) => text,
                 Err(reason) => {
-                    self.reject(source, number, buffer, reason);
+                    self.reject(Rejected::new(source, number, buffer, reason));
                     continue;
                 }
             };
-            let reason = match reading.line(&text, &mut self.scratch) {
+            let found = reading.line(&text, &mut self.scratch);
+            if !reading.in_comment() {
+                comment = None;
+            } else if comment.is_none() {
+                let reason = RejectReason::Truncated;
+                comment = Some(Rejected::new(source, number, buffer, reason));
+            }
+            let reason = match found {
                 Found::Statement {
                     text: at,
                     recompile,
@@ -209,16 +220,14 @@ impl Merger {
                 }
                 Found::Rejected(reason) => reason,
             };
-            self.reject(source, number, buffer, reason);
+            self.reject(Rejected::new(source, number, buffer, reason));
         }
     }
 
-    fn reject(&mut self, source: u32, line: u32, raw: &[u8], reason: RejectReason) {
+    fn reject(&mut self, rejected: Rejected) {
         self.merged.rejected_total += 1;
         if self.merged.rejected.len() < Merged::REJECTED_KEPT {
-            self.merged
-                .rejected
-                .push(Rejected::new(source, line, raw, reason));
+            self.merged.rejected.push(rejected);
         }
     }
 }

@@ -15,7 +15,7 @@ pub enum RejectReason {
     NotAStatement,
     /// The line starts like a statement, but what follows is not a well-formed call on one line.
     Malformed,
-    /// The last line of the source ends inside a statement.
+    /// The source ends inside a statement, or inside a block comment that started on this line.
     Truncated,
     /// The line would run more than one `precompile` call.
     Unsafe,
@@ -74,8 +74,8 @@ impl RejectReason {
                  read back."
             }
             Self::Truncated => {
-                "The source ends inside this statement, probably because the process that wrote \
-                 it was stopped; run the workload again to get it whole."
+                "The source ends inside this statement or comment, probably because the process \
+                 that wrote it was stopped; run the workload again to get it whole."
             }
             Self::Unsafe => {
                 "Would run other code besides one `precompile(...)` call (a second call, a macro, \

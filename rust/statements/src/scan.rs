@@ -93,8 +93,8 @@ pub(crate) fn call(line: &str, start: usize, text: &mut Canonical<'_, '_>) -> Re
     Ok(scanner.at)
 }
 
-/// The index after blanks and block comments from `at` on, and whether there were any.
-/// A block comment that does not end on the line is [`Fault::Unfinished`].
+/// The index after blanks and block comments from `at` on. A block comment that does not end on
+/// the line is [`Fault::Unfinished`].
 pub(crate) fn skip_blanks(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
     loop {
         match bytes.get(at) {
@@ -132,28 +132,46 @@ pub(crate) fn comment_end(bytes: &[u8], at: usize, depth: &mut u32) -> Option<us
 pub(crate) fn name_end(line: &str, at: usize) -> usize {
     let bytes = line.as_bytes();
     let mut i = at;
-    loop {
-        match bytes.get(i) {
-            Some(b'a'..=b'z' | b'A'..=b'Z' | b'_') => i += 1,
-            Some(b'0'..=b'9') if i > at => i += 1,
+    while let Some(&byte) = bytes.get(i) {
+        if IN_NAME[usize::from(byte)] && (i > at || !byte.is_ascii_digit()) {
+            i += 1;
+        } else if byte == b'!' && i > at && bytes.get(i + 1) != Some(&b'=') {
             // `a!=b` is a comparison.
-            Some(b'!') if i > at && bytes.get(i + 1) != Some(&b'=') => i += 1,
-            Some(0x80..) => {
-                let Some(c) = line[i..].chars().next() else {
-                    return i;
-                };
-                let fits = if i > at {
-                    unicode::continues_name(c)
-                } else {
-                    unicode::starts_name(c)
-                };
-                if !fits {
-                    return i;
-                }
-                i += c.len_utf8();
+            i += 1;
+        } else if !byte.is_ascii() {
+            match wide_in_name(line, i, i > at) {
+                0 => return i,
+                length => i += length,
             }
-            _ => return i,
+        } else {
+            return i;
         }
+    }
+    i
+}
+
+/// ASCII bytes that names are made of.
+const IN_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_';
+        byte += 1;
+    }
+    table
+};
+
+/// The length of the character above ASCII at `at` if it belongs to a name, or 0.
+#[cold]
+fn wide_in_name(line: &str, at: usize, inside: bool) -> usize {
+    let fits = if inside {
+        unicode::continues_name
+    } else {
+        unicode::starts_name
+    };
+    match line[at..].chars().next() {
+        Some(c) if fits(c) => c.len_utf8(),
+        _ => 0,
     }
 }
 
@@ -174,36 +192,38 @@ const SYNTACTIC: &[&str] = &["...", "&&", "||", "::", "->", "=", "."];
 
 /// Names that are no operands: Julia reserves them.
 fn is_reserved(name: &[u8]) -> bool {
-    matches!(
-        name,
-        b"baremodule"
-            | b"begin"
-            | b"break"
-            | b"catch"
-            | b"const"
-            | b"continue"
-            | b"do"
-            | b"else"
-            | b"elseif"
-            | b"end"
-            | b"export"
-            | b"finally"
-            | b"for"
-            | b"function"
-            | b"global"
-            | b"if"
-            | b"import"
-            | b"let"
-            | b"local"
-            | b"macro"
-            | b"module"
-            | b"quote"
-            | b"return"
-            | b"struct"
-            | b"try"
-            | b"using"
-            | b"while"
-    )
+    // Most names are those of types.
+    name.first().is_some_and(u8::is_ascii_lowercase)
+        && matches!(
+            name,
+            b"baremodule"
+                | b"begin"
+                | b"break"
+                | b"catch"
+                | b"const"
+                | b"continue"
+                | b"do"
+                | b"else"
+                | b"elseif"
+                | b"end"
+                | b"export"
+                | b"finally"
+                | b"for"
+                | b"function"
+                | b"global"
+                | b"if"
+                | b"import"
+                | b"let"
+                | b"local"
+                | b"macro"
+                | b"module"
+                | b"quote"
+                | b"return"
+                | b"struct"
+                | b"try"
+                | b"using"
+                | b"while"
+        )
 }
 
 /// Names that are operators between operands.
@@ -662,8 +682,13 @@ impl Scanner<'_, '_, '_, '_> {
                 return Err(Fault::Malformed);
             }
         }
+        // Julia looks for a misspelt `<:` behind a colon, even in parentheses.
+        let is_range = &self.bytes[self.at..end] == b":";
+        if is_range && self.bytes.get(skip_blanks(self.bytes, end)?) == Some(&b'(') {
+            return Err(Fault::Malformed);
+        }
         if self.next_is_operator(end) {
-            let range_step = &self.bytes[self.at..end] == b":"
+            let range_step = is_range
                 && self.bytes[end] == b'-'
                 && self.bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
             if !range_step {

@@ -362,6 +362,9 @@ fn size_has_limits() {
     let long = |n: usize| format!("precompile({})", "x".repeat(n));
     assert!(statement(&long((1 << 20) - 12)).is_ok());
     assert_eq!(parse_line(&long(1 << 20)), Line::Rejected(TooBig));
+    // Normalised, it would be longer.
+    let tight = format!("precompile({}x)", "x,".repeat(400_000));
+    assert_eq!(parse_line(&tight), Line::Rejected(TooBig));
 }
 
 #[test]

@@ -118,6 +118,15 @@ fn block_comments_span_lines_in_files_only() {
 }
 
 #[test]
+fn a_comment_that_never_ends_is_reported_where_it_starts() {
+    let merged = file("precompile(a, ())\nprecompile(b, ()) #= open\nprecompile(c, ())\n");
+    assert_eq!(merged.statements.len(), 2);
+    assert_eq!(rejects(&merged), [(2, Truncated)]);
+    let ended = file("#= a\n=# #= b\n=#\n");
+    assert_eq!(ended.rejected_total, 0);
+}
+
+#[test]
 fn scaffold_belongs_to_files_only() {
     let text = "function _precompile_()\n    ccall(:jl_generating_output, Cint, ()) == 1 || return \
                 nothing\n    Base.precompile(Tuple{typeof(f),Int})   # time: 0.1\n    let fbody = \

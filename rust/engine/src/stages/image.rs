@@ -97,7 +97,15 @@ pub fn compile(
         let _ = std::fs::remove_file(journal(folder, NAME));
         let mut follower = Follower::new(ctx, base, statements);
         let invocation = invocation(ctx.plan, base, folder, threads);
-        let ended = child::run(ctx, &invocation, &mut || follower.look())?;
+        let mut too_long = None;
+        let ended = child::run(ctx, &invocation, &mut || {
+            let verdict = follower.look();
+            if verdict == Verdict::Kill {
+                // The journal may go on until the child is gone.
+                too_long = too_long.or(follower.at());
+            }
+            verdict
+        })?;
         if ended.success() {
             let mut outcomes = follower.outcomes;
             outcomes.extend(broken);
@@ -113,8 +121,10 @@ pub fn compile(
             threads = Some(1);
             continue;
         }
-        let at = follower.under_way.as_ref().map(|(number, _)| *number);
+        let at = too_long.or(follower.at());
         match at {
+            // No fault of the statement, and no better without it.
+            Some(_) if ended.lacked_space() => return Err(follower.place(error)),
             Some(number) if broken.len() < RETRIES => {
                 let (outcome, why) = if ended.killed {
                     let limit = ctx.plan.statement_timeout;
@@ -236,6 +246,11 @@ impl<'a> Follower<'a> {
             (Some((_, since)), Ok(limit)) if since.elapsed() > limit => Verdict::Kill,
             _ => Verdict::GoOn,
         }
+    }
+
+    /// The statement under way.
+    fn at(&self) -> Option<usize> {
+        self.under_way.as_ref().map(|(number, _)| *number)
     }
 
     fn fresh_bytes(&self) -> std::io::Result<Vec<u8>> {

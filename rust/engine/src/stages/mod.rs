@@ -46,7 +46,8 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
         })?;
     }
     let traces = ctx.stage(Stage::Trace, trace::what(plan), &mut times, || {
-        trace::run(ctx, &base)
+        let jobs = trace::jobs(plan, &trace::first_runs(plan, &base), folder);
+        trace::run(ctx, jobs)
     })?;
     let merged = ctx.stage(Stage::Statements, "merging", &mut times, || {
         statements::merge(ctx, &traces)
@@ -59,7 +60,7 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
     let (object, outcomes) = ctx.stage(Stage::Image, what, &mut times, || {
         image::compile(ctx, &base, &merged)
     })?;
-    let statements = merged.report(outcomes);
+    let statements = merged.report(plan, outcomes);
     statements::enforce(plan, &statements)?;
     let image = ctx.stage(Stage::Link, checked.linker.describe(), &mut times, || {
         link::link_image(ctx, checked, &object)
@@ -109,13 +110,14 @@ pub fn commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<Plann
     if precompile::needed(plan) {
         all.push(precompile::invocation(plan, &base, folder));
     }
-    all.extend(trace::jobs(plan, &base, folder).map(|job| job.invocation));
+    let jobs = trace::jobs(plan, &trace::first_runs(plan, &base), folder);
+    all.extend(jobs.into_iter().map(|job| job.invocation));
     let object = image::object(folder);
     all.push(image::invocation(plan, &base, folder, image::threads(plan)));
     let image = link::linked(folder, plan);
     all.push(link::invocation(plan, checked, &object, &image));
     if verify::needed(plan) {
-        all.push(verify::invocation(plan, &image, folder));
+        all.extend(verify::commands(plan, &image, folder));
     }
     all.into_iter()
         .map(|invocation| PlannedCommand {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use pcrs_statements::classify::{Class, Hints, classify};
 use pcrs_statements::{Merged, SourceFile, SourceKind};
 
 use super::count;
@@ -200,7 +201,11 @@ impl Statements {
     }
 
     /// One entry for each statement and each line that was not taken.
-    pub fn report(&self, mut outcomes: BTreeMap<usize, Evaluated>) -> StatementReport {
+    pub fn report(
+        &self,
+        plan: &BuildPlan,
+        mut outcomes: BTreeMap<usize, Evaluated>,
+    ) -> StatementReport {
         let mut entries: Vec<StatementEntry> = self
             .merged
             .statements
@@ -212,14 +217,15 @@ impl Statements {
                     seconds: 0.0,
                     detail: "the image process said nothing of it".into(),
                 });
-                let outcome = classify(statement.text, evaluated.outcome);
+                let (outcome, detail) =
+                    explain(plan, statement.text, evaluated.outcome, &evaluated.detail);
                 if outcome != Outcome::Precompiled && self.is_derived(statement.source) {
                     return None;
                 }
                 Some(StatementEntry {
                     text: statement.text.to_string(),
                     outcome,
-                    detail: evaluated.detail,
+                    detail,
                     source: self.source(statement.source),
                     line: statement.line,
                     seconds: evaluated.seconds,
@@ -242,18 +248,37 @@ impl Statements {
     }
 }
 
-/// Gives a failure that the text explains its better name.
-fn classify(text: &str, outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::NameNotFound if is_script_local(text) => Outcome::ScriptLocal,
-        other => other,
-    }
+/// What the text of a statement tells of it, for the Julia of `plan`.
+pub fn hints(plan: &BuildPlan, text: &str) -> Hints {
+    classify(text, (plan.julia.version.major, plan.julia.version.minor))
 }
 
-/// Whether a statement names something of `Main`: of the workload script, unless a package was
-/// imported there.
-pub fn is_script_local(text: &str) -> bool {
-    text.contains("Main.")
+/// Gives a failure that the text explains its better name, and a sentence of help.
+fn explain(plan: &BuildPlan, text: &str, outcome: Outcome, said: &str) -> (Outcome, String) {
+    let named = match outcome {
+        Outcome::NameNotFound => format!("{said} is not in the image"),
+        Outcome::ReturnedFalse if said.is_empty() => {
+            "no method takes these types, or its code cannot be compiled ahead".into()
+        }
+        _ => said.to_string(),
+    };
+    if !matches!(
+        outcome,
+        Outcome::NameNotFound | Outcome::ReturnedFalse | Outcome::Error
+    ) {
+        return (outcome, named);
+    }
+    let hints = hints(plan, text);
+    let (outcome, class) = if hints.script_local {
+        (Outcome::ScriptLocal, Class::ScriptLocal)
+    } else if hints.other_version_format {
+        (Outcome::Unportable, Class::OtherVersionFormat)
+    } else if hints.gensym {
+        (Outcome::Unportable, Class::Gensym)
+    } else {
+        return (outcome, named);
+    };
+    (outcome, format!("{named}. {}", class.sentence()))
 }
 
 /// # Errors

@@ -6,23 +6,21 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::base::BaseImage;
-use super::{count, julia::julia, spec};
+use super::{count, julia::julia};
 use crate::build::Context;
-use crate::child::{self, Invocation};
+use crate::child::{self, Invocation, Verdict};
 use crate::error::{BuildError, Stage};
 use crate::event::Event;
 use crate::memory;
 use crate::plan::{BuildPlan, file_name};
-use crate::records::Records;
 use crate::staging;
 
 /// Memory, in bytes, that one traced workload is assumed to need when several run at once.
 const MEMORY_PER_JOB: u64 = 2 << 30;
 
-/// A workload to be traced; without a file, the bare start of Julia.
+/// A workload to be traced, or the bare start of Julia.
 #[derive(Debug)]
 pub struct Job {
-    pub workload: Option<PathBuf>,
     pub invocation: Invocation,
     /// The file of statements that will come of it.
     pub trace: PathBuf,
@@ -37,89 +35,89 @@ pub fn what(plan: &BuildPlan) -> String {
     }
 }
 
+/// How workloads are run, and on what.
+#[derive(Debug, Clone, Copy)]
+pub struct Runs<'a> {
+    pub stage: Stage,
+    pub image: &'a Path,
+    /// Further options of Julia.
+    pub options: &'a [&'a str],
+    /// What the trace files are called.
+    pub name: &'a str,
+    /// Whether the user sees what the workloads print.
+    pub show: bool,
+}
+
+/// The runs whose statements go into the image.
+pub fn first_runs<'a>(plan: &BuildPlan, base: &'a BaseImage) -> Runs<'a> {
+    Runs {
+        stage: Stage::Trace,
+        image: &base.path,
+        options: if base.has_caches(plan) {
+            // Interpreted code leaves no statement.
+            &["--compile=all"]
+        } else {
+            NO_CACHES
+        },
+        name: "trace",
+        show: true,
+    }
+}
+
+/// Packages are loaded from their source, and no cache is made.
+pub const NO_CACHES: &[&str] = &["--compiled-modules=no"];
+
 /// A job for each workload; one that only starts Julia if there is none, as PackageCompiler does:
 /// what every start compiles is worth having.
-pub fn jobs<'a>(
-    plan: &'a BuildPlan,
-    base: &'a BaseImage,
-    folder: &'a Path,
-) -> impl Iterator<Item = Job> + 'a {
-    let workloads: Vec<Option<&PathBuf>> = if plan.workloads.is_empty() {
-        vec![None]
-    } else {
-        plan.workloads.iter().map(Some).collect()
-    };
-    let several = workloads.len() > 1;
-    workloads.into_iter().enumerate().map(move |(i, workload)| {
-        job(
-            plan,
-            &base.path,
-            base.has_caches(plan),
-            folder,
-            i,
-            workload,
-            several,
-        )
-    })
+pub fn jobs(plan: &BuildPlan, runs: &Runs<'_>, folder: &Path) -> Vec<Job> {
+    if plan.workloads.is_empty() {
+        return vec![job(plan, runs, folder, 0, None)];
+    }
+    let workloads = plan.workloads.iter().enumerate();
+    workloads
+        .map(|(i, workload)| job(plan, runs, folder, i, Some(workload)))
+        .collect()
 }
 
 fn job(
     plan: &BuildPlan,
-    image: &Path,
-    caches: bool,
+    runs: &Runs<'_>,
     folder: &Path,
     index: usize,
     workload: Option<&PathBuf>,
-    several: bool,
 ) -> Job {
-    let name = format!("trace-{}", index + 1);
+    let name = format!("{}-{}", runs.name, index + 1);
     let trace = folder.join(format!("{name}.jl"));
     let what = match workload {
         Some(file) => format!("running the workload `{}`", file.display()),
         None => "starting Julia".into(),
     };
-    let mut child = julia(plan, Stage::Trace, what, Some(image));
+    let mut child = julia(plan, runs.stage, what, Some(runs.image));
     child.option("project", &plan.project.dir);
-    if caches {
-        // Interpreted code leaves no statement.
-        child.arg("--compile=all");
-    } else {
-        child.arg("--compiled-modules=no");
-    }
+    child.args(runs.options);
     child.option("trace-compile", &trace);
     child.arg(staging::path(folder, "trace.jl"));
-    child.arg(spec(folder, &name));
-    child.show = true;
-    if several && let Some(file) = workload {
+    child.arg(&plan.project.dir);
+    child.args(workload);
+    child.show = runs.show;
+    if plan.workloads.len() > 1
+        && let Some(file) = workload
+    {
         child.prefix = format!("[{}] ", file_name(file));
     }
     Job {
-        workload: workload.cloned(),
         invocation: child,
         trace,
         name,
     }
 }
 
-/// Traces every workload, several at once where cores and memory allow, and gives the trace files
-/// in the order of the workloads.
+/// Runs every job, several at once where cores and memory allow, and gives the trace files in the
+/// order of the jobs.
 ///
 /// # Errors
 /// That of the first workload that fails.
-pub fn run(ctx: &Context<'_>, base: &BaseImage) -> Result<Vec<PathBuf>, BuildError> {
-    let folder = ctx.workspace.path();
-    let jobs: Vec<Job> = jobs(ctx.plan, base, folder).collect();
-    for job in &jobs {
-        let mut records = Records::default();
-        records.push_path("project", &ctx.plan.project.dir);
-        if let Some(workload) = &job.workload {
-            records.push_path("workload", workload);
-        }
-        let path = spec(folder, &job.name);
-        records
-            .write(&path)
-            .map_err(|e| BuildError::io(Stage::Trace, "writing", &path, &e))?;
-    }
+pub fn run(ctx: &Context<'_>, jobs: Vec<Job>) -> Result<Vec<PathBuf>, BuildError> {
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
     let failed: Mutex<Option<BuildError>> = Mutex::default();
@@ -131,13 +129,22 @@ pub fn run(ctx: &Context<'_>, base: &BaseImage) -> Result<Vec<PathBuf>, BuildErr
                     if lock(&failed).is_some() {
                         return;
                     }
-                    let result = child::run_ok(ctx, &job.invocation);
-                    if let Err(error) = result {
+                    // Another's failure ends the build: no need to wait for this one.
+                    let mut watch = || match *lock(&failed) {
+                        Some(_) => Verdict::Kill,
+                        None => Verdict::GoOn,
+                    };
+                    let error = match child::run(ctx, &job.invocation, &mut watch) {
+                        Ok(ended) if ended.success() => None,
+                        Ok(ended) => Some(child::failure(ctx, &job.invocation, &ended)),
+                        Err(error) => Some(error),
+                    };
+                    if let Some(error) = error {
                         lock(&failed).get_or_insert(error);
                         return;
                     }
                     ctx.event(Event::Progress {
-                        stage: Stage::Trace,
+                        stage: job.invocation.stage,
                         done: done.fetch_add(1, Ordering::SeqCst) as u64 + 1,
                         total: jobs.len() as u64,
                         label: job.name.clone(),

@@ -1,16 +1,19 @@
 //! Tries the linked image before it takes the place of an older one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{journal, julia::julia, spec};
+use pcrs_statements::{SourceFile, SourceKind};
+
+use super::statements::hints;
+use super::{journal, julia::julia, spec, trace};
 use crate::build::Context;
 use crate::child::{self, Invocation};
 use crate::error::{BuildError, Stage};
 use crate::plan::{BuildPlan, Verify};
 use crate::records::{self, Records};
-use crate::report::StatementReport;
+use crate::report::{Outcome, Residual, StatementReport};
 use crate::staging;
 
 const NAME: &str = "verify";
@@ -26,20 +29,57 @@ pub fn what(plan: &BuildPlan) -> String {
     }
 }
 
-pub fn invocation(plan: &BuildPlan, image: &Path, folder: &Path) -> Invocation {
-    let mut child = julia(plan, Stage::Verify, "starting the image", Some(image));
-    child.arg(staging::path(folder, "verify.jl"));
-    child.arg(spec(folder, NAME));
-    child
+/// The commands of the stage: the start, and the workloads where they are to run.
+pub fn commands(plan: &BuildPlan, image: &Path, folder: &Path) -> Vec<Invocation> {
+    let mut all = vec![start(plan, image, folder)];
+    if plan.verify == Verify::Trace {
+        let jobs = workloads(plan, image, folder).into_iter();
+        all.extend(jobs.map(|job| job.invocation));
+    }
+    all
+}
+
+fn start(plan: &BuildPlan, image: &Path, folder: &Path) -> Invocation {
+    let mut start = julia(plan, Stage::Verify, "starting the image", Some(image));
+    start.arg(staging::path(folder, "verify.jl"));
+    start.arg(spec(folder, NAME));
+    start
+}
+
+fn workloads(plan: &BuildPlan, image: &Path, folder: &Path) -> Vec<trace::Job> {
+    let runs = trace::Runs {
+        stage: Stage::Verify,
+        image,
+        // As the user will run them, where possible.
+        options: if plan.has_caches() {
+            &[]
+        } else {
+            trace::NO_CACHES
+        },
+        name: "residual",
+        show: false,
+    };
+    trace::jobs(plan, &runs, folder)
 }
 
 /// # Errors
-/// When the image does not start, or lacks a package, or holds another version of it.
+/// When the image does not start, lacks a package or holds another version of it, or a workload
+/// fails on it.
 pub fn run(
     ctx: &Context<'_>,
     image: &Path,
-    _statements: &mut StatementReport,
+    statements: &mut StatementReport,
 ) -> Result<(), BuildError> {
+    check_packages(ctx, image).map_err(unchanged)?;
+    if ctx.plan.verify == Verify::Trace {
+        let jobs = workloads(ctx.plan, image, ctx.workspace.path());
+        let traces = trace::run(ctx, jobs).map_err(unchanged)?;
+        statements.residual = Some(residual(ctx.plan, &traces, statements)?);
+    }
+    Ok(())
+}
+
+fn check_packages(ctx: &Context<'_>, image: &Path) -> Result<(), BuildError> {
     let plan = ctx.plan;
     let folder = ctx.workspace.path();
     let mut records = Records::default();
@@ -51,17 +91,19 @@ pub fn run(
     records
         .write(&path)
         .map_err(|e| BuildError::io(Stage::Verify, "writing", &path, &e))?;
-    child::run_ok(ctx, &invocation(plan, image, folder)).map_err(unchanged)?;
+    child::run_ok(ctx, &start(plan, image, folder))?;
     let told = journal(folder, NAME);
     let bytes = fs::read(&told).map_err(|e| BuildError::io(Stage::Verify, "reading", &told, &e))?;
-    compare(plan, &records::parse(&bytes)).map_err(unchanged)
+    compare(plan, &records::parse(&bytes))
 }
 
-fn unchanged(error: BuildError) -> BuildError {
-    if error.hint.is_some() {
-        return error;
-    }
-    error.hint("an older image at `sysimage_path` was left as it was")
+fn unchanged(mut error: BuildError) -> BuildError {
+    let kept = "an older image at `sysimage_path` was left as it was";
+    error.hint = Some(match error.hint.take() {
+        Some(hint) => format!("{hint}; {kept}"),
+        None => kept.to_string(),
+    });
+    error
 }
 
 fn compare(plan: &BuildPlan, told: &[(String, String)]) -> Result<(), BuildError> {
@@ -96,4 +138,35 @@ fn compare(plan: &BuildPlan, told: &[(String, String)]) -> Result<(), BuildError
         }
     }
     Ok(())
+}
+
+/// What the workloads still compiled on the image, with what the report says of the same statement.
+fn residual(
+    plan: &BuildPlan,
+    traces: &[PathBuf],
+    report: &StatementReport,
+) -> Result<Vec<Residual>, BuildError> {
+    let outcomes: BTreeMap<&str, Outcome> = report
+        .entries
+        .iter()
+        .map(|entry| (entry.text.as_str(), entry.outcome))
+        .collect();
+    let sources: Vec<SourceFile> = traces
+        .iter()
+        .filter(|trace| trace.exists())
+        .map(|trace| SourceFile {
+            path: trace.clone(),
+            kind: SourceKind::Trace,
+        })
+        .collect();
+    let merged = pcrs_statements::merge(&sources)
+        .map_err(|e| BuildError::io(Stage::Verify, "reading", &e.path, &e.source))?;
+    let statements = merged.statements.iter();
+    Ok(statements
+        .map(|statement| Residual {
+            text: statement.text.to_string(),
+            outcome: outcomes.get(statement.text).copied(),
+            script_local: hints(plan, statement.text).script_local,
+        })
+        .collect())
 }

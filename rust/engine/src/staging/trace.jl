@@ -1,15 +1,14 @@
-# Runs a workload as `julia workload.jl` would, under --trace-compile.
-let session = Module(:PackageCompilerRSSession)
-    Base.include(session, joinpath(@__DIR__, "session.jl"))
-    records = Base.invokelatest(getfield(session, :read_records), ARGS[1])
-    project = records["project"][1]
-    copy!(LOAD_PATH, [project, "@stdlib"])
-    separator = Sys.iswindows() ? ';' : ':'
+# Runs a workload as `julia workload.jl` would, under --trace-compile: ARGS are the project's folder
+# and the workload, if any. No functions and no closures here: they would show up in the trace.
+let project = ARGS[1], workload = length(ARGS) > 1 ? ARGS[2] : ""
+    empty!(LOAD_PATH)
+    push!(LOAD_PATH, project, "@stdlib")
+    separator = Sys.iswindows() ? ";" : ":"
     # For processes that the workload starts (Distributed); a path with the list separator in it
     # cannot be handed on that way.
-    occursin(separator, project) || (ENV["JULIA_LOAD_PATH"] = join(LOAD_PATH, separator))
+    occursin(separator, project) || (ENV["JULIA_LOAD_PATH"] = project * separator * "@stdlib")
     empty!(ARGS)
-    for workload in get(() -> String[], records, "workload")
+    if workload != ""
         # As in `abspath(PROGRAM_FILE) == @__FILE__`.
         Core.eval(Base, :(PROGRAM_FILE = $workload))
         Base.include(Main, workload)

@@ -1,0 +1,41 @@
+@echo off
+rem Starts Julia on a sysimage. When the image is gone, or the Julia that it was made for was
+rem replaced by another, says so and starts Julia without it.
+setlocal EnableExtensions DisableDelayedExpansion
+@CODE_PAGE@
+set "julia=@JULIA@"
+set "image=@SYSIMAGE@"
+set "version=@VERSION@"
+set "commit=@COMMIT@"
+set "commit_file=@COMMIT_FILE@"
+
+if not exist "%julia%" goto no_julia
+if not exist "%image%" goto no_image
+if "%commit%"=="" goto ask_version
+findstr /l /c:"%commit%" "%commit_file%" >nul 2>nul || goto other_build
+goto start
+
+:ask_version
+"%julia%" --version | findstr /x /l /c:"julia version %version%" >nul || goto other_build
+
+:start
+"%julia%" "--sysimage=%image%" @OPTIONS@%*
+exit /b %errorlevel%
+
+:no_julia
+echo %~n0: Julia %version% is gone ("%julia%"); starting Julia without the sysimage 1>&2
+julia.exe @OPTIONS@%*
+exit /b %errorlevel%
+
+:no_image
+echo %~n0: the sysimage "%image%" is gone; starting Julia without it 1>&2
+goto plain
+
+:other_build
+echo %~n0: "%julia%" is no longer the Julia %version% that the sysimage was made for 1>&2
+
+:plain
+"%julia%" @OPTIONS@%*
+exit /b %errorlevel%
+
+@MARKER@

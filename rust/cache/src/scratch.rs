@@ -1,0 +1,86 @@
+//! Folders inside the store in which entries are made, and to which they are moved to be removed.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+
+use crate::lock::is_held;
+
+/// A folder younger than this may belong to a process that has not locked it yet.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Beside the entry, which on Windows could not be moved with an open file in it.
+const LOCK: &str = "lock";
+const ENTRY: &str = "entry";
+
+/// Removed with all it holds when dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    dir: TempDir,
+    // Held, not read: tells sweeping processes that this folder is alive.
+    _lock: File,
+}
+
+impl Scratch {
+    /// Makes a folder in `parent`, which is made too.
+    pub fn create(parent: &Path) -> io::Result<Self> {
+        fs::create_dir_all(parent)?;
+        let dir = tempfile::Builder::new()
+            .prefix(&format!("{}-", std::process::id()))
+            .tempdir_in(parent)?;
+        let lock = File::create(dir.path().join(LOCK))?;
+        // Without locks, GRACE is what protects the folder.
+        let _ = lock.lock();
+        Ok(Self { dir, _lock: lock })
+    }
+
+    /// Where the entry is; nothing is there at first.
+    pub fn entry(&self) -> PathBuf {
+        self.dir.path().join(ENTRY)
+    }
+}
+
+/// Removes the folders of dead processes in `parent`: those whose lock nobody holds.
+pub fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let old = entry
+            .metadata()
+            .and_then(|m| m.modified())
+            .is_ok_and(|time| SystemTime::now().duration_since(time).unwrap_or_default() > GRACE);
+        if old && !is_held(&entry.path().join(LOCK)) {
+            // Best effort: another process may be removing it too.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_folder_is_swept_and_a_live_or_young_one_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let live = Scratch::create(root.path()).unwrap();
+        let live_path = live.dir.path().to_path_buf();
+        let dead = root.path().join("1-dead");
+        let unlocked = root.path().join("1-unlocked");
+        let young = root.path().join("1-young");
+        for dir in [&dead, &unlocked, &young] {
+            fs::create_dir(dir).unwrap();
+        }
+        File::create(dead.join(LOCK)).unwrap();
+        let old = SystemTime::now() - Duration::from_secs(3600);
+        for dir in [&dead, &unlocked, &live_path] {
+            File::open(dir).unwrap().set_modified(old).unwrap();
+        }
+        sweep(root.path());
+        assert!(live_path.exists() && young.exists());
+        assert!(!dead.exists() && !unlocked.exists());
+        drop(live);
+        assert!(!live_path.exists());
+    }
+}

@@ -1,0 +1,283 @@
+//! The folder of entries, shared by every process of every user who may write it:
+//!
+//! ```text
+//! v1/image/<key>/record        checksum line, then JSON: files with sizes and hashes, metadata
+//!               /used          locked while in use; its time is the last use
+//!               /files/<name>
+//! v1/trace/..  v1/base/..
+//! v1/locks/<kind>-<key>        held by who builds that key
+//! v1/tmp/<pid>-<random>/       entries on their way in or out
+//! ```
+//!
+//! An entry appears by rename, with all it holds, and disappears by rename. Nothing is synced to
+//! the disk: after a power cut, whatever is not as recorded is a miss.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::entry::{self, Entry, FILES, Miss, USED};
+use crate::error::{Error, Result};
+use crate::hash::FileHasher;
+use crate::key::Key;
+use crate::kind::Kind;
+use crate::lock::is_at;
+use crate::record::{self, FileRecord, Record};
+use crate::scratch::{self, Scratch};
+
+/// The layout of the folder; another one lives beside it.
+const VERSION: &str = "v1";
+
+/// How often an entry is moved into a place where others put and remove entries.
+const ATTEMPTS: u32 = 5;
+
+/// Results of builds, in a folder.
+#[derive(Debug, Clone)]
+pub struct Store {
+    dir: PathBuf,
+}
+
+/// What became of an entry that was put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// It is in the store.
+    Stored,
+    /// A whole one was there, and stays.
+    AlreadyThere,
+}
+
+/// What became of an entry that was to be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Discarded {
+    Removed,
+    Kept,
+    Absent,
+}
+
+impl Store {
+    /// The store in the folder `root`, which is made when something is put there.
+    ///
+    /// ```
+    /// use pcrs_cache::{KeyBuilder, Kind, Store};
+    /// let store = Store::new("/nowhere/cache");
+    /// assert!(store.get(Kind::Base, &KeyBuilder::new("base/v1").finish()).is_none());
+    /// ```
+    pub fn new(root: impl AsRef<Path>) -> Self {
+        Self {
+            dir: root.as_ref().join(VERSION),
+        }
+    }
+
+    /// The entry under `key`, if it is whole: every file has the recorded size and hash (about
+    /// 0.1 s for an image of 300 MB). It counts as used now.
+    ///
+    /// A damaged entry is removed. There are no errors: what cannot be read is a miss.
+    pub fn get(&self, kind: Kind, key: &Key) -> Option<Entry> {
+        match Entry::open(&self.entry_dir(kind, key), kind, key) {
+            Ok(entry) => {
+                entry.touch();
+                Some(entry)
+            }
+            Err(Miss::Broken) => {
+                // Best effort: it stays a miss.
+                let _ = self.discard_broken(kind, key);
+                None
+            }
+            Err(Miss::Absent | Miss::Unreadable) => None,
+        }
+    }
+
+    /// Puts copies of `files`, by name and path, under `key`, with `meta` beside them. They are
+    /// copied by reflink where the file system can, and never linked: whoever may write to the
+    /// originals must not reach the store. The files must not change meanwhile.
+    ///
+    /// A whole entry that is there stays, and so does the first of two processes that put the same.
+    ///
+    /// # Errors
+    /// When a file cannot be read or the store not be written, as on a full disk: no entry appears,
+    /// and nothing is left behind. A name that is not a plain file name, or given twice.
+    pub fn put(&self, kind: Kind, key: &Key, files: &[(&str, &Path)], meta: &Value) -> Result<Put> {
+        let target = self.entry_dir(kind, key);
+        check_names(files).map_err(Error::at("storing", &target))?;
+        if Entry::open(&target, kind, key).is_ok() {
+            return Ok(Put::AlreadyThere);
+        }
+        let parent = self.kind_dir(kind);
+        fs::create_dir_all(&parent).map_err(Error::at("creating the folder", &parent))?;
+        let tmp = self.tmp();
+        scratch::sweep(&tmp);
+        let scratch = Scratch::create(&tmp).map_err(Error::at("writing to the folder", &tmp))?;
+        fill(&scratch.entry(), kind, key, files, meta)?;
+        let mut result = Ok(());
+        for _ in 0..ATTEMPTS {
+            result = fs::rename(scratch.entry(), &target);
+            if result.is_ok() {
+                return Ok(Put::Stored);
+            }
+            // Another process was first.
+            if Entry::open(&target, kind, key).is_ok() {
+                return Ok(Put::AlreadyThere);
+            }
+            // Best effort: if it stays, so does the error.
+            let _ = self.discard_broken(kind, key);
+        }
+        result
+            .map(|()| Put::Stored)
+            .map_err(Error::at("writing", &target))
+    }
+
+    /// Removes the entry under `key`, for a build that is to be done again: `false` when there is
+    /// none, or it is in use.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    ///
+    /// ```
+    /// # use pcrs_cache::{KeyBuilder, Kind, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// let store = Store::new(folder.path());
+    /// let key = KeyBuilder::new("image/v1").finish();
+    /// store.put(Kind::Image, &key, &[], &serde_json::Value::Null)?;
+    /// assert!(store.remove(Kind::Image, &key)?);
+    /// assert!(!store.remove(Kind::Image, &key)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn remove(&self, kind: Kind, key: &Key) -> Result<bool> {
+        Ok(self.discard(kind, key, || true)? == Discarded::Removed)
+    }
+
+    fn discard_broken(&self, kind: Kind, key: &Key) -> Result<Discarded> {
+        let dir = self.entry_dir(kind, key);
+        // Looked at again once it is locked: another process may have put a whole one there.
+        self.discard(kind, key, || entry::verify(&dir, kind, key).is_err())
+    }
+
+    /// Removes an entry that nobody uses, if `condition` holds once it is locked, or it
+    /// cannot be locked for being broken.
+    pub(crate) fn discard(
+        &self,
+        kind: Kind,
+        key: &Key,
+        condition: impl FnOnce() -> bool,
+    ) -> Result<Discarded> {
+        let dir = self.entry_dir(kind, key);
+        if fs::symlink_metadata(&dir).is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
+            return Ok(Discarded::Absent);
+        }
+        let used = match entry::open_used(&dir).map_err(|e| (Miss::from(e.kind()), e)) {
+            Ok(used) => Some(used),
+            // An entry that has lost the file is used by nobody.
+            Err((Miss::Broken, _)) => None,
+            Err((_, error)) => return Err(Error::new("opening", &dir.join(USED), error)),
+        };
+        if let Some(used) = &used {
+            match used.try_lock() {
+                Err(fs::TryLockError::WouldBlock) => return Ok(Discarded::Kept),
+                Ok(()) if !is_at(used, &dir.join(USED)) => return Ok(Discarded::Absent),
+                Ok(()) | Err(fs::TryLockError::Error(_)) => {}
+            }
+            if !condition() {
+                return Ok(Discarded::Kept);
+            }
+        }
+        if cfg!(windows) {
+            // No folder is renamed there while a file in it is open.
+            drop(used);
+            self.remove_dir(&dir)?;
+        } else {
+            self.remove_dir(&dir)?;
+            drop(used);
+        }
+        Ok(Discarded::Removed)
+    }
+
+    /// Away in one step, so that no process sees half of it.
+    fn remove_dir(&self, dir: &Path) -> Result<()> {
+        let moved = Scratch::create(&self.tmp()).and_then(|scratch| {
+            fs::rename(dir, scratch.entry())?;
+            Ok(scratch)
+        });
+        match moved {
+            Ok(scratch) => {
+                drop(scratch);
+                Ok(())
+            }
+            // On a full disk there may be no room for a folder; half an entry is a miss.
+            Err(_) => fs::remove_dir_all(dir).map_err(Error::at("removing", dir)),
+        }
+    }
+
+    pub(crate) fn kind_dir(&self, kind: Kind) -> PathBuf {
+        self.dir.join(kind.name())
+    }
+
+    pub(crate) fn entry_dir(&self, kind: Kind, key: &Key) -> PathBuf {
+        self.kind_dir(kind).join(key.to_string())
+    }
+
+    pub(crate) fn locks(&self) -> PathBuf {
+        self.dir.join("locks")
+    }
+
+    pub(crate) fn lock_path(&self, kind: Kind, key: &Key) -> PathBuf {
+        self.locks().join(format!("{kind}-{key}"))
+    }
+
+    pub(crate) fn tmp(&self) -> PathBuf {
+        self.dir.join("tmp")
+    }
+}
+
+fn check_names(files: &[(&str, &Path)]) -> io::Result<()> {
+    let mut seen = HashSet::new();
+    for (name, _) in files {
+        let mut parts = Path::new(name).components();
+        let plain = matches!(
+            (parts.next(), parts.next()),
+            (Some(Component::Normal(only)), None) if only == *name
+        );
+        if !plain || !seen.insert(name) {
+            let message = format!("{name:?} is no name for a file of an entry, or given twice");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+    }
+    Ok(())
+}
+
+/// Makes a whole entry in the new folder `dir`.
+fn fill(dir: &Path, kind: Kind, key: &Key, files: &[(&str, &Path)], meta: &Value) -> Result<()> {
+    let inside = dir.join(FILES);
+    fs::create_dir_all(&inside).map_err(Error::at("creating the folder", &inside))?;
+    let mut hasher = FileHasher::default();
+    let mut records = Vec::with_capacity(files.len());
+    for (name, source) in files {
+        let copy = inside.join(name);
+        entry::copy(source, &copy)?;
+        // Of the copy: what is recorded is what is there.
+        let (hash, bytes) = File::open(&copy)
+            .and_then(|mut file| hasher.hash(&mut file))
+            .map_err(Error::at("reading", &copy))?;
+        records.push(FileRecord {
+            name: (*name).to_string(),
+            bytes,
+            hash,
+        });
+    }
+    let record = Record {
+        kind,
+        key: *key,
+        files: records,
+        meta: meta.clone(),
+    };
+    let path = dir.join(record::FILE);
+    let text = record
+        .to_text()
+        .map_err(|e| Error::new("writing", &path, e.into()))?;
+    fs::write(&path, text).map_err(Error::at("writing", &path))?;
+    let used = dir.join(USED);
+    File::create(&used).map_err(Error::at("writing", &used))?;
+    Ok(())
+}

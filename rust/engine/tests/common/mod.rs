@@ -1,0 +1,367 @@
+//! A build with fakes in the place of Julia and the compiler (`fake.sh`), in a folder of its own.
+
+#![allow(dead_code, reason = "every test file uses a part of it")]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use pcrs_engine::plan::{Base, Julia, Package, Project, SCHEMA, Verify};
+use pcrs_engine::{Build, BuildError, BuildPlan, BuildReport, Event, Stage};
+use tempfile::TempDir;
+
+/// Longer than anything here takes on a machine that is busy with other work.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+pub const OBJECT: &str = "the object file of the fake\n";
+
+pub struct Fake {
+    root: PathBuf,
+    _dir: Option<TempDir>,
+}
+
+impl Fake {
+    /// A folder with fakes that do everything right.
+    pub fn new() -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("pcrs-engine-test-")
+            .tempdir()
+            .unwrap();
+        let root = dir.path().to_path_buf();
+        // Links, as a script that was just written cannot be run while another thread forks.
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/fake.sh");
+        for name in ["julia", "cc"] {
+            symlink(&script, root.join(name)).unwrap();
+        }
+        for folder in ["base", "project", "target"] {
+            fs::create_dir(root.join(folder)).unwrap();
+        }
+        fs::write(root.join("sys.so"), "the default image").unwrap();
+        fs::write(root.join("base/sysimg.jl"), "stdlibs = [:Dates]\n").unwrap();
+        fs::write(root.join("project/Project.toml"), "").unwrap();
+        let fake = Self {
+            root,
+            _dir: Some(dir),
+        };
+        fake.write("content", OBJECT);
+        fake.statements(&["f, (Int,)", "g, (Int,)", "h, (Int,)"]);
+        fake
+    }
+
+    /// The folder that [`Fake::new`] made in another process.
+    pub fn at(root: PathBuf) -> Self {
+        Self { root, _dir: None }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Runs `script` when the fake comes to `what`; see `fake.sh`.
+    pub fn on(&self, what: &str, script: &str) {
+        self.write(&format!("on-{what}"), script);
+    }
+
+    /// What tracing finds.
+    pub fn statements(&self, arguments: &[&str]) {
+        let lines: String = arguments
+            .iter()
+            .map(|arguments| format!("precompile({arguments})\n"))
+            .collect();
+        self.write("trace", lines);
+    }
+
+    pub fn image(&self) -> PathBuf {
+        self.path("target/Image.so")
+    }
+
+    pub fn read_image(&self) -> String {
+        fs::read_to_string(self.image()).unwrap()
+    }
+
+    /// The names in the folder of the image.
+    pub fn left(&self) -> Vec<String> {
+        names(&self.path("target"))
+    }
+
+    /// Stage and arguments of each fake that was started.
+    pub fn started(&self) -> Vec<String> {
+        fs::read_to_string(self.path("started"))
+            .unwrap_or_default()
+            .lines()
+            .map(String::from)
+            .collect()
+    }
+
+    pub fn plan(&self) -> BuildPlan {
+        let package = |name: &str, digit: char, requested| Package {
+            name: name.into(),
+            uuid: format!("00000000-0000-0000-0000-00000000000{digit}"),
+            version: Some("1.0.0".into()),
+            path: None,
+            requested,
+            direct: requested,
+            load: true,
+        };
+        BuildPlan {
+            schema: SCHEMA,
+            julia: Julia {
+                version: "1.10.6".parse().unwrap(),
+                exe: self.path("julia"),
+                stdlib: self.path("stdlib"),
+                base_source: self.path("base"),
+                data_root: self.path("share"),
+                sysimage: self.path("sys.so"),
+                libraries: Vec::new(),
+                library_dirs: Vec::new(),
+                dlext: "so".into(),
+                arch: "x86_64".into(),
+                lld: None,
+            },
+            project: Project {
+                dir: self.path("project"),
+                file: self.path("project/Project.toml"),
+            },
+            packages: vec![package("Needed", '1', false), package("Asked", '2', true)],
+            import_into_main: true,
+            workloads: Vec::new(),
+            statement_files: Vec::new(),
+            script: None,
+            base: Base::Existing {
+                path: self.path("sys.so"),
+            },
+            cpu_target: "native".into(),
+            build_args: Vec::new(),
+            compress: false,
+            compiler: Some(vec![self.path("cc").to_str().unwrap().into()]),
+            sysimage_path: self.image(),
+            log: None,
+            verify: Verify::Load,
+            strict: false,
+            statement_timeout: 60.0,
+            image_threads: Some(1),
+            trace_jobs: Some(1),
+        }
+    }
+
+    /// The plan with `count` workloads, which run `on-trace` with `$workload` set.
+    pub fn plan_with_workloads(&self, count: usize) -> BuildPlan {
+        let mut plan = self.plan();
+        plan.workloads = (1..=count)
+            .map(|i| self.write(&format!("workload{i}.jl"), ""))
+            .collect();
+        plan
+    }
+
+    pub fn build(&self) -> Built {
+        build(self.plan())
+    }
+
+    /// Waits until a fake has made the file `name`.
+    pub fn await_file(&self, name: &str) {
+        let path = self.path(name);
+        until(&format!("{name} appears"), || path.exists());
+    }
+
+    /// Command lines of the processes that belong to this test: fakes, what they started, the
+    /// watchdog, and a build in a process of its own.
+    #[cfg(target_os = "linux")]
+    pub fn living(&self) -> Vec<(i32, String)> {
+        let marks = |path: PathBuf| {
+            let bytes = fs::read(path).unwrap_or_default();
+            let root = self.root.as_os_str().as_bytes();
+            let found = bytes.windows(root.len()).any(|window| window == root);
+            found.then_some(bytes)
+        };
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        processes
+            .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+            .filter(|pid| *pid != i32::try_from(std::process::id()).unwrap())
+            .filter_map(|pid| {
+                let folder = PathBuf::from(format!("/proc/{pid}"));
+                marks(folder.join("cmdline")).or_else(|| marks(folder.join("environ")))?;
+                let line = fs::read(folder.join("cmdline")).ok()?;
+                let line = String::from_utf8_lossy(&line).replace('\0', " ");
+                // A zombie has no command line.
+                (!line.is_empty()).then_some((pid, line))
+            })
+            .collect()
+    }
+
+    /// Waits until no process of this test is left.
+    #[cfg(target_os = "linux")]
+    pub fn await_end_of_processes(&self) {
+        let start = Instant::now();
+        while !self.living().is_empty() {
+            assert!(start.elapsed() < LIMIT, "still run: {:?}", self.living());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// A build that has ended.
+pub struct Built {
+    pub events: Vec<Event>,
+    pub result: Result<BuildReport, BuildError>,
+}
+
+impl Built {
+    #[track_caller]
+    pub fn report(self) -> BuildReport {
+        self.result.unwrap()
+    }
+
+    #[track_caller]
+    pub fn error(self) -> BuildError {
+        self.result.unwrap_err()
+    }
+
+    /// The lines that children wrote in `stage`.
+    pub fn output(&self, stage: Stage) -> Vec<&str> {
+        self.events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Output { stage: s, text, .. } if *s == stage => Some(text.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub fn warnings(&self) -> Vec<&str> {
+        self.events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Warning { text, .. } => Some(text.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+pub fn start(plan: BuildPlan) -> Build {
+    Build::start(plan, Box::new(|| {}))
+}
+
+pub fn build(plan: BuildPlan) -> Built {
+    finish(&start(plan))
+}
+
+/// Takes the events until the last, and the result.
+#[track_caller]
+pub fn finish(build: &Build) -> Built {
+    let start = Instant::now();
+    let mut events = Vec::new();
+    loop {
+        match build.next_event() {
+            Some(Event::Finished) => break,
+            Some(event) => events.push(event),
+            None => {
+                let late = start.elapsed() > 2 * LIMIT;
+                assert!(!late, "the build hangs after {:?}", events.last());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+    let result = build.result().expect("a finished build has a result");
+    Built { events, result }
+}
+
+#[track_caller]
+pub fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < LIMIT, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+pub fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// The error as the user reads it.
+pub fn text(error: &BuildError) -> String {
+    error.to_string()
+}
+
+/// Runs `test` on a thread for which the folder `at` is a file system of `size` bytes. It ends with
+/// the thread, so that nothing stays mounted, whatever happens. False where that is not allowed.
+#[cfg(target_os = "linux")]
+pub fn on_small_disk(at: &Path, size: usize, test: impl FnOnce(&SmallDisk) + Send) -> bool {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            // SAFETY: unshare(2) has no arguments in memory; the new namespace is this thread's
+            // and its children's.
+            if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
+                return false;
+            }
+            let disk = SmallDisk { at };
+            let private = libc::MS_REC | libc::MS_PRIVATE;
+            if !mount("none", Path::new("/"), "none", private, "") {
+                return false;
+            }
+            let size = format!("size={size}");
+            if !mount("tmpfs", at, "tmpfs", 0, &size) {
+                return false;
+            }
+            test(&disk);
+            true
+        });
+        thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+#[cfg(target_os = "linux")]
+pub struct SmallDisk<'a> {
+    at: &'a Path,
+}
+
+#[cfg(target_os = "linux")]
+impl SmallDisk<'_> {
+    pub fn make_read_only(&self) {
+        let flags = libc::MS_REMOUNT | libc::MS_RDONLY;
+        assert!(mount("tmpfs", self.at, "tmpfs", flags, ""));
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn mount(what: &str, at: &Path, kind: &str, flags: libc::c_ulong, options: &str) -> bool {
+    let text = |text: &OsStr| std::ffi::CString::new(text.as_bytes()).unwrap();
+    let (what, at, kind, options) = (
+        text(OsStr::new(what)),
+        text(at.as_os_str()),
+        text(OsStr::new(kind)),
+        text(OsStr::new(options)),
+    );
+    // SAFETY: all are NUL-terminated and outlive the call.
+    let done = unsafe {
+        libc::mount(
+            what.as_ptr(),
+            at.as_ptr(),
+            kind.as_ptr(),
+            flags,
+            options.as_ptr().cast(),
+        )
+    };
+    done == 0
+}

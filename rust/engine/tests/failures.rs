@@ -1,0 +1,160 @@
+//! How the failure of a child is told.
+
+#![cfg(unix)]
+
+mod common;
+
+use std::fs;
+
+use common::{Fake, build, text};
+use pcrs_engine::{BuildError, ErrorKind, Stage};
+
+fn fail_in(stage: &str, script: &str) -> BuildError {
+    let fake = Fake::new();
+    fake.on(stage, script);
+    let error = fake.build().error();
+    assert_eq!(error.kind, ErrorKind::Failed);
+    error
+}
+
+#[test]
+fn a_child_killed_by_sigkill_may_have_run_out_of_memory() {
+    for (hook, stage) in [
+        ("precompile", Stage::Precompile),
+        ("trace", Stage::Trace),
+        ("generate", Stage::Image),
+        ("link", Stage::Link),
+        ("verify", Stage::Verify),
+    ] {
+        // Long enough for the memory to be looked at.
+        let error = fail_in(hook, "sleep 1; kill -KILL $$");
+        assert_eq!(error.stage, stage);
+        let said = text(&error);
+        assert!(said.contains("killed by SIGKILL"), "{said}");
+        assert!(said.contains("out of memory?"), "{said}");
+        assert!(said.contains(" MiB"), "{said}");
+    }
+}
+
+#[test]
+fn memory_that_was_not_measured_is_not_spoken_of() {
+    let said = text(&fail_in("precompile", "kill -KILL $$"));
+    assert!(said.contains("SIGKILL: out of memory?"), "{said}");
+    assert!(!said.contains("not measured"), "{said}");
+}
+
+#[test]
+fn signals_are_told_by_name() {
+    for (signal, name) in [
+        ("SEGV", "SIGSEGV"),
+        ("ABRT", "SIGABRT"),
+        ("BUS", "SIGBUS"),
+        ("ILL", "SIGILL"),
+        ("TERM", "SIGTERM"),
+        ("XCPU", "SIGXCPU"),
+    ] {
+        let said = text(&fail_in(
+            "trace",
+            &format!("ulimit -c 0; kill -{signal} $$"),
+        ));
+        assert!(said.contains(&format!("killed by {name}")), "{said}");
+    }
+}
+
+#[test]
+fn a_signal_that_a_shell_in_between_reports_is_told_by_name() {
+    let said = text(&fail_in("link", "exit 139"));
+    assert!(said.contains("SIGSEGV"), "{said}");
+    let said = text(&fail_in("link", "exit 137"));
+    assert!(said.contains("SIGKILL"), "{said}");
+}
+
+#[test]
+fn the_childs_own_error_is_the_cause_and_its_last_lines_are_kept() {
+    let error = fail_in(
+        "trace",
+        "seq 100; echo 'ERROR: LoadError: no such file' >&2; echo Stacktrace: >&2
+         for i in $(seq 40); do echo \" [$i] f\" >&2; done; exit 1",
+    );
+    assert_eq!(error.cause.as_deref(), Some("LoadError: no such file"));
+    assert_eq!(error.output.len(), 30);
+    assert_eq!(error.output[29], " [40] f");
+    assert!(
+        error.message.contains("starting Julia"),
+        "{}",
+        error.message
+    );
+}
+
+#[test]
+fn code_is_generated_again_with_one_thread_when_memory_ran_out() {
+    let fake = Fake::new();
+    fake.on(
+        "generate",
+        "echo \"threads $JULIA_IMAGE_THREADS\"; [ $JULIA_IMAGE_THREADS = 1 ] || kill -KILL $$",
+    );
+    let mut plan = fake.plan();
+    plan.image_threads = Some(2);
+    let built = build(plan);
+    assert_eq!(built.output(Stage::Image), ["threads 2", "threads 1"]);
+    let warning = built.warnings().join("\n");
+    assert!(warning.contains("one thread"), "{warning}");
+    assert!(warning.contains("SIGKILL"), "{warning}");
+    built.report();
+}
+
+#[test]
+fn a_child_that_says_nothing_is_not_a_bare_number() {
+    let said = text(&fail_in("precompile", "exit 7"));
+    let expected = "precompiling failed: it gave no reason and exited with code 7";
+    assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn a_julia_that_cannot_be_started_is_named() {
+    let fake = Fake::new();
+    let mut plan = fake.plan();
+    plan.julia.exe = fake.write("no-program", "");
+    let said = text(&build(plan).error());
+    assert!(said.contains("no-program` cannot be started"), "{said}");
+    assert!(said.contains("Permission denied"), "{said}");
+}
+
+#[test]
+fn a_julia_that_writes_no_object_file_does_not_pass() {
+    let fake = Fake::new();
+    fake.on("generate", "exit 0");
+    let error = fake.build().error();
+    assert_eq!(error.stage, Stage::Link);
+    assert!(!fake.image().exists());
+}
+
+#[test]
+fn an_image_that_lacks_a_package_is_not_published() {
+    let fake = Fake::new();
+    fs::write(fake.image(), "old").unwrap();
+    fake.on("verify", ": >\"$journal\"; exit 0");
+    let said = text(&fake.build().error());
+    assert!(said.contains("`Needed` is not in the image"), "{said}");
+    assert_eq!(fake.read_image(), "old");
+}
+
+#[test]
+fn an_error_in_the_link_names_the_linkers_words() {
+    let error = fail_in(
+        "link",
+        "echo '/usr/bin/ld: cannot find -ljulia' >&2
+         echo 'collect2: error: ld returned 1 exit status' >&2; exit 1",
+    );
+    assert!(error.output.iter().any(|line| line.contains("-ljulia")));
+}
+
+#[test]
+fn a_child_without_a_working_folder_is_told() {
+    let fake = Fake::new();
+    // The work folder vanishes: somebody cleans up by hand.
+    fake.on("image", "rm -rf \"$here\"/target/.Image.so.build-*; exit 1");
+    let error = fake.build().error();
+    assert_eq!(error.stage, Stage::Image);
+    assert_eq!(fake.left(), [""; 0]);
+}

@@ -1,0 +1,255 @@
+//! Builds that are stopped: by the user, with their process, or by the loss of their watchdog.
+
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use common::{Fake, LIMIT, build, finish, start, until};
+use pcrs_engine::plan::Base;
+use pcrs_engine::{BuildPlan, ErrorKind, Stage};
+
+/// A child that does not end by itself, nor by SIGTERM, and that has descendants in its group, in
+/// another session, and in another session without a parent that leads back to it.
+const HANG: &str = r#"
+trap '' TERM HUP INT
+sleep 1000 &
+setsid sleep 1000 &
+(setsid sleep 1000 &)
+(setsid sh -c 'while :; do echo x >>"$0"; sleep 0.01; done' "$last.noise" &)
+# All of them are there before the test is told.
+sleep 0.2
+touch "$here/ready"
+while :; do sleep 1000; done
+"#;
+
+const OLD: &str = "an older image";
+
+/// A fake that hangs in `stage`, over an older image.
+fn hanging_in(stage: &str) -> Fake {
+    let fake = Fake::new();
+    fs::write(fake.image(), OLD).unwrap();
+    fake.on(stage, HANG);
+    fake
+}
+
+fn assert_nothing_is_left(fake: &Fake) {
+    fake.await_end_of_processes();
+    assert_eq!(fake.left(), ["Image.so"]);
+    assert_eq!(fake.read_image(), OLD);
+}
+
+fn cancel_in(hook: &str, stage: Stage, change: impl FnOnce(&mut BuildPlan)) {
+    let fake = hanging_in(hook);
+    let mut plan = fake.plan();
+    change(&mut plan);
+    let build = start(plan);
+    fake.await_file("ready");
+    build.cancel();
+    assert!(build.wait(LIMIT), "the build does not end");
+    // When the build has ended, so have its children: nothing to wait for.
+    let children: Vec<_> = fake.living();
+    assert!(children.is_empty(), "still run: {children:?}");
+    let error = finish(&build).error();
+    assert_eq!((error.kind, error.stage), (ErrorKind::Cancelled, stage));
+    assert_eq!(error.log, None);
+    assert_nothing_is_left(&fake);
+}
+
+#[test]
+fn cancelling_while_base_is_compiled_leaves_nothing() {
+    cancel_in("base", Stage::Base, |plan| {
+        plan.base = Base::Fresh {
+            filter_stdlibs: true,
+        };
+    });
+}
+
+#[test]
+fn cancelling_while_packages_precompile_leaves_nothing() {
+    cancel_in("precompile", Stage::Precompile, |_| {});
+}
+
+#[test]
+fn cancelling_while_a_workload_runs_leaves_nothing() {
+    cancel_in("trace", Stage::Trace, |_| {});
+}
+
+#[test]
+fn cancelling_while_a_package_loads_leaves_nothing() {
+    cancel_in("load", Stage::Image, |_| {});
+}
+
+#[test]
+fn cancelling_while_code_is_generated_leaves_nothing() {
+    cancel_in("generate", Stage::Image, |_| {});
+}
+
+#[test]
+fn cancelling_while_the_linker_runs_leaves_nothing() {
+    cancel_in("link", Stage::Link, |_| {});
+}
+
+#[test]
+fn cancelling_while_the_new_image_is_tried_leaves_nothing() {
+    cancel_in("verify", Stage::Verify, |_| {});
+}
+
+#[test]
+fn cancelling_ends_all_workloads_that_run_at_once() {
+    let fake = hanging_in("trace");
+    let mut plan = fake.plan_with_workloads(2);
+    plan.trace_jobs = Some(2);
+    fake.on("trace", &HANG.replace("ready", "ready-${workload##*/}"));
+    let build = start(plan);
+    fake.await_file("ready-workload1.jl");
+    fake.await_file("ready-workload2.jl");
+    build.cancel();
+    assert_eq!(finish(&build).error().kind, ErrorKind::Cancelled);
+    assert_nothing_is_left(&fake);
+}
+
+#[test]
+fn a_build_cancelled_before_it_began_starts_no_child() {
+    let fake = hanging_in("precompile");
+    let build = start(fake.plan());
+    build.cancel();
+    build.cancel();
+    assert_eq!(finish(&build).error().kind, ErrorKind::Cancelled);
+    assert_nothing_is_left(&fake);
+}
+
+#[test]
+fn dropping_a_build_that_runs_leaves_nothing() {
+    let fake = hanging_in("generate");
+    let build = start(fake.plan());
+    fake.await_file("ready");
+    drop(build);
+    assert_nothing_is_left(&fake);
+}
+
+#[test]
+fn a_good_build_ends_what_its_children_left_running() {
+    let fake = Fake::new();
+    for stage in ["precompile", "trace", "image", "link", "verify"] {
+        fake.on(
+            stage,
+            "sleep 1000 >/dev/null 2>&1 & (setsid sleep 1000 >/dev/null 2>&1 &)",
+        );
+    }
+    fake.build().report();
+    assert_eq!(fake.living(), []);
+    assert_eq!(fake.left(), ["Image.so"]);
+}
+
+const ROOT: &str = "PCRS_TEST_ROOT";
+
+/// Not a test by itself: the build of the process that is killed below.
+#[test]
+fn a_build_in_a_process_of_its_own() {
+    if let Some(root) = std::env::var_os(ROOT) {
+        let fake = Fake::at(root.into());
+        let built = build(fake.plan());
+        unreachable!("the build ended: {:?}", built.result);
+    }
+}
+
+#[test]
+fn cancelling_ends_a_build_that_a_workload_runs() {
+    let inner = hanging_in("generate");
+    let outer = Fake::new();
+    let executable = std::env::current_exe().unwrap();
+    outer.on(
+        "trace",
+        &format!(
+            "{ROOT}='{}' '{}' --exact a_build_in_a_process_of_its_own",
+            inner.root().display(),
+            executable.display()
+        ),
+    );
+    let build = start(outer.plan());
+    inner.await_file("ready");
+    build.cancel();
+    assert_eq!(finish(&build).error().kind, ErrorKind::Cancelled);
+    assert_eq!(outer.living(), []);
+    inner.await_end_of_processes();
+    assert_eq!(inner.read_image(), OLD);
+}
+
+fn kill_the_process(signal: i32) {
+    let fake = hanging_in("generate");
+    let mut process = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_build_in_a_process_of_its_own"])
+        .env(ROOT, fake.root())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    fake.await_file("ready");
+    let pid = libc::pid_t::try_from(process.id()).unwrap();
+    // SAFETY: kill(2) on a child that was not waited for yet.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+    assert!(!process.wait().unwrap().success());
+    fake.await_end_of_processes();
+    assert_nothing_is_left(&fake);
+}
+
+#[test]
+fn a_parent_killed_with_sigkill_leaves_nothing() {
+    kill_the_process(libc::SIGKILL);
+}
+
+#[test]
+fn a_parent_killed_with_sigterm_leaves_nothing() {
+    kill_the_process(libc::SIGTERM);
+}
+
+#[test]
+fn a_parent_killed_with_sighup_leaves_nothing() {
+    kill_the_process(libc::SIGHUP);
+}
+
+#[test]
+fn a_build_whose_watchdog_was_killed_goes_on() {
+    let fake = Fake::new();
+    fake.on("image", "touch \"$here/ready\"; await \"$here/go\"");
+    let build = start(fake.plan());
+    fake.await_file("ready");
+    let watchdogs: Vec<i32> = fake
+        .living()
+        .into_iter()
+        .filter(|(_, line)| line.contains("packagecompilerrs-watchdog"))
+        .map(|(pid, _)| pid)
+        .collect();
+    assert_eq!(watchdogs.len(), 1);
+    // SAFETY: kill(2) on a child of this process, which has not waited for it yet.
+    unsafe { libc::kill(watchdogs[0], libc::SIGKILL) };
+    until("the watchdog has ended", || {
+        fake.living().iter().all(|(pid, _)| *pid != watchdogs[0])
+    });
+    fake.write("go", "");
+    finish(&build).report();
+    assert_eq!(fake.left(), ["Image.so"]);
+    assert_eq!(fake.living(), []);
+}
+
+#[test]
+fn a_stopped_watchdog_does_not_hang_the_build() {
+    let fake = Fake::new();
+    fake.on("image", "touch \"$here/ready\"; await \"$here/go\"");
+    let build = start(fake.plan());
+    fake.await_file("ready");
+    for (pid, line) in fake.living() {
+        if line.contains("packagecompilerrs-watchdog") {
+            // SAFETY: as above.
+            unsafe { libc::kill(pid, libc::SIGSTOP) };
+        }
+    }
+    fake.write("go", "");
+    finish(&build).report();
+    assert!(build.wait(Duration::ZERO));
+    assert_eq!(fake.living(), []);
+}

@@ -1,0 +1,213 @@
+//! What children write, however much and whatever it is.
+
+#![cfg(unix)]
+
+mod common;
+
+use common::{Fake, build, finish, start};
+use pcrs_engine::{Event, Stage};
+
+/// No line of output is longer than this, in bytes.
+const LONGEST: usize = 64 << 10;
+
+#[test]
+fn output_of_workloads_is_shown_and_that_of_other_children_is_not() {
+    let fake = Fake::new();
+    for stage in ["precompile", "trace", "image", "link", "verify"] {
+        fake.on(stage, "echo to stdout; echo to stderr >&2");
+    }
+    let built = build(fake.plan_with_workloads(1));
+    let mut shown = Vec::new();
+    let mut lines = 0;
+    for event in &built.events {
+        if let Event::Output {
+            stage, shown: s, ..
+        } = event
+        {
+            lines += 1;
+            if *s {
+                shown.push(*stage);
+            }
+        }
+    }
+    assert_eq!(lines, 10);
+    assert_eq!(shown, [Stage::Trace, Stage::Trace]);
+}
+
+#[test]
+fn a_hundred_thousand_lines_come_in_order() {
+    let fake = Fake::new();
+    fake.on("trace", "seq 100000; seq 100000 >&2");
+    let built = fake.build();
+    let mut seen = [0; 100_000];
+    let lines = built.output(Stage::Trace);
+    assert_eq!(lines.len(), 200_000);
+    for line in lines {
+        let number: usize = line.parse().unwrap();
+        seen[number - 1] += 1;
+    }
+    assert!(seen.iter().all(|times| *times == 2));
+    built.report();
+}
+
+#[test]
+fn the_last_words_after_much_output_are_not_lost() {
+    let fake = Fake::new();
+    fake.on(
+        "trace",
+        "yes 'a line of output that nobody needs' | head -n 400000; echo 'ERROR: at last'; exit 1",
+    );
+    let error = fake.build().error();
+    assert_eq!(error.cause.as_deref(), Some("at last"));
+    assert_eq!(error.output.last().unwrap(), "ERROR: at last");
+}
+
+#[test]
+fn events_that_nobody_takes_do_not_pile_up_without_end() {
+    let fake = Fake::new();
+    fake.on("trace", "yes 'a line' | head -n 300000");
+    let build = start(fake.plan());
+    assert!(build.wait(common::LIMIT));
+    let built = finish(&build);
+    let lines = built.output(Stage::Trace);
+    assert!(lines.len() < 200_000, "{} events were kept", lines.len());
+    // Left out are lines in the middle, and that is said; other events all came.
+    assert!(lines.iter().any(|line| line.contains("more lines")));
+    let finished = |event: &&Event| matches!(event, Event::StageFinished { .. });
+    assert_eq!(built.events.iter().filter(finished).count(), 7);
+    built.report();
+}
+
+#[test]
+fn bytes_that_are_no_utf8_do_no_harm() {
+    let fake = Fake::new();
+    fake.on("trace", r"printf 'a\377b\0c\n\360\237\n'");
+    let built = fake.build();
+    let lines = built.output(Stage::Trace);
+    assert_eq!(lines, ["a\u{fffd}b\0c", "\u{fffd}"]);
+    built.report();
+}
+
+#[test]
+fn of_a_line_drawn_over_and_over_the_last_state_is_shown() {
+    let fake = Fake::new();
+    fake.on("trace", r"printf '10%%\r20%%\r30%%\nwindows\r\nend\r'");
+    let built = fake.build();
+    let lines = built.output(Stage::Trace);
+    assert_eq!(lines, ["30%", "windows", "end"]);
+}
+
+#[test]
+fn a_line_without_an_end_is_shown() {
+    let fake = Fake::new();
+    fake.on("trace", "printf 'no newline'");
+    let built = fake.build();
+    assert_eq!(built.output(Stage::Trace), ["no newline"]);
+}
+
+#[test]
+fn ten_megabytes_without_a_newline_come_in_pieces() {
+    let fake = Fake::new();
+    fake.on(
+        "trace",
+        "head -c 10000000 /dev/zero | tr '\\0' x; echo; echo end",
+    );
+    let built = fake.build();
+    let lines = built.output(Stage::Trace);
+    let total: usize = lines.iter().map(|line| line.len()).sum();
+    assert_eq!(total, 10_000_003);
+    assert!(lines.iter().all(|line| line.len() <= LONGEST));
+    assert_eq!(*lines.last().unwrap(), "end");
+    built.report();
+}
+
+#[test]
+fn long_lines_of_a_failed_child_are_cut_in_the_error() {
+    let fake = Fake::new();
+    fake.on("trace", "head -c 10000000 /dev/zero | tr '\\0' x; exit 1");
+    let error = fake.build().error();
+    let total: usize = error.output.iter().map(String::len).sum();
+    assert!(total < LONGEST, "{total} bytes");
+    assert!(error.to_string().len() < LONGEST);
+}
+
+#[test]
+fn a_child_that_closes_its_output_is_still_waited_for() {
+    let fake = Fake::new();
+    fake.on(
+        "image",
+        "exec >&- 2>&-; touch \"$here/ready\"; await \"$here/go\"",
+    );
+    let build = start(fake.plan());
+    fake.await_file("ready");
+    assert!(!build.wait(std::time::Duration::from_millis(300)));
+    fake.write("go", "");
+    finish(&build).report();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_daemon_that_holds_the_pipes_does_not_hang_the_build() {
+    let fake = Fake::new();
+    fake.on("trace", "sleep 1000 & (setsid sleep 1000 &); echo done");
+    let built = fake.build();
+    assert_eq!(built.output(Stage::Trace), ["done"]);
+    built.report();
+    assert_eq!(fake.living(), []);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_daemon_that_never_stops_writing_does_not_hang_the_build() {
+    let fake = Fake::new();
+    fake.on("trace", "(setsid yes &); echo done");
+    fake.build().report();
+    assert_eq!(fake.living(), []);
+}
+
+#[test]
+fn workloads_run_at_once_and_their_output_is_told_apart() {
+    let fake = Fake::new();
+    fake.on(
+        "trace",
+        r#"
+        touch "$here/there-${workload##*/}"
+        # Comes to an end only if both run at the same time.
+        await "$here/there-workload1.jl"
+        await "$here/there-workload2.jl"
+        echo "hello from ${workload##*/}"
+        "#,
+    );
+    let mut plan = fake.plan_with_workloads(2);
+    plan.trace_jobs = Some(2);
+    let built = build(plan);
+    let mut lines = built.output(Stage::Trace);
+    lines.sort_unstable();
+    let expected = [
+        "[workload1.jl] hello from workload1.jl",
+        "[workload2.jl] hello from workload2.jl",
+    ];
+    assert_eq!(lines, expected);
+    built.report();
+}
+
+#[test]
+fn the_first_workload_that_fails_stops_the_others() {
+    let fake = Fake::new();
+    fake.on(
+        "trace",
+        r#"
+        case $workload in
+        */workload1.jl) await "$here/there"; echo 'ERROR: the first' >&2; exit 1 ;;
+        */workload2.jl) touch "$here/there"; sleep 1000 ;;
+        *) touch "$here/third" ;;
+        esac
+        "#,
+    );
+    let mut plan = fake.plan_with_workloads(3);
+    plan.trace_jobs = Some(2);
+    let error = build(plan).error();
+    assert_eq!(error.cause.as_deref(), Some("the first"));
+    assert!(error.message.contains("workload1.jl"), "{}", error.message);
+    assert!(!fake.path("third").exists());
+}

@@ -1,0 +1,192 @@
+//! Statements that crash the compiler, hang it, or are none.
+
+#![cfg(unix)]
+
+mod common;
+
+use common::{Built, Fake, build, text};
+use pcrs_engine::report::{BuildReport, Outcome};
+use pcrs_engine::{ErrorKind, Stage};
+
+fn outcomes(report: &BuildReport) -> Vec<(&str, Outcome)> {
+    report
+        .statements
+        .entries
+        .iter()
+        .map(|entry| (entry.text.as_str(), entry.outcome))
+        .collect()
+}
+
+/// How often the image process was started.
+fn tries(fake: &Fake) -> usize {
+    let started = fake.started();
+    let image = started.iter().filter(|line| line.starts_with("image "));
+    image.count()
+}
+
+#[test]
+fn a_statement_that_crashes_the_compiler_is_left_out() {
+    let fake = Fake::new();
+    fake.on(
+        "statement",
+        "if [ $number = 2 ]; then echo 'signal (11): Segmentation fault' >&2; kill -SEGV $$; fi",
+    );
+    let built = fake.build();
+    assert_eq!(built.warnings().len(), 1);
+    let warning = built.warnings()[0].to_string();
+    assert!(warning.contains("`precompile(g, (Int,))`"), "{warning}");
+    let report = built.report();
+    let expected = [
+        ("precompile(f, (Int,))", Outcome::Precompiled),
+        ("precompile(g, (Int,))", Outcome::Crashed),
+        ("precompile(h, (Int,))", Outcome::Precompiled),
+    ];
+    assert_eq!(outcomes(&report), expected);
+    let detail = &report.statements.entries[1].detail;
+    assert!(detail.contains("SIGSEGV"), "{detail}");
+    assert_eq!(tries(&fake), 2);
+}
+
+#[test]
+fn a_statement_that_hangs_the_compiler_is_left_out() {
+    let fake = Fake::new();
+    fake.on("statement", "[ $number != 3 ] || sleep 1000");
+    let mut plan = fake.plan();
+    plan.statement_timeout = 2.0;
+    let report = build(plan).report();
+    let expected = [
+        ("precompile(f, (Int,))", Outcome::Precompiled),
+        ("precompile(g, (Int,))", Outcome::Precompiled),
+        ("precompile(h, (Int,))", Outcome::TimedOut),
+    ];
+    assert_eq!(outcomes(&report), expected);
+    let detail = &report.statements.entries[2].detail;
+    assert!(detail.contains("2 s"), "{detail}");
+    assert_eq!(tries(&fake), 2);
+}
+
+#[test]
+fn crashes_and_hangs_may_follow_each_other() {
+    let fake = Fake::new();
+    fake.on(
+        "statement",
+        "case $number in 1) kill -ABRT $$ ;; 2) sleep 1000 ;; 3) exit 9 ;; esac",
+    );
+    let mut plan = fake.plan();
+    plan.statement_timeout = 2.0;
+    let report = build(plan).report();
+    let outcomes: Vec<Outcome> = outcomes(&report).into_iter().map(|(_, o)| o).collect();
+    let expected = [Outcome::Crashed, Outcome::TimedOut, Outcome::Crashed];
+    assert_eq!(outcomes, expected);
+}
+
+#[test]
+fn no_statement_is_blamed_for_a_full_disk() {
+    let fake = Fake::new();
+    fake.on(
+        "statement",
+        "echo 'ERROR: SystemError: writing: No space left on device' >&2
+         for i in $(seq 40); do echo \" [$i] f\" >&2; done; exit 1",
+    );
+    let built = fake.build();
+    assert_eq!(built.warnings(), [""; 0]);
+    let said = text(&built.error());
+    assert!(said.contains("no space is left"), "{said}");
+    assert_eq!(tries(&fake), 1);
+}
+
+#[test]
+fn too_many_crashes_end_the_build() {
+    let fake = Fake::new();
+    let names: Vec<String> = (1..=30).map(|i| format!("f{i}, (Int,)")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    fake.statements(&names);
+    fake.on("statement", "kill -SEGV $$");
+    let error = fake.build().error();
+    assert_eq!((error.kind, error.stage), (ErrorKind::Failed, Stage::Image));
+    let said = text(&error);
+    let expected = "21 statements crashed the compiler, the last `precompile(f21, (Int,))`";
+    assert!(said.contains(expected), "{said}");
+    assert!(said.contains("SIGSEGV"), "{said}");
+    assert_eq!(tries(&fake), 21);
+}
+
+#[test]
+fn a_crash_while_code_is_generated_is_blamed_on_no_statement() {
+    let fake = Fake::new();
+    fake.on("generate", "kill -SEGV $$");
+    let error = fake.build().error();
+    let said = text(&error);
+    assert!(
+        said.contains("generating the code of the image failed"),
+        "{said}"
+    );
+    assert!(said.contains("SIGSEGV"), "{said}");
+    assert!(!said.contains("precompile("), "{said}");
+    assert_eq!(tries(&fake), 1);
+}
+
+#[test]
+fn a_package_that_does_not_load_is_named() {
+    let fake = Fake::new();
+    fake.on(
+        "load",
+        "[ $name != Asked ] || { echo 'ERROR: LoadError: no such thing' >&2; exit 1; }",
+    );
+    let said = text(&fake.build().error());
+    assert!(said.contains("loading the package `Asked`"), "{said}");
+    assert!(said.contains("LoadError: no such thing"), "{said}");
+    assert_eq!(tries(&fake), 1);
+}
+
+#[test]
+fn a_build_without_statements_succeeds() {
+    let fake = Fake::new();
+    std::fs::remove_file(fake.path("trace")).unwrap();
+    let report = fake.build().report();
+    assert!(report.statements.entries.is_empty());
+    fake.statements(&[]);
+    let report = fake.build().report();
+    assert!(report.statements.entries.is_empty());
+}
+
+fn build_with_a_bad_line(fake: &Fake, strict: bool) -> Built {
+    let mut plan = fake.plan();
+    let lines = "precompile(k, (Int,))\nrm(\"x\")\nprecompile(k, (Int,))\n";
+    plan.statement_files = vec![fake.write("mine.jl", lines)];
+    plan.strict = strict;
+    build(plan)
+}
+
+#[test]
+fn a_line_that_is_no_statement_is_reported_with_its_place() {
+    let fake = Fake::new();
+    let built = build_with_a_bad_line(&fake, false);
+    let warning = built.warnings().join("\n");
+    assert!(warning.contains("mine.jl:2: `rm(\"x\")`"), "{warning}");
+    let report = built.report();
+    assert_eq!(report.statements.duplicates, 1);
+    let rejected: Vec<_> = report
+        .statements
+        .entries
+        .iter()
+        .filter(|entry| entry.outcome == Outcome::Rejected)
+        .collect();
+    assert_eq!(rejected.len(), 1);
+    assert_eq!(rejected[0].text, "rm(\"x\")");
+    assert_eq!(rejected[0].source, fake.path("mine.jl"));
+    assert_eq!(rejected[0].line, 2);
+    assert!(!rejected[0].detail.is_empty());
+    let added = outcomes(&report).iter().any(|(text, outcome)| {
+        (*text, *outcome) == ("precompile(k, (Int,))", Outcome::Precompiled)
+    });
+    assert!(added);
+}
+
+#[test]
+fn with_strict_a_line_that_is_no_statement_fails_the_build() {
+    let fake = Fake::new();
+    let said = text(&build_with_a_bad_line(&fake, true).error());
+    assert!(said.contains("mine.jl:2: `rm(\"x\")`"), "{said}");
+    assert_eq!(fake.left(), ["Image.so.log"]);
+}
