@@ -42,6 +42,16 @@ The keywords and their defaults are those of PackageCompiler 2.4.
 - `image_threads`: threads that generate code (Julia 1.10 and newer; Julia's own choice is half the
   cores).
 - `trace_jobs`: how many workloads run at once; by default as many as cores and memory allow.
+- `workload_deps`: files and folders that the workloads read other than by `include`, so that a
+  change there is noticed.
+- `force::Bool=false`: build even if nothing that goes into the image has changed.
+
+# Unchanged builds
+An image whose inputs have not changed is not built again: `report.origin` is `:up_to_date` then,
+or `:cached` where an earlier image of the same was copied from the cache (see
+[`cache_info`](@ref)). Inputs are the Julia build, the base, the options, the packages as the
+Manifest has them, the source of packages tracked by path, preferences, workloads and scripts with
+all they include, and statement files.
 
 The environment variable `JULIA_CC` names the compiler that links the image, with arguments if need
 be. Without it the system's C++ or C compiler is used, and where there is none the linker that
@@ -84,11 +94,13 @@ function create_sysimage(
     statement_timeout::Real=300,
     image_threads::Union{Nothing,Integer}=nothing,
     trace_jobs::Union{Nothing,Integer}=nothing,
+    workload_deps::Union{AbstractString,AbstractVector}=String[],
+    force::Bool=false,
 )
     options = (; sysimage_path, project, precompile_execution_file, precompile_statements_file,
         incremental, filter_stdlibs, include_transitive_dependencies, import_into_main,
         base_sysimage, cpu_target, script, sysimage_build_args, compress_sysimage, dry_run, quiet,
-        log, verify, strict, statement_timeout, image_threads, trace_jobs)
+        log, verify, strict, statement_timeout, image_threads, trace_jobs, workload_deps, force)
     plan = make_plan(packages, options)
     dry_run && return BuildPreview(plan, PackageCompilerRS.dry_run(plan))
     progress = progress_for(stderr; quiet=quiet)
@@ -105,9 +117,4 @@ function create_sysimage(
     report = BuildReport(table)
     quiet || print_summary(stderr, report)
     return report
-end
-
-function print_summary(io, report)
-    return println(io, "Sysimage ", report.sysimage_path, " (",
-        Base.format_bytes(report.image_size), ") in ", format_seconds(report.seconds))
 end

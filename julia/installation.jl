@@ -11,13 +11,20 @@ function describe_julia()
         "stdlib" => Sys.STDLIB,
         "base_source" => base_source(),
         "data_root" => abspath(Sys.BINDIR, Base.DATAROOTDIR),
-        "sysimage" => running_sysimage(),
+        "default_sysimage" => default_sysimage(),
         "libraries" => libraries,
         "library_dirs" => library_dirs(libraries),
         "dlext" => Libdl.dlext,
         "arch" => string(Sys.ARCH),
         "lld" => bundled_lld(),
     )
+end
+
+"Path of the image that Julia starts on when it is not given another one."
+function default_sysimage()
+    path = abspath(Sys.BINDIR, Base.PRIVATE_LIBDIR, "sys." * Libdl.dlext)
+    # Where a distribution keeps it elsewhere, a session on it tells.
+    return isfile(path) ? path : running_sysimage()
 end
 
 running_sysimage() = abspath(unsafe_string(Base.JLOptions().image_file))

@@ -29,6 +29,7 @@ function check_keywords(options)
         "script" => options.script,
         "base_sysimage" => options.base_sysimage,
         "log" => options.log,
+        "workload_deps" => options.workload_deps,
     )
         if any(file -> isempty(strip(file)), list(files))
             throw(BuildError("`$keyword` holds an empty file name";
@@ -89,7 +90,12 @@ function make_plan(packages, options)
     return Dict{String,Any}(
         "schema" => PLAN_SCHEMA,
         "julia" => describe_julia(),
-        "project" => Dict("dir" => dirname(project_file), "file" => project_file),
+        "project" => Dict(
+            "dir" => dirname(project_file),
+            "file" => project_file,
+            "manifest" => environment.manifest_file,
+            "sources" => sources(environment),
+        ),
         "packages" => [planned(package, environment, requested, options) for package in order],
         "import_into_main" => options.import_into_main,
         "workloads" => abspath.(list(options.precompile_execution_file)),
@@ -107,7 +113,48 @@ function make_plan(packages, options)
         "statement_timeout" => Float64(options.statement_timeout),
         "image_threads" => options.image_threads,
         "trace_jobs" => options.trace_jobs,
+        "workload_deps" => abspath.(list(options.workload_deps)),
+        "preferences" => preferences(environment),
+        "cache" => cache_plan(),
+        "force" => options.force,
     )
+end
+
+"Folders of the packages whose source can change without a change of the Manifest."
+function sources(environment)
+    paths = [package.path for package in values(environment.packages)]
+    return sort!(unique(filter(path -> path !== nothing && isdir(path), paths)))
+end
+
+"The preferences of all packages, which may change their code; they came with Julia 1.6."
+function preferences(environment)
+    isdefined(Base, :get_preferences) || return ""
+    parts = String[]
+    with_load_path([dirname(environment.project_file), "@stdlib"]) do
+        for uuid in sort!(collect(keys(environment.packages)); by=string)
+            values = Base.get_preferences(uuid)
+            isempty(values) || push!(parts, string(uuid, ' ', write_json(plain(values))))
+        end
+    end
+    return join(parts, '\n')
+end
+
+plain(table::AbstractDict) = Dict{String,Any}(string(k) => plain(v) for (k, v) in table)
+plain(items::AbstractVector) = map(plain, items)
+plain(value::Union{Bool,Real,AbstractString}) = value
+plain(value) = string(value)
+
+"Runs `f` with another `LOAD_PATH`, and without an active project."
+function with_load_path(f, path)
+    before, active = copy(LOAD_PATH), Base.ACTIVE_PROJECT[]
+    try
+        copy!(LOAD_PATH, path)
+        Base.ACTIVE_PROJECT[] = nothing
+        return f()
+    finally
+        copy!(LOAD_PATH, before)
+        Base.ACTIVE_PROJECT[] = active
+    end
 end
 
 function planned(package, environment, requested, options)
@@ -117,6 +164,7 @@ function planned(package, environment, requested, options)
         "uuid" => string(package.id.uuid),
         "version" => package.version,
         "path" => package.path,
+        "tree_hash" => package.tree_hash,
         "requested" => asked,
         "direct" => get(environment.direct, package.id.name, nothing) == package.id.uuid &&
                     package.path != dirname(environment.project_file),

@@ -3,6 +3,8 @@
 
 What [`create_sysimage`](@ref) did. Fields:
 
+- `origin::Symbol`: `:built` by this call, `:cached` from an earlier build of the same, or
+  `:up_to_date`; the times and statements are then those of that build;
 - `sysimage_path::String`, `image_size::Int` (bytes);
 - `seconds::Float64`: wall time of the build; `stages`: a vector of `(stage, seconds)`;
 - `packages`: a vector of `(name, uuid, version)`, in the order they were loaded;
@@ -19,6 +21,7 @@ What [`create_sysimage`](@ref) did. Fields:
 - `warnings::Vector{String}`.
 """
 struct BuildReport
+    origin::Symbol
     sysimage_path::String
     image_size::Int
     seconds::Float64
@@ -40,6 +43,7 @@ end
 function BuildReport(table::AbstractDict)
     statements = table["statements"]
     return BuildReport(
+        Symbol(table["origin"]),
         table["sysimage_path"],
         table["image_size"],
         table["seconds"],
@@ -67,8 +71,7 @@ version_or_nothing(::Nothing) = nothing
 version_or_nothing(text) = VersionNumber(text)
 
 function Base.show(io::IO, ::MIME"text/plain", report::BuildReport)
-    println(io, "Sysimage ", report.sysimage_path, " (", Base.format_bytes(report.image_size),
-        ") in ", format_seconds(report.seconds))
+    print_summary(io, report)
     times = [string(s.stage, ' ', format_seconds(s.seconds)) for s in report.stages]
     println(io, "  stages:      ", join(times, ", "))
     named = [p.version === nothing ? p.name : string(p.name, ' ', p.version)
@@ -88,6 +91,13 @@ function Base.show(io::IO, ::MIME"text/plain", report::BuildReport)
     foreach(text -> println(io, "  warning:     ", text), report.warnings)
     print(io, "  use it:      julia --sysimage=", report.sysimage_path)
     return nothing
+end
+
+function print_summary(io, report)
+    how = report.origin === :up_to_date ? " is up to date" :
+        report.origin === :cached ? " taken from the cache" : ""
+    return println(io, "Sysimage ", report.sysimage_path, how, " (",
+        Base.format_bytes(report.image_size), ") in ", format_seconds(report.seconds))
 end
 
 function Base.show(io::IO, report::BuildReport)

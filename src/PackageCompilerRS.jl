@@ -9,6 +9,7 @@ using Libdl: Libdl
 using Pkg: Pkg
 
 export create_sysimage, BuildError, BuildPreview, BuildReport, slowest_statements, write_report
+export cache_info, clear_cache!
 export install_launcher, remove_launcher, list_launchers, LauncherError
 export record, start_recording, stop_recording, julia_record, RecordingError
 
@@ -17,8 +18,9 @@ for file in (
     "error.jl",
     "installation.jl",
     "environment.jl",
-    "plan.jl",
     "engine.jl",
+    "cache.jl",
+    "plan.jl",
     "progress.jl",
     "report.jl",
     "create_sysimage.jl",

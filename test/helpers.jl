@@ -21,7 +21,7 @@ function plan_of(packages=nothing; kwargs...)
         include_transitive_dependencies=true, import_into_main=true, base_sysimage=nothing,
         cpu_target="native", script=nothing, sysimage_build_args=``, compress_sysimage=false,
         dry_run=true, quiet=true, log=nothing, verify=:load, strict=false, statement_timeout=300,
-        image_threads=nothing, trace_jobs=nothing)
+        image_threads=nothing, trace_jobs=nothing, workload_deps=String[], force=false)
     return PackageCompilerRS.make_plan(packages, merge(defaults, (; kwargs...)))
 end
 

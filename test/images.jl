@@ -43,7 +43,7 @@ with_fixtures() do fixtures
             cpu_target="generic", log=log_a, verify=:trace, quiet=true)
         close(ticker)
         @test ticks[] > report.seconds
-        @test readdir(folder) == ["A.$DLEXT"]
+        @test readdir(folder) == ["A.$DLEXT", "A.$DLEXT.json"]
 
         names = loaded(image_a)
         @test all(in(names), ["Greeter", "Home", "Helper", "Late"])
@@ -66,7 +66,8 @@ with_fixtures() do fixtures
         end
         @test isempty(still_compiled(image_a, project, joinpath(WORKLOADS, "greet.jl")))
 
-        @test [p.name for p in report.packages] == ["Helper", "Late", "Twin", "Greeter", "Twin", "Home"]
+        @test [p.name for p in report.packages] == ["Helper", "Late", "Twin", "Greeter",
+            "Unicode", "Printf", "Dates", "Trigger", "Twin", "Home"]
         @test report.packages[4].version == v"1.2.0"
         @test report.image_size == filesize(image_a)
         @test report.base_sysimage == PackageCompilerRS.running_sysimage()
@@ -123,7 +124,8 @@ with_fixtures() do fixtures
             @test timedwait(() -> process_exited(process), 30.0; pollint=0.1) === :ok
             signal == Base.SIGINT && @test process.exitcode == 3
             # After SIGKILL it is the watchdog that cleans up.
-            @test timedwait(() -> readdir(folder) == ["A.$DLEXT"], 15.0; pollint=0.1) === :ok
+            left = ["A.$DLEXT", "A.$DLEXT.json"]
+            @test timedwait(() -> readdir(folder) == left, 15.0; pollint=0.1) === :ok
             @test isempty(readlines(ignorestatus(`pgrep -f $(folder)`)))
             rm(output; force=true)
         end
@@ -154,7 +156,7 @@ with_fixtures() do fixtures
             @test ask(image_b, "print(isdefined(Main, :Trigger), isdefined(Main, :Greeter))") == "falsetrue"
             # Broken is in this environment, and nobody asked for it.
             @test !("Broken" in names)
-            @test readdir(odd) == ["B.$DLEXT", "empty", "packages", "project", "workloads", "workshop"]
+            @test readdir(odd) == ["B.$DLEXT", "B.$DLEXT.json", "empty", "packages", "project", "workloads", "workshop"]
         end
     end
 

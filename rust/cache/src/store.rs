@@ -164,10 +164,17 @@ impl Store {
         condition: impl FnOnce() -> bool,
     ) -> Result<Discarded> {
         let dir = self.entry_dir(kind, key);
-        if fs::symlink_metadata(&dir).is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
-            return Ok(Discarded::Absent);
+        let gone =
+            || fs::symlink_metadata(&dir).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+        let mut used = entry::open_used(&dir);
+        if used.is_err() {
+            if gone() {
+                return Ok(Discarded::Absent);
+            }
+            // Again, for one that was replaced meanwhile.
+            used = entry::open_used(&dir);
         }
-        let used = match entry::open_used(&dir).map_err(|e| (Miss::from(e.kind()), e)) {
+        let used = match used.map_err(|e| (Miss::from(e.kind()), e)) {
             Ok(used) => Some(used),
             // An entry that has lost the file is used by nobody.
             Err((Miss::Broken, _)) => None,
@@ -196,18 +203,16 @@ impl Store {
 
     /// Away in one step, so that no process sees half of it.
     fn remove_dir(&self, dir: &Path) -> Result<()> {
-        let moved = Scratch::create(&self.tmp()).and_then(|scratch| {
-            fs::rename(dir, scratch.entry())?;
-            Ok(scratch)
-        });
-        match moved {
-            Ok(scratch) => {
-                drop(scratch);
-                Ok(())
-            }
+        let moved = match Scratch::create(&self.tmp()) {
+            Ok(scratch) => fs::rename(dir, scratch.entry()),
+            Err(error) => Err(error),
+        };
+        let removed = moved.or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => Ok(()),
             // On a full disk there may be no room for a folder; half an entry is a miss.
-            Err(_) => fs::remove_dir_all(dir).map_err(Error::at("removing", dir)),
-        }
+            _ => fs::remove_dir_all(dir),
+        });
+        removed.map_err(Error::at("removing", dir))
     }
 
     pub(crate) fn kind_dir(&self, kind: Kind) -> PathBuf {

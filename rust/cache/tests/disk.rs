@@ -5,12 +5,13 @@ mod common;
 use std::fs;
 use std::path::PathBuf;
 
-use common::{Mount, entry_dir, key, leftovers};
+use common::{Mount, alone, entry_dir, key, leftovers};
 use pcrs_cache::{Kind, Put, Store};
 use serde_json::Value;
 
 #[test]
 fn a_full_disk_takes_no_entry_and_keeps_those_it_has() {
+    let _alone = alone();
     let Some(mount) = Mount::new("size=2m") else {
         return;
     };
@@ -57,6 +58,7 @@ fn a_full_disk_takes_no_entry_and_keeps_those_it_has() {
 /// Each step of a put fails once, as the disk has room for one file more each time.
 #[test]
 fn no_step_of_a_put_leaves_a_half_when_it_fails() {
+    let _alone = alone();
     let Some(mount) = Mount::new("size=2m,nr_inodes=100") else {
         return;
     };
@@ -88,6 +90,7 @@ fn no_step_of_a_put_leaves_a_half_when_it_fails() {
 
 #[test]
 fn a_store_that_is_read_only_is_read() {
+    let _alone = alone();
     let Some(mount) = Mount::new("size=2m") else {
         return;
     };

@@ -9,13 +9,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use pcrs_cache::Key;
+
+use crate::cache::Cache;
 use crate::error::{BuildError, Stage};
 use crate::event::Event;
+use crate::inputs::Inputs;
 use crate::memory::Monitor;
 use crate::plan::BuildPlan;
 use crate::processes::Marks;
-use crate::report::{BuildReport, DryRun};
+use crate::report::{BuildReport, DryRun, Origin};
 use crate::stages;
+use crate::stamp::Stamp;
 use crate::watchdog::Watchdog;
 use crate::workspace::{self, Workspace};
 
@@ -206,6 +211,9 @@ pub struct Context<'a> {
     pub monitor: &'a Monitor,
     pub watchdog: &'a Watchdog,
     pub marks: &'a Marks,
+    pub cache: &'a Cache,
+    /// Of the image, where all that goes into it is known.
+    pub key: Option<&'a Key>,
     shared: &'a Shared,
     log: Mutex<File>,
     started: Instant,
@@ -233,6 +241,11 @@ impl Context<'_> {
             text: text.to_string(),
             shown,
         });
+    }
+
+    /// Seconds since the build began.
+    pub fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
     }
 
     /// A line of the log, with the seconds since the start.
@@ -295,6 +308,10 @@ fn default_log(plan: &BuildPlan) -> PathBuf {
 fn build(plan: &BuildPlan, shared: &Shared) -> Result<BuildReport, BuildError> {
     let started = Instant::now();
     let checked = stages::check::check(plan)?;
+    let (cache, inputs) = Cache::open(plan);
+    if let Some(report) = up_to_date(plan, inputs.as_ref(), started) {
+        return Ok(report);
+    }
     let workspace = Workspace::create(&plan.sysimage_path)?;
     let log_path = plan
         .log
@@ -314,6 +331,8 @@ fn build(plan: &BuildPlan, shared: &Shared) -> Result<BuildReport, BuildError> {
         monitor: &monitor,
         watchdog: &watchdog,
         marks: &marks,
+        cache: &cache,
+        key: inputs.as_ref().map(|inputs| &inputs.image),
         shared,
         log: Mutex::new(log),
         started,
@@ -321,6 +340,9 @@ fn build(plan: &BuildPlan, shared: &Shared) -> Result<BuildReport, BuildError> {
     if let Some(error) = unwatched {
         // Needed only if this process gets killed.
         ctx.log(&format!("the watchdog cannot be started: {error}"));
+    }
+    for remark in &cache.remarks {
+        ctx.warn(Stage::Check, remark);
     }
     let result = catch_unwind(AssertUnwindSafe(|| {
         stages::run(&ctx, &checked).map(|mut report| {
@@ -346,6 +368,22 @@ fn build(plan: &BuildPlan, shared: &Shared) -> Result<BuildReport, BuildError> {
         }
         (result, _) => result,
     }
+}
+
+/// The report of the build that made the image at `sysimage_path`, if it would be made the same now.
+fn up_to_date(plan: &BuildPlan, inputs: Option<&Inputs>, started: Instant) -> Option<BuildReport> {
+    if plan.force {
+        return None;
+    }
+    let stamp = Stamp::read(&plan.sysimage_path)?;
+    if !stamp.covers(&plan.sysimage_path, &inputs?.image) {
+        return None;
+    }
+    let mut report = stamp.report;
+    report.origin = Origin::UpToDate;
+    report.sysimage_path.clone_from(&plan.sysimage_path);
+    report.seconds = started.elapsed().as_secs_f64();
+    Some(report)
 }
 
 /// Moves the log of a failed build beside the image and names it in the error; a log at a path of

@@ -7,9 +7,11 @@
 //! finished image into place.
 
 pub mod build;
+pub mod cache;
 pub mod child;
 pub mod error;
 pub mod event;
+pub mod inputs;
 pub mod julia_version;
 pub mod lines;
 pub mod linker;
@@ -20,6 +22,7 @@ pub mod records;
 pub mod report;
 pub mod stages;
 pub mod staging;
+pub mod stamp;
 pub mod watchdog;
 pub mod workspace;
 

@@ -53,6 +53,22 @@ pub struct BuildPlan {
     pub image_threads: Option<u32>,
     /// How many workloads are traced at once; chosen from cores and memory when `None`.
     pub trace_jobs: Option<u32>,
+    /// Files and folders that the workloads read other than by `include`.
+    pub workload_deps: Vec<PathBuf>,
+    /// The preferences of all packages, as text that is equal when they are.
+    pub preferences: String,
+    /// Where results of earlier builds are; none are kept or used when `None`.
+    pub cache: Option<CachePlan>,
+    /// Build even if nothing changed.
+    pub force: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CachePlan {
+    pub dir: PathBuf,
+    /// Least recently used entries go when there is more.
+    pub max_bytes: u64,
 }
 
 /// A Julia installation, as it describes itself.
@@ -68,8 +84,8 @@ pub struct Julia {
     pub base_source: PathBuf,
     /// `Sys.BINDIR` joined with `Base.DATAROOTDIR`.
     pub data_root: PathBuf,
-    /// The image that this Julia runs on.
-    pub sysimage: PathBuf,
+    /// The image that this Julia starts on by itself.
+    pub default_sysimage: PathBuf,
     /// The runtime libraries an image is linked against.
     pub libraries: Vec<PathBuf>,
     /// Folders of those libraries and of their own private ones.
@@ -89,6 +105,9 @@ pub struct Project {
     pub dir: PathBuf,
     /// The project file itself.
     pub file: PathBuf,
+    pub manifest: PathBuf,
+    /// Folders of all packages that the Manifest tracks by path, and of the project if it is one.
+    pub sources: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -107,7 +126,8 @@ pub struct Package {
     pub version: Option<String>,
     /// Folder of the package's source, where it is tracked by path.
     pub path: Option<PathBuf>,
-    /// Asked for by name, not only as a dependency.
+    /// Of the source, where it is tracked by content.
+    pub tree_hash: Option<String>,
     /// Asked for by name, not only as a dependency.
     pub requested: bool,
     /// A dependency of the project itself, which `Pkg.precompile` can name.
@@ -163,6 +183,17 @@ impl BuildPlan {
     /// The folder the image appears in.
     pub fn target_dir(&self) -> &Path {
         self.sysimage_path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// The base without its place.
+    pub fn base_kind(&self) -> &'static str {
+        match self.base {
+            Base::Existing { .. } => "existing",
+            Base::Fresh {
+                filter_stdlibs: true,
+            } => "fresh, filtered",
+            Base::Fresh { .. } => "fresh",
+        }
     }
 
     /// Whether the packages can have precompile caches.

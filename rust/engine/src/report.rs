@@ -7,8 +7,21 @@ use serde::{Deserialize, Serialize};
 use crate::error::Stage;
 use crate::plan::Package;
 
+/// Where a finished image comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// This build.
+    Built,
+    /// An earlier build of the same, which the cache kept.
+    Cached,
+    /// It was there already.
+    UpToDate,
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BuildReport {
+    pub origin: Origin,
     pub sysimage_path: PathBuf,
     /// Bytes of the finished image.
     pub image_size: u64,
@@ -32,6 +45,12 @@ pub struct BuildReport {
 pub struct StageTime {
     pub stage: Stage,
     pub seconds: f64,
+}
+
+impl From<(Stage, f64)> for StageTime {
+    fn from((stage, seconds): (Stage, f64)) -> Self {
+        Self { stage, seconds }
+    }
 }
 
 /// Every statement that went in, and what became of it.

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use common::{Fake, OBJECT, build, finish, names, start, text};
 use pcrs_engine::plan::Base;
-use pcrs_engine::{ErrorKind, Event, Stage, dry_run};
+use pcrs_engine::{BuildPlan, ErrorKind, Event, Stage, dry_run};
 
 #[test]
 fn a_whole_build_leaves_the_image_and_nothing_else() {
@@ -56,7 +56,7 @@ fn a_whole_build_leaves_the_image_and_nothing_else() {
     let timed: Vec<Stage> = report.stages.iter().map(|time| time.stage).collect();
     assert_eq!(timed, stages);
     assert_eq!(fake.read_image(), OBJECT);
-    assert_eq!(fake.left(), ["Image.so"]);
+    assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_fresh_base_is_built_before_the_packages() {
         "base", "link", "base", "link", "stdlibs", "trace", "image", "link", "verify",
     ];
     assert_eq!(stages, expected);
-    assert_eq!(fake.left(), ["Image.so"]);
+    assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn the_folder_of_the_image_is_created() {
     plan.sysimage_path = fake.path("target/new/deep/a b'c\"$d:e é.so");
     build(plan.clone()).report();
     assert_eq!(fs::read_to_string(&plan.sysimage_path).unwrap(), OBJECT);
-    assert_eq!(names(plan.target_dir()).len(), 1);
+    assert_eq!(names(plan.target_dir()).len(), 2);
 }
 
 #[test]
@@ -127,8 +127,9 @@ fn a_log_of_the_users_is_kept_whatever_happens() {
     assert_eq!(report.log.as_ref(), Some(&log));
     assert!(fs::metadata(&log).unwrap().len() > 0);
     fake.on("link", "exit 1");
-    assert_eq!(build(plan).error().log.as_ref(), Some(&log));
-    assert_eq!(fake.left(), ["Image.so"]);
+    let again = BuildPlan { force: true, ..plan };
+    assert_eq!(build(again).error().log.as_ref(), Some(&log));
+    assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
 }
 
 #[test]
@@ -166,7 +167,7 @@ fn two_builds_to_one_path_at_once_both_succeed() {
     }
     let image = fs::read_to_string(&target).unwrap();
     assert_eq!(image, image[..8].repeat(100_000));
-    assert_eq!(fakes[0].left(), ["Image.so"]);
+    assert_eq!(fakes[0].left(), ["Image.so", "Image.so.json"]);
 }
 
 #[test]
@@ -213,7 +214,7 @@ fn a_dead_builds_folder_is_swept_and_a_live_ones_is_not() {
     assert!(!dead.exists());
     finish(&live).report();
     // That of another image is not ours to judge.
-    assert_eq!(fake.left(), [".Other.so.build-dead00", "Image.so"]);
+    assert_eq!(fake.left(), [".Other.so.build-dead00", "Image.so", "Image.so.json"]);
 }
 
 #[test]

@@ -142,7 +142,7 @@ fn a_good_build_ends_what_its_children_left_running() {
     }
     fake.build().report();
     assert_eq!(fake.living(), []);
-    assert_eq!(fake.left(), ["Image.so"]);
+    assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
 }
 
 const ROOT: &str = "PCRS_TEST_ROOT";
@@ -232,7 +232,7 @@ fn a_build_whose_watchdog_was_killed_goes_on() {
     });
     fake.write("go", "");
     finish(&build).report();
-    assert_eq!(fake.left(), ["Image.so"]);
+    assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
     assert_eq!(fake.living(), []);
 }
 

@@ -7,11 +7,12 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::ptr;
 use std::time::Duration;
 
 use pcrs_engine::build::Waker;
-use pcrs_engine::{Build, BuildError, BuildPlan, dry_run};
+use pcrs_engine::{Build, BuildError, BuildPlan, cache, dry_run};
 use serde::Serialize;
 
 /// Changes whenever a function or a value here does; Julia refuses a library with another one.
@@ -139,6 +140,40 @@ pub unsafe extern "C" fn pcrs_dry_run(plan: *const u8, length: usize) -> *mut c_
         Some(json(&plan.and_then(|plan| dry_run(&plan))))
     })
     .unwrap_or_else(|| json(&Err::<(), _>(engine_failed())))
+}
+
+/// How much the cache in the folder `dir` holds: `{"Ok": CacheInfo}` or `{"Err": String}`.
+///
+/// # Safety
+/// `dir` must point to `length` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pcrs_cache_info(dir: *const u8, length: usize) -> *mut c_char {
+    // SAFETY: the caller's promise.
+    unsafe { with_folder(dir, length, cache::info) }
+}
+
+/// Removes what the cache in the folder `dir` holds: `{"Ok": bytes}` or `{"Err": String}`.
+///
+/// # Safety
+/// As `pcrs_cache_info`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pcrs_cache_clear(dir: *const u8, length: usize) -> *mut c_char {
+    // SAFETY: the caller's promise.
+    unsafe { with_folder(dir, length, cache::clear) }
+}
+
+unsafe fn with_folder<T: Serialize>(
+    dir: *const u8,
+    length: usize,
+    run: impl FnOnce(&Path) -> Result<T, String>,
+) -> *mut c_char {
+    let result = guarded(Err("the engine failed".to_string()), || {
+        // SAFETY: the caller's promise.
+        let bytes = unsafe { std::slice::from_raw_parts(dir, length) };
+        let dir = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
+        run(Path::new(dir))
+    });
+    json(&result)
 }
 
 /// Frees a string that came from here.

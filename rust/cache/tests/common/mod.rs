@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pcrs_cache::{Entry, Key, KeyBuilder, Kind, Put, Store};
 use serde_json::json;
@@ -12,13 +13,26 @@ use tempfile::TempDir;
 pub struct Fixture {
     pub folder: TempDir,
     pub store: Store,
+    _alone: MutexGuard<'static, ()>,
+}
+
+/// Keeps other tests of the file from starting processes: between `fork` and `exec`, a child holds
+/// copies of all open files, so locks end and space is freed a little later than the test expects.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Fixture {
     pub fn new() -> Self {
+        let _alone = alone();
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path().join("cache"));
-        Self { folder, store }
+        Self {
+            folder,
+            store,
+            _alone,
+        }
     }
 
     pub fn root(&self) -> PathBuf {

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pcrs_cache::Kind;
+
 use super::{check::Checked, journal, julia::julia, spec};
 use crate::build::Context;
 use crate::child::{self, Invocation};
@@ -68,13 +70,20 @@ fn object(folder: &Path, name: &str) -> PathBuf {
 pub fn build(ctx: &Context<'_>, checked: &Checked) -> Result<BaseImage, BuildError> {
     let plan = ctx.plan;
     let folder = ctx.workspace.path();
+    let mut base = BaseImage::fresh(folder, plan);
+    // Two builds of the same base take turns, and the second finds what the first made.
+    let _lock = ctx.cache.lock(ctx, Kind::Base);
+    if let Some(stdlibs) = ctx.cache.base(&base.path) {
+        base.stdlibs = stdlibs;
+        return Ok(base);
+    }
     write_sysimg_without_stdlibs(plan, folder)?;
     write_spec(ctx)?;
     for command in commands(plan, checked, folder) {
         child::run_ok(ctx, &command)?;
     }
-    let mut base = BaseImage::fresh(folder, plan);
     base.stdlibs = default_stdlibs(ctx)?;
+    ctx.cache.keep_base(ctx, &base.path, &base.stdlibs);
     Ok(base)
 }
 

@@ -36,6 +36,16 @@ pub fn check(plan: &BuildPlan) -> Result<Checked, BuildError> {
     if let Some(script) = &plan.script {
         input_file("script", script)?;
     }
+    input_file("this Julia's executable", &plan.julia.exe)?;
+    for path in &plan.workload_deps {
+        if !path.exists() {
+            return Err(BuildError::input(format!(
+                "`workload_deps`: there is no `{}`",
+                path.display()
+            ))
+            .hint("check the path; a relative one starts at the current folder, `pwd()`"));
+        }
+    }
     match &plan.base {
         Base::Existing { path } => base_image(plan, path)?,
         Base::Fresh { .. } => {
@@ -76,6 +86,15 @@ fn options(plan: &BuildPlan) -> Result<(), BuildError> {
             version,
             Feature::CompressSysimage,
         )?;
+    }
+    for (keyword, number) in [
+        ("image_threads", plan.image_threads),
+        ("trace_jobs", plan.trace_jobs),
+    ] {
+        if number == Some(0) {
+            return Err(BuildError::input(format!("`{keyword}` is 0"))
+                .hint("use 1 or more, or leave it out"));
+        }
     }
     if plan.statement_timeout.is_nan() || plan.statement_timeout <= 0.0 {
         return Err(BuildError::input(format!(
@@ -247,7 +266,7 @@ const SYSIMAGE_SYMBOLS: [&str; 3] = [
 /// A base must be an image of the very Julia that builds on it.
 fn base_image(plan: &BuildPlan, path: &Path) -> Result<(), BuildError> {
     input_file("base_sysimage", path)?;
-    if same_file(path, &plan.julia.sysimage) {
+    if same_file(path, &plan.julia.default_sysimage) {
         return Ok(());
     }
     let shown = path.display();

@@ -11,7 +11,8 @@ use crate::plan::BuildPlan;
 ///
 /// `JULIA_DEPOT_PATH` stays, as do variables of packages, `JULIA_IMAGE_THREADS` and those that
 /// say how to reach package servers.
-const NOT_FOR_CHILDREN: [&str; 14] = [
+const NOT_FOR_CHILDREN: [&str; 15] = [
+    "FORCE_COLOR",
     "JULIA_BINDIR",
     "JULIA_CPU_TARGET",
     "JULIA_DEBUG",
@@ -39,7 +40,9 @@ pub fn julia(
     if let Some(image) = image {
         child.option("sysimage", image);
     }
-    child.args(["--startup-file=no", "--history-file=no", "--color=no"]);
+    // No --color: it makes `stdout` an `IOContext` of the stream, so that what a workload prints is
+    // traced for types that the user's session does not have. A pipe gets no colours anyway.
+    child.args(["--startup-file=no", "--history-file=no"]);
     if plan.julia.version.has(Feature::PkgImages) {
         // Native code of a package cache is neither traced nor taken into an image.
         child.arg("--pkgimages=no");

@@ -13,11 +13,13 @@ pub mod verify;
 
 use std::path::{Path, PathBuf};
 
+use pcrs_cache::Kind;
+
 use crate::build::Context;
 use crate::child::Invocation;
 use crate::error::{BuildError, Stage};
 use crate::plan::{Base, BuildPlan, file_name};
-use crate::report::{BuildReport, PlannedCommand, StageTime};
+use crate::report::{BuildReport, Origin, PlannedCommand, StageTime};
 use crate::staging;
 use check::Checked;
 
@@ -29,6 +31,10 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
     let plan = ctx.plan;
     let folder = ctx.workspace.path();
     let mut times = Vec::new();
+    let _lock = ctx.cache.lock(ctx, Kind::Image);
+    if let Some(report) = from_cache(ctx)? {
+        return Ok(report);
+    }
     staging::write(folder)?;
 
     let base = match &plan.base {
@@ -39,16 +45,34 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
             })?
         }
     };
-    if precompile::needed(plan) {
+    if precompile::needed(plan) && !ctx.cache.precompiled() {
         let what = count(plan.packages.len(), "package");
         ctx.stage(Stage::Precompile, what, &mut times, || {
-            precompile::run(ctx, &base)
+            precompile::run(ctx, &base)?;
+            ctx.cache.keep_precompiled(ctx);
+            Ok(())
         })?;
     }
-    let traces = ctx.stage(Stage::Trace, trace::what(plan), &mut times, || {
-        let jobs = trace::jobs(plan, &trace::first_runs(plan, &base), folder);
-        trace::run(ctx, jobs)
-    })?;
+    let jobs = trace::jobs(plan, &trace::first_runs(plan, &base), folder);
+    let traces: Vec<PathBuf> = jobs.iter().map(|job| job.trace.clone()).collect();
+    let missing: Vec<trace::Job> = jobs
+        .into_iter()
+        .filter(|job| !ctx.cache.trace(job.index, &job.trace))
+        .collect();
+    if !missing.is_empty() {
+        ctx.stage(
+            Stage::Trace,
+            trace::what(plan, &missing),
+            &mut times,
+            || {
+                trace::run(ctx, &missing)?;
+                for job in &missing {
+                    ctx.cache.keep_trace(ctx, job.index, &job.trace);
+                }
+                Ok(())
+            },
+        )?;
+    }
     let merged = ctx.stage(Stage::Statements, "merging", &mut times, || {
         statements::merge(ctx, &traces)
     })?;
@@ -71,22 +95,15 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
             verify::run(ctx, &image, &mut statements)
         })?;
     }
-    let what = file_name(&plan.sysimage_path);
-    let image_size = ctx.stage(Stage::Publish, what, &mut times, || {
-        publish::publish(ctx, &image)
-    })?;
-
-    Ok(BuildReport {
+    let mut report = BuildReport {
+        origin: Origin::Built,
         sysimage_path: plan.sysimage_path.clone(),
-        image_size,
+        image_size: 0,
         seconds: 0.0,
-        stages: times
-            .into_iter()
-            .map(|(stage, seconds)| StageTime { stage, seconds })
-            .collect(),
+        stages: Vec::new(),
         packages: plan.packages.clone(),
         statements,
-        peak_memory: ctx.monitor.usage().peak,
+        peak_memory: 0,
         linker: checked.linker.describe(),
         base_sysimage: match &plan.base {
             Base::Existing { path } => Some(path.clone()),
@@ -94,7 +111,53 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
         },
         log: None,
         warnings: Vec::new(),
-    })
+    };
+    publish_with(ctx, &image, &mut report, &mut times, |report| {
+        ctx.cache.keep_image(ctx, &image, report);
+    })?;
+    Ok(report)
+}
+
+/// Puts an earlier build's image in place, if the cache has one of the same.
+fn from_cache(ctx: &Context<'_>) -> Result<Option<BuildReport>, BuildError> {
+    let image = link::linked(ctx.workspace.path(), ctx.plan);
+    if let Some(folder) = image.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|e| BuildError::io(Stage::Publish, "creating the folder", folder, &e))?;
+    }
+    let Some(mut report) = ctx.cache.image(&image) else {
+        return Ok(None);
+    };
+    report.origin = Origin::Cached;
+    report.sysimage_path.clone_from(&ctx.plan.sysimage_path);
+    publish_with(ctx, &image, &mut report, &mut Vec::new(), |_| ())?;
+    Ok(Some(report))
+}
+
+/// Completes the report and publishes the image; `keep` is called in between, while the image is
+/// still ours alone.
+fn publish_with(
+    ctx: &Context<'_>,
+    image: &Path,
+    report: &mut BuildReport,
+    times: &mut Vec<(Stage, f64)>,
+    keep: impl FnOnce(&BuildReport),
+) -> Result<(), BuildError> {
+    let what = file_name(&ctx.plan.sysimage_path);
+    let mut stages: Vec<StageTime> = times.drain(..).map(StageTime::from).collect();
+    ctx.stage(Stage::Publish, what, times, || {
+        report.image_size = std::fs::metadata(image)
+            .map_err(|e| BuildError::io(Stage::Publish, "reading", image, &e))?
+            .len();
+        report.peak_memory = ctx.monitor.usage().peak;
+        report.seconds = ctx.seconds();
+        report.stages.clone_from(&stages);
+        keep(report);
+        publish::publish(ctx, image, report)
+    })?;
+    stages.extend(times.drain(..).map(StageTime::from));
+    report.stages = stages;
+    Ok(())
 }
 
 /// The commands that [`run`] would start, with `folder` as work folder.

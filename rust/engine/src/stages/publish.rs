@@ -6,18 +6,35 @@ use std::path::Path;
 
 use crate::build::Context;
 use crate::error::{BuildError, Stage};
+use crate::report::BuildReport;
+use crate::stamp::{self, Stamp};
 
-/// Gives the size of the image in bytes.
-///
 /// # Errors
 /// When the image cannot be put there.
-pub fn publish(ctx: &Context<'_>, image: &Path) -> Result<u64, BuildError> {
+pub fn publish(ctx: &Context<'_>, image: &Path, report: &BuildReport) -> Result<(), BuildError> {
     let target = &ctx.plan.sysimage_path;
-    let size = fs::metadata(image)
-        .map_err(|e| BuildError::io(Stage::Publish, "reading", image, &e))?
-        .len();
+    let stamp = Stamp::new(ctx.plan, ctx.key, image, report);
+    // An older stamp must not speak for the new image, should this process end in between.
+    let _ = fs::remove_file(stamp::path(target));
+    flush(image).map_err(|e| BuildError::io(Stage::Publish, "writing", image, &e))?;
+    replace(image, target)?;
+    let written = stamp
+        .map_err(|e| e.to_string())
+        .and_then(|stamp| stamp.write(target).map_err(|e| e.to_string()));
+    if let Err(error) = written {
+        ctx.warn(Stage::Publish, format!("the image has no stamp: {error}"));
+    }
+    Ok(())
+}
+
+/// So that after a loss of power there is the older image or the new one, and no empty file.
+fn flush(image: &Path) -> std::io::Result<()> {
+    fs::File::open(image)?.sync_all()
+}
+
+fn replace(image: &Path, target: &Path) -> Result<(), BuildError> {
     match fs::rename(image, target) {
-        Ok(()) => Ok(size),
+        Ok(()) => Ok(()),
         // Windows renames onto no library that a process has loaded, but lets it be renamed away.
         Err(_) if cfg!(windows) && target.exists() => {
             let aside = target.with_extension(format!("old-{}", std::process::id()));
@@ -26,7 +43,7 @@ pub fn publish(ctx: &Context<'_>, image: &Path) -> Result<u64, BuildError> {
                 .map_err(|e| BuildError::io(Stage::Publish, "replacing", target, &e))?;
             // Fails while it is in use, and is then the user's to remove.
             let _ = fs::remove_file(&aside);
-            Ok(size)
+            Ok(())
         }
         Err(error) => Err(BuildError::io(
             Stage::Publish,

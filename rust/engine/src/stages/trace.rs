@@ -21,16 +21,18 @@ const MEMORY_PER_JOB: u64 = 2 << 30;
 /// A workload to be traced, or the bare start of Julia.
 #[derive(Debug)]
 pub struct Job {
+    /// Its place among the workloads.
+    pub index: usize,
     pub invocation: Invocation,
     /// The file of statements that will come of it.
     pub trace: PathBuf,
     name: String,
 }
 
-pub fn what(plan: &BuildPlan) -> String {
-    match plan.workloads.as_slice() {
-        [] => "starting Julia".into(),
-        [one] => format!("running {}", file_name(one)),
+pub fn what(plan: &BuildPlan, jobs: &[Job]) -> String {
+    match jobs {
+        _ if plan.workloads.is_empty() => "starting Julia".into(),
+        [job] => format!("running {}", file_name(&plan.workloads[job.index])),
         many => format!("running {}", count(many.len(), "workload")),
     }
 }
@@ -106,18 +108,18 @@ fn job(
         child.prefix = format!("[{}] ", file_name(file));
     }
     Job {
+        index,
         invocation: child,
         trace,
         name,
     }
 }
 
-/// Runs every job, several at once where cores and memory allow, and gives the trace files in the
-/// order of the jobs.
+/// Runs every job, several at once where cores and memory allow.
 ///
 /// # Errors
 /// That of the first workload that fails.
-pub fn run(ctx: &Context<'_>, jobs: Vec<Job>) -> Result<Vec<PathBuf>, BuildError> {
+pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<(), BuildError> {
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
     let failed: Mutex<Option<BuildError>> = Mutex::default();
@@ -155,7 +157,7 @@ pub fn run(ctx: &Context<'_>, jobs: Vec<Job>) -> Result<Vec<PathBuf>, BuildError
     });
     match failed.into_inner().unwrap_or_else(|e| e.into_inner()) {
         Some(error) => Err(error),
-        None => Ok(jobs.into_iter().map(|job| job.trace).collect()),
+        None => Ok(()),
     }
 }
 

@@ -73,7 +73,8 @@ pub fn run(
     check_packages(ctx, image).map_err(unchanged)?;
     if ctx.plan.verify == Verify::Trace {
         let jobs = workloads(ctx.plan, image, ctx.workspace.path());
-        let traces = trace::run(ctx, jobs).map_err(unchanged)?;
+        trace::run(ctx, &jobs).map_err(unchanged)?;
+        let traces: Vec<PathBuf> = jobs.into_iter().map(|job| job.trace).collect();
         statements.residual = Some(residual(ctx.plan, &traces, statements)?);
     }
     Ok(())

@@ -42,6 +42,7 @@ impl Fake {
         fs::write(root.join("sys.so"), "the default image").unwrap();
         fs::write(root.join("base/sysimg.jl"), "stdlibs = [:Dates]\n").unwrap();
         fs::write(root.join("project/Project.toml"), "").unwrap();
+        fs::write(root.join("project/Manifest.toml"), "").unwrap();
         let fake = Self {
             root,
             _dir: Some(dir),
@@ -112,6 +113,7 @@ impl Fake {
             uuid: format!("00000000-0000-0000-0000-00000000000{digit}"),
             version: Some("1.0.0".into()),
             path: None,
+            tree_hash: None,
             requested,
             direct: requested,
             load: true,
@@ -124,7 +126,7 @@ impl Fake {
                 stdlib: self.path("stdlib"),
                 base_source: self.path("base"),
                 data_root: self.path("share"),
-                sysimage: self.path("sys.so"),
+                default_sysimage: self.path("sys.so"),
                 libraries: Vec::new(),
                 library_dirs: Vec::new(),
                 dlext: "so".into(),
@@ -134,6 +136,8 @@ impl Fake {
             project: Project {
                 dir: self.path("project"),
                 file: self.path("project/Project.toml"),
+                manifest: self.path("project/Manifest.toml"),
+                sources: Vec::new(),
             },
             packages: vec![package("Needed", '1', false), package("Asked", '2', true)],
             import_into_main: true,
@@ -154,6 +158,10 @@ impl Fake {
             statement_timeout: 60.0,
             image_threads: Some(1),
             trace_jobs: Some(1),
+            workload_deps: Vec::new(),
+            preferences: String::new(),
+            cache: None,
+            force: false,
         }
     }
 

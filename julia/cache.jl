@@ -1,0 +1,106 @@
+# The cache of earlier results; the engine reads and fills it.
+
+"""
+    cache_dir() -> Union{String,Nothing}
+
+Where results of earlier builds are kept: the environment variable `PCRS_CACHE_DIR` if it is set
+(set and empty: nowhere), else a scratch space in the first depot.
+"""
+function cache_dir()
+    chosen = get(ENV, "PCRS_CACHE_DIR", nothing)
+    chosen === nothing || return isempty(chosen) ? nothing : abspath(chosen)
+    isempty(DEPOT_PATH) && return nothing
+    uuid = string(Base.PkgId(@__MODULE__).uuid)
+    return abspath(DEPOT_PATH[1], "scratchspaces", uuid, "cache")
+end
+
+const DEFAULT_CACHE_GIGABYTES = 10.0
+
+"Bytes that the cache may hold: `PCRS_CACHE_GB`, or $DEFAULT_CACHE_GIGABYTES GB."
+function cache_limit()
+    text = get(ENV, "PCRS_CACHE_GB", string(DEFAULT_CACHE_GIGABYTES))
+    gigabytes = tryparse(Float64, text)
+    if gigabytes === nothing || !(0 <= gigabytes < 1e9)
+        throw(BuildError("PCRS_CACHE_GB is `$text`"; hint="use a number of gigabytes, such as 10"))
+    end
+    return round(Int, gigabytes * 1e9)
+end
+
+function cache_plan()
+    dir = cache_dir()
+    return dir === nothing ? nothing : Dict("dir" => dir, "max_bytes" => cache_limit())
+end
+
+"""
+    CacheInfo
+
+What [`cache_info`](@ref) gives: `dir`, and `kinds`, a vector of `(kind, entries, bytes)` with the
+kinds `:image`, `:trace` and `:base`.
+"""
+struct CacheInfo
+    dir::Union{String,Nothing}
+    kinds::Vector{NamedTuple{(:kind, :entries, :bytes),Tuple{Symbol,Int,Int}}}
+end
+
+"""
+    cache_info() -> CacheInfo
+
+Where results of earlier builds are kept, and how much there is. `PCRS_CACHE_DIR` chooses another
+folder, or none if empty; `PCRS_CACHE_GB` how much is kept (10 by default), least recently used
+entries going first.
+
+# Errors
+`BuildError` when the folder cannot be read.
+
+# Examples
+```julia
+using PackageCompilerRS
+cache_info()
+```
+"""
+function cache_info()
+    dir = cache_dir()
+    dir === nothing && return CacheInfo(nothing, [])
+    table = ask_cache(:pcrs_cache_info, dir)
+    return CacheInfo(dir, [(kind=Symbol(k["kind"]), entries=k["entries"], bytes=k["bytes"])
+                           for k in table["kinds"]])
+end
+
+function Base.show(io::IO, ::MIME"text/plain", info::CacheInfo)
+    info.dir === nothing && return print(io, "No cache: PCRS_CACHE_DIR is set and empty")
+    print(io, "Cache in ", info.dir)
+    for k in info.kinds
+        print(io, "\n  ", rpad(string(k.kind), 6), lpad(string(k.entries), 5), " entries  ",
+            Base.format_bytes(k.bytes))
+    end
+    return nothing
+end
+
+"""
+    clear_cache!() -> Int
+
+Removes all results of earlier builds but those in use, and gives the number of bytes removed.
+Images that were built stay where they are.
+
+# Errors
+`BuildError` when the folder cannot be read.
+
+# Examples
+```julia
+using PackageCompilerRS
+clear_cache!()
+```
+"""
+function clear_cache!()
+    dir = cache_dir()
+    return dir === nothing ? 0 : ask_cache(:pcrs_cache_clear, dir)
+end
+
+function ask_cache(call, dir)
+    answer = GC.@preserve dir ccall(engine(call), Ptr{UInt8}, (Ptr{UInt8}, Csize_t),
+        pointer(dir), sizeof(dir))
+    result = parse_json(take_string(answer))
+    haskey(result, "Ok") && return result["Ok"]
+    throw(BuildError("the cache in `$dir` cannot be read"; cause=result["Err"],
+        hint="set PCRS_CACHE_DIR to another folder, or remove this one"))
+end
