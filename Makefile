@@ -17,9 +17,11 @@ julia:
 	@./deps/setup_julia.sh --print-path
 
 demo: engine
+	@echo "== demo: builds a sysimage of two small packages into .demo and times it (2 to 6 minutes)"
 	@./deps/with_julia.sh examples/demo/demo.jl
 
 test: engine
+	@echo "== test: the Rust tests, then the Julia tests with real images (10 to 40 minutes for each Julia)"
 	cargo test --workspace --release
 	@./test/run_on_all_julias.sh
 

@@ -12,8 +12,10 @@ if Sys.which(CARGO) === nothing
           "Rust with rustup (https://rustup.rs), then run `Pkg.build(\"PackageCompilerRS\")`.")
 end
 
-# The package's folder is read-only where Pkg installed it, but for `deps`.
-const TARGET = get(ENV, "CARGO_TARGET_DIR", joinpath(ROOT, "target"))
+# Hundreds of megabytes: kept in a checkout, where the next build is fast with them, and not in a depot.
+const TARGET = get(ENV, "CARGO_TARGET_DIR") do
+    isdir(joinpath(ROOT, ".git")) ? joinpath(ROOT, "target") : mktempdir()
+end
 run(setenv(`$CARGO build --release --locked --package pcrs-ffi --target-dir $TARGET`; dir=ROOT))
 
 # By rename, since a running session may have the old one loaded.

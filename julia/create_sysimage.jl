@@ -45,6 +45,9 @@ The keywords and their defaults are those of PackageCompiler 2.4.
 - `workload_deps`: files and folders that the workloads read other than by `include`, so that a
   change there is noticed.
 - `force::Bool=false`: build even if nothing that goes into the image has changed.
+- `guard::Bool=false`: sessions on the image warn at their start when the active project's Manifest
+  disagrees with the packages in the image, which Julia would use without a word. The environment
+  variable `PCRS_GUARD=0` turns it off. See also [`sysimage_status`](@ref).
 
 # Unchanged builds
 An image whose inputs have not changed is not built again: `report.origin` is `:up_to_date` then,
@@ -71,39 +74,11 @@ create_sysimage(["Example"]; sysimage_path="ExampleSysimage.so",
     precompile_execution_file="precompile_example.jl")
 ```
 """
-function create_sysimage(
-    packages::Union{Nothing,Names,AbstractVector}=nothing;
-    sysimage_path::AbstractString,
-    project::Union{Nothing,AbstractString}=nothing,
-    precompile_execution_file::Union{AbstractString,AbstractVector}=String[],
-    precompile_statements_file::Union{AbstractString,AbstractVector}=String[],
-    incremental::Bool=true,
-    filter_stdlibs::Bool=false,
-    include_transitive_dependencies::Bool=true,
-    import_into_main::Bool=true,
-    base_sysimage::Union{Nothing,AbstractString}=nothing,
-    cpu_target::AbstractString=default_cpu_target(),
-    script::Union{Nothing,AbstractString}=nothing,
-    sysimage_build_args::Cmd=``,
-    compress_sysimage::Bool=false,
-    dry_run::Bool=false,
-    quiet::Bool=false,
-    log::Union{Nothing,AbstractString}=nothing,
-    verify=:load,
-    strict::Bool=false,
-    statement_timeout::Real=300,
-    image_threads::Union{Nothing,Integer}=nothing,
-    trace_jobs::Union{Nothing,Integer}=nothing,
-    workload_deps::Union{AbstractString,AbstractVector}=String[],
-    force::Bool=false,
-)
-    options = (; sysimage_path, project, precompile_execution_file, precompile_statements_file,
-        incremental, filter_stdlibs, include_transitive_dependencies, import_into_main,
-        base_sysimage, cpu_target, script, sysimage_build_args, compress_sysimage, dry_run, quiet,
-        log, verify, strict, statement_timeout, image_threads, trace_jobs, workload_deps, force)
+function create_sysimage(packages::Union{Nothing,Names,AbstractVector}=nothing; keywords...)
+    options = options_from(keywords)
     plan = make_plan(packages, options)
-    dry_run && return BuildPreview(plan, PackageCompilerRS.dry_run(plan))
-    progress = progress_for(stderr; quiet=quiet)
+    options.dry_run && return BuildPreview(plan, dry_run(plan))
+    progress = progress_for(stderr; quiet=options.quiet)
     warnings = String[]
     table = try
         run_build(plan) do event
@@ -115,6 +90,6 @@ function create_sysimage(
     end
     append!(table["warnings"], warnings)
     report = BuildReport(table)
-    quiet || print_summary(stderr, report)
+    options.quiet || print_summary(stderr, report)
     return report
 end

@@ -1,7 +1,7 @@
 # The calls into the Rust library. It builds on threads of its own; this side only waits for its
 # events, so that other tasks run on.
 
-const ABI_VERSION = 1
+const ABI_VERSION = 2
 const LIBRARY = Ref{Ptr{Cvoid}}(C_NULL)
 
 "Where `deps/build.jl` leaves the library."
@@ -126,6 +126,33 @@ function dry_run(plan)
     answer = GC.@preserve json ccall(engine(:pcrs_dry_run), Ptr{UInt8}, (Ptr{UInt8}, Csize_t),
         pointer(json), sizeof(json))
     return unwrap(take_string(answer))
+end
+
+"The stamp that an image at `image` would get if it were built by `plan` now; reads large files."
+function stamp_of(plan, image)
+    json = write_json(plan)
+    answer = GC.@preserve json image ccall(engine(:pcrs_stamp), Ptr{UInt8},
+        (Ptr{UInt8}, Csize_t, Ptr{UInt8}, Csize_t),
+        pointer(json), sizeof(json), pointer(image), sizeof(image))
+    return unwrap(take_string(answer))
+end
+
+"""
+    inspect_image(path) -> Dict
+
+What the sysimage at `path` says of itself; reads all of it.
+
+# Errors
+`BuildError` when it cannot be read.
+"""
+function inspect_image(path)
+    version = string(VERSION)
+    answer = GC.@preserve path version ccall(engine(:pcrs_inspect), Ptr{UInt8},
+        (Ptr{UInt8}, Csize_t, Ptr{UInt8}, Csize_t),
+        pointer(path), sizeof(path), pointer(version), sizeof(version))
+    result = parse_json(take_string(answer))
+    haskey(result, "Ok") && return result["Ok"]
+    throw(BuildError("the sysimage `$path` cannot be read"; cause=result["Err"]))
 end
 
 function unwrap(text)

@@ -16,6 +16,7 @@ function describe_julia()
         "library_dirs" => library_dirs(libraries),
         "dlext" => Libdl.dlext,
         "arch" => string(Sys.ARCH),
+        "cpu" => Sys.CPU_NAME,
         "lld" => bundled_lld(),
     )
 end

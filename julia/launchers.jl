@@ -34,7 +34,7 @@ An installed launcher, as [`list_launchers`](@ref) finds it. Fields:
 - `name::String`; `kind::Symbol`: `:shell`, `:desktop`, `:jupyter` or `:vscode`;
 - `path::String`: its file;
 - `sysimage::String`, `args::Vector{String}`;
-- `project::Union{String,Nothing}`, `julia::Union{String,Nothing}`: a `:vscode` launcher has neither.
+- `project::Union{String,Nothing}`, `julia::Union{String,Nothing}`: `:vscode` has neither.
 """
 struct Launcher
     name::String
@@ -83,8 +83,8 @@ letters, digits, `.`, `_` and `-`, and starts with a letter or digit (Jupyter ta
 - `julia::AbstractString`: the Julia to start, a path or a command on `PATH`; this session's by
   default. VS Code has a setting of its own for it.
 - `args::Vector{String}=String[]`: further arguments for Julia, such as `["--threads=auto"]`.
-- `kernel_file::AbstractString`, only with `:jupyter`: IJulia's `src/kernel.jl`. By default IJulia is
-  looked for in `project`, in the active environments, and among the loaded packages.
+- `kernel_file::AbstractString`, only with `:jupyter`: IJulia's `src/kernel.jl`. By default IJulia
+  is looked for in `project`, in the active environments, and among the loaded packages.
 
 # What the kinds do
 A `:shell` launcher, and a `:desktop` one, which runs such a script, starts plain Julia with a
@@ -173,7 +173,8 @@ function remove_launcher(
     check_name(name)
     folder = folder === nothing ? default_folder(kind, nothing) : abspath(expanduser(folder))
     path = launcher_path(kind, folder, String(name))
-    isfile(path) || throw(LauncherError("there is no launcher `$path`"; hint=names_hint(kind, folder)))
+    isfile(path) ||
+        throw(LauncherError("there is no launcher `$path`"; hint=names_hint(kind, folder)))
     if kind === :vscode
         remove_setting(path, name, folder)
         return path
@@ -420,7 +421,8 @@ function desktop_entry(launcher, script)
         "MARKER" => marker(launcher),
         "NAME" => launcher.name,
         "COMMENT" => desktop_string("Julia on the sysimage $(basename(launcher.sysimage))"),
-        "EXEC" => desktop_string(desktop_argument(script)),
+        # Not the script itself: the program's name must not hold `=`, and GLib leaves `%%` in it.
+        "EXEC" => desktop_string("/bin/sh " * desktop_argument(script)),
     ))
 end
 
@@ -579,7 +581,8 @@ function settings_arguments(text, array)
         if mark !== nothing || sysimage !== nothing
             owner = mark === nothing ? nothing : String(mark[1])
             stop = mark === nothing ? at : at + ncodeunits(mark.match)
-            push!(found, SettingsArgument(indices, stop, owner, sysimage, string(value)))
+            text_of = join((items[k].value for k in indices), ' ')
+            push!(found, SettingsArgument(indices, stop, owner, sysimage, text_of))
         end
         i = last(indices) + 1
     end
@@ -599,7 +602,8 @@ function parse_settings(path, text)
     root.kind === :object || throw(LauncherError("`$path` was left as it is";
         cause="it does not hold a JSON object"))
     array = jsonc_member(root, VSCODE_KEY)
-    if array !== nothing && array.kind !== :array && !(array.kind === :value && array.value === nothing)
+    # `null` is as good as nothing.
+    if array !== nothing && (array.kind === :object || array.value !== nothing)
         throw(LauncherError("`$path` was left as it is"; cause="`$VSCODE_KEY` is not an array"))
     end
     return root, array
@@ -617,9 +621,9 @@ function install_setting(launcher, force)
     _, array = parse_settings(path, text)
     if array !== nothing && array.kind === :array
         present = settings_arguments(text, array)
-        ours = [array.items[i].value for a in present if a.owner == launcher.name for i in a.indices]
+        own = filter(a -> a.owner == launcher.name, present)
         images = [a for a in present if a.sysimage !== nothing]
-        ours == wanted && length(images) == 1 && return nothing
+        [a.text for a in own] == wanted && length(images) == 1 && return nothing
         if !isempty(present) && !force
             text = first(isempty(images) ? present : images).text
             throw(LauncherError("`$path` already has the argument `$text`";

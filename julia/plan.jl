@@ -3,56 +3,6 @@
 const PLAN_SCHEMA = 1
 
 """
-    default_cpu_target() -> String
-
-As PackageCompiler 2.4: the target of the base image on Julia 1.13 and newer, else `"native"`.
-"""
-default_cpu_target() = VERSION >= v"1.13-" ? "sysimage" : "native"
-
-const Names = Union{AbstractString,Symbol}
-
-"The keywords of `create_sysimage`, checked for what needs no look at the disk."
-function check_keywords(options)
-    isempty(strip(options.sysimage_path)) && throw(BuildError("`sysimage_path` is empty";
-        hint="give the path of the image to be, such as \"Sysimage.so\""))
-    if options.filter_stdlibs && options.incremental
-        throw(BuildError("`filter_stdlibs=true` needs `incremental=false`";
-            cause="an image built on another one holds all that is in that one"))
-    end
-    if options.base_sysimage !== nothing && !options.incremental
-        throw(BuildError("`base_sysimage` cannot be given with `incremental=false`";
-            cause="that builds a base of its own"))
-    end
-    for (keyword, files) in (
-        "precompile_execution_file" => options.precompile_execution_file,
-        "precompile_statements_file" => options.precompile_statements_file,
-        "script" => options.script,
-        "base_sysimage" => options.base_sysimage,
-        "log" => options.log,
-        "workload_deps" => options.workload_deps,
-    )
-        if any(file -> isempty(strip(file)), list(files))
-            throw(BuildError("`$keyword` holds an empty file name";
-                hint="give a path, or leave the keyword out"))
-        end
-    end
-    if !(options.verify in (:load, :trace, false))
-        throw(BuildError("`verify` is $(repr(options.verify))"; hint="use :load, :trace or false"))
-    end
-    for (keyword, number) in ("image_threads" => options.image_threads,
-        "trace_jobs" => options.trace_jobs)
-        if number !== nothing && number < 1
-            throw(BuildError("`$keyword` is $number"; hint="use 1 or more, or leave it out"))
-        end
-    end
-    return nothing
-end
-
-list(::Nothing) = String[]
-list(item::Names) = [String(item)]
-list(items::AbstractVector) = [String(item) for item in items]
-
-"""
     package_names(packages) -> Union{Nothing,Vector{String}}
 
 # Errors
@@ -79,8 +29,8 @@ Resolves the project and everything else that Julia knows. Paths become absolute
 # Errors
 `BuildError` in stage `:check`.
 """
-function make_plan(packages, options)
-    check_keywords(options)
+function make_plan(packages, options::Options)
+    check_options(options)
     names = package_names(packages)
     project_file = find_project(options.project)
     options.dry_run || instantiate(project_file; quiet=options.quiet)
@@ -90,17 +40,14 @@ function make_plan(packages, options)
     return Dict{String,Any}(
         "schema" => PLAN_SCHEMA,
         "julia" => describe_julia(),
-        "project" => Dict(
-            "dir" => dirname(project_file),
-            "file" => project_file,
-            "manifest" => environment.manifest_file,
-            "sources" => sources(environment),
-        ),
+        "project" => describe_project(environment, order),
         "packages" => [planned(package, environment, requested, options) for package in order],
+        "all_packages" => names === nothing,
         "import_into_main" => options.import_into_main,
         "workloads" => abspath.(list(options.precompile_execution_file)),
         "statement_files" => abspath.(list(options.precompile_statements_file)),
         "script" => options.script === nothing ? nothing : abspath(options.script),
+        "guard" => options.guard,
         "base" => base_of(options),
         "cpu_target" => options.cpu_target,
         "build_args" => options.sysimage_build_args.exec,
@@ -120,11 +67,34 @@ function make_plan(packages, options)
     )
 end
 
+describe_project(environment, order) = Dict{String,Any}(
+    "dir" => dirname(environment.project_file),
+    "file" => environment.project_file,
+    "manifest" => environment.manifest_file,
+    "sources" => sources(environment),
+    "others" => others(environment, order),
+)
+
 "Folders of the packages whose source can change without a change of the Manifest."
 function sources(environment)
     paths = [package.path for package in values(environment.packages)]
     return sort!(unique(filter(path -> path !== nothing && isdir(path), paths)))
 end
+
+"The packages that are not in `order`."
+function others(environment, order)
+    planned = Set(package.id.uuid for package in order)
+    rest = [p for p in values(environment.packages) if !(p.id.uuid in planned)]
+    return [described(p) for p in sort!(rest; by=p -> (p.id.name, string(p.id.uuid)))]
+end
+
+described(package) = Dict{String,Any}(
+    "name" => package.id.name,
+    "uuid" => string(package.id.uuid),
+    "version" => package.version,
+    "path" => package.path,
+    "tree_hash" => package.tree_hash,
+)
 
 "The preferences of all packages, which may change their code; they came with Julia 1.6."
 function preferences(environment)
@@ -159,17 +129,12 @@ end
 
 function planned(package, environment, requested, options)
     asked = package.id in requested
-    return Dict{String,Any}(
-        "name" => package.id.name,
-        "uuid" => string(package.id.uuid),
-        "version" => package.version,
-        "path" => package.path,
-        "tree_hash" => package.tree_hash,
+    return merge!(described(package), Dict{String,Any}(
         "requested" => asked,
         "direct" => get(environment.direct, package.id.name, nothing) == package.id.uuid &&
                     package.path != dirname(environment.project_file),
         "load" => asked || options.include_transitive_dependencies,
-    )
+    ))
 end
 
 function base_of(options)

@@ -4,7 +4,8 @@
 # (record_precompile_statement in src/gf.c, up to Julia 1.8 src/jitlayers.cpp). The option is looked
 # at each time, so it can be switched in a running session. The file is opened once, by the first
 # method compiled, and stays open: a session has one trace file, of which a recording is a part.
-# (`jl_dump_compiles`, the other switch, shows the same methods up to Julia 1.8, as types and times.)
+# (`jl_dump_compiles`, the other switch,
+# shows the same methods up to Julia 1.8, as times and types.)
 
 """
     RecordingError <: Exception

@@ -1,5 +1,5 @@
 # From Julia's trace to statements that are good for an image. Also included by itself into the
-# sessions that `julia_record` starts.
+# sessions that `julia_record` starts and into those that run workloads.
 #
 # A trace does not show all calls. When a function is compiled, so are those that it calls and whose
 # method inference knows; only the first is traced. That does not matter while the first is in the
@@ -31,15 +31,21 @@ The statements in a trace, with those that it does not show, and without those a
 functions of `Main`, whose names mean something else in every session.
 """
 function portable_statements(lines)
-    statements = clean_trace(lines)
+    statements = with_static_calls(clean_trace(lines))
+    return filter!(statement -> !occursin("Main.var\"#", statement), statements)
+end
+
+"`statements` with those that a trace does not show, as far as they can be found."
+function with_static_calls(statements)
     try
-        statements = add_static_calls(statements)
+        return add_static_calls(statements)
     catch err
         err isa InterruptException && rethrow()
         # Inference's internals: a change there may cost these statements, but not the others.
-        @warn "Calls from functions of Main could not be followed" exception = (err, catch_backtrace())
+        @warn "Calls from functions of Main could not be followed" exception =
+            (err, catch_backtrace())
+        return statements
     end
-    return filter!(statement -> !occursin("Main.var\"#", statement), statements)
 end
 
 """
@@ -57,7 +63,8 @@ function add_static_calls(statements)
         occursin("Main.", statement) || continue
         scope === nothing && (scope = scope_of_packages())
         signature = signature_of(scope, statement)
-        signature === nothing || append!(result, statements_for(calls_outside_main(signature, seen)))
+        signature === nothing && continue
+        append!(result, statements_for(calls_outside_main(signature, seen)))
     end
     return unique!(result)
 end
@@ -65,21 +72,21 @@ end
 "A module in which every loaded package has its name, as traces have them."
 function scope_of_packages()
     scope = Module(:PackageCompilerRSRecording)
-    for (id, package) in Base.loaded_modules
-        name = Symbol(id.name)
-        isdefined(scope, name) || Core.eval(scope, Expr(:const, Expr(:(=), name, package)))
+    names = Dict(Symbol(id.name) => package for (id, package) in Base.loaded_modules)
+    for (name, package) in names
+        Core.eval(scope, Expr(:const, Expr(:(=), name, package)))
     end
     return scope
 end
 
-"The tuple type in a statement; `nothing` if a name in it means nothing here."
+"The tuple type in a statement; `nothing` if it means nothing here, such as a name that is gone."
 function signature_of(scope, statement)
     call = Meta.parse(statement; raise=false)
     call isa Expr && call.head === :call && length(call.args) == 2 || return nothing
     try
         return Core.eval(scope, call.args[2])
     catch err
-        err isa UndefVarError || rethrow()
+        err isa InterruptException && rethrow()
         return nothing
     end
 end

@@ -10,6 +10,7 @@ using Pkg: Pkg
 
 export create_sysimage, BuildError, BuildPreview, BuildReport, slowest_statements, write_report
 export cache_info, clear_cache!
+export sysimage_status, SysimageStatus
 export install_launcher, remove_launcher, list_launchers, LauncherError
 export record, start_recording, stop_recording, julia_record, RecordingError
 
@@ -20,10 +21,12 @@ for file in (
     "environment.jl",
     "engine.jl",
     "cache.jl",
+    "options.jl",
     "plan.jl",
     "progress.jl",
     "report.jl",
     "create_sysimage.jl",
+    "status.jl",
     "files.jl",
     "jsonc.jl",
     "launchers.jl",
@@ -32,6 +35,9 @@ for file in (
 )
     include(joinpath("..", "julia", file))
 end
+
+include(joinpath("..", "julia", "precompile.jl"))
+ccall(:jl_generating_output, Cint, ()) == 1 && run_for_precompilation()
 
 function __init__()
     # SIGTERM and `exit()` run these hooks; without, children would outlive the session.

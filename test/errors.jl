@@ -122,3 +122,17 @@ end
     output = withenv(() -> read(command, String), "JULIA_LOAD_PATH" => path, "JULIA_PROJECT" => nothing)
     @test output == "there is no active project"
 end
+
+@testset "keywords that there are not, and values of the wrong type" begin
+    for (keywords, words) in (
+        (sysimage_pth="X.so",) => ["no keyword `sysimage_pth`", "`sysimage_path`"],
+        (incremental="yes",) => ["`incremental`", "Bool"],
+        (sysimage_build_args="-O1",) => ["`sysimage_build_args`", "Cmd"],
+        (verify=true,) => ["`verify` is true", ":load"],
+        NamedTuple() => ["`sysimage_path` is empty or missing"],
+    )
+        err = @test_throws BuildError create_sysimage("Greeter"; project=PROJECT, keywords...)
+        text = sprint(showerror, err.value)
+        @test all(word -> occursin(word, text), words)
+    end
+end

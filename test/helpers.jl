@@ -16,13 +16,9 @@ end
 
 "The plan that `create_sysimage` would hand to the engine."
 function plan_of(packages=nothing; kwargs...)
-    defaults = (sysimage_path="X.so", project=PROJECT, precompile_execution_file=String[],
-        precompile_statements_file=String[], incremental=true, filter_stdlibs=false,
-        include_transitive_dependencies=true, import_into_main=true, base_sysimage=nothing,
-        cpu_target="native", script=nothing, sysimage_build_args=``, compress_sysimage=false,
-        dry_run=true, quiet=true, log=nothing, verify=:load, strict=false, statement_timeout=300,
-        image_threads=nothing, trace_jobs=nothing, workload_deps=String[], force=false)
-    return PackageCompilerRS.make_plan(packages, merge(defaults, (; kwargs...)))
+    options = PackageCompilerRS.Options(; sysimage_path="X.so", project=PROJECT, dry_run=true,
+        quiet=true, cpu_target="native", kwargs...)
+    return PackageCompilerRS.make_plan(packages, options)
 end
 
 names_of(packages) = [package["name"] for package in packages]

@@ -1,11 +1,13 @@
 # Real images. Each takes minutes, so that few of them answer many questions:
-#   A  incremental, nearly every keyword, a workload, statements, a script
+#   A  incremental, nearly every keyword, a workload, statements of every kind, a script
 #   B  on top of A, in a folder with an awkward name, without a C compiler where Julia brings lld
 #   C  incremental=false with filter_stdlibs
 #   D  incremental=false
 
 const JULIA = joinpath(Sys.BINDIR, Base.julia_exename())
 const DLEXT = PackageCompilerRS.Libdl.dlext
+
+include("statement_classes.jl")
 
 "What `code` prints on the image."
 function ask(image, code; options=``)
@@ -38,7 +40,8 @@ with_fixtures() do fixtures
         ticker = Timer(_ -> ticks[] += 1, 0.1; interval=0.1)
         report = create_sysimage([:Greeter, :Home]; sysimage_path=image_a, project=project,
             precompile_execution_file=[joinpath(WORKLOADS, "greet.jl"), joinpath(WORKLOADS, "home.jl")],
-            precompile_statements_file=joinpath(WORKLOADS, "statements.jl"),
+            precompile_statements_file=joinpath.(WORKLOADS, ["statements.jl", "classes.jl"]),
+            statement_timeout=60,
             script=joinpath(WORKLOADS, "script.jl"), sysimage_build_args=`-O1`,
             cpu_target="generic", log=log_a, verify=:trace, quiet=true)
         close(ticker)
@@ -76,7 +79,10 @@ with_fixtures() do fixtures
         @test outcomes["precompile(Greeter.Nested.deep, (Int,))"] === :precompiled
         @test outcomes["precompile(Tuple{typeof(Greeter.missing_function), Int})"] === :name_not_found
         @test outcomes["println(\"a statements file runs nothing\")"] === :rejected
-        @test !isempty(report.warnings)
+        check_statement_classes(report)
+        for name in ("crash", "hang")
+            @test any(occursin("`precompile(Greeter.Hostile.$name, (Int,))`"), report.warnings)
+        end
         @test all(row -> row.script_local, report.residual)
         @test issorted([s.seconds for s in slowest_statements(report)]; rev=true)
         written = PackageCompilerRS.parse_json(read(write_report(joinpath(fixtures, "a.json"), report), String))

@@ -1,15 +1,14 @@
 using PackageCompilerRS
 using Test
 
-const P = PackageCompilerRS
+using PackageCompilerRS: append_item, jsonc_member, parse_jsonc, remove_item
 
-parsed(text) = P.parse_jsonc(text)
-append(text, item) = P.append_item(text, parsed(text), item)
-remove(text, index) = P.remove_item(text, parsed(text), index, 0)
+appended(text, item) = append_item(text, parse_jsonc(text), item)
+removed(text, index) = remove_item(text, parse_jsonc(text), index, 0)
 
 @testset "JSONC" begin
     @testset "reading" begin
-        root = parsed("""
+        root = parse_jsonc("""
             // first { not read }
             {
                 "a": 1, /* "b": 2, */
@@ -24,12 +23,12 @@ remove(text, index) = P.remove_item(text, parsed(text), index, 0)
         @test root.items[2].value == "http://host/*path*/"
         @test root.items[3].kind === :array
         @test [item.value for item in root.items[3].items] == [true, nothing, "x"]
-        @test parsed("\ufeff{}").kind === :object
-        @test parsed("") === nothing
-        @test parsed(" // nothing\n/* here */ \r\n") === nothing
-        @test P.jsonc_member(parsed("{\"a\": 1, \"b\": 2, \"a\": 3}"), "a").value == 3
-        @test P.jsonc_member(parsed("{\"\\u0061\": 1}"), "a").value == 1
-        @test P.jsonc_member(parsed("{}"), "a") === nothing
+        @test parse_jsonc("\ufeff{}").kind === :object
+        @test parse_jsonc("") === nothing
+        @test parse_jsonc(" // nothing\n/* here */ \r\n") === nothing
+        @test jsonc_member(parse_jsonc("{\"a\": 1, \"b\": 2, \"a\": 3}"), "a").value == 3
+        @test jsonc_member(parse_jsonc("{\"\\u0061\": 1}"), "a").value == 1
+        @test jsonc_member(parse_jsonc("{}"), "a") === nothing
     end
 
     @testset "what is not JSONC: $(repr(text))" for (text, line) in (
@@ -38,7 +37,7 @@ remove(text, index) = P.remove_item(text, parsed(text), index, 0)
         "{} /* open" => 1, "{\"a\": \"open}" => 1, "[1 2]" => 1, "{\"a\": [}" => 1, "{} {}" => 1,
         "{} / /" => 1,
     )
-        err = try parsed(text) catch err; err end
+        err = try parse_jsonc(text) catch err; err end
         @test err isa ArgumentError
         @test err.msg == "not JSON at line $line"
     end
@@ -61,20 +60,20 @@ remove(text, index) = P.remove_item(text, parsed(text), index, 0)
             "{\r\n  \"é\": \"ü\"\r\n}\r\n" => "{\r\n  \"é\": \"ü\",\r\n  \"n\": 0\r\n}\r\n",
             "{\r\n}\r\n" => "{\r\n    \"n\": 0\r\n}\r\n",
         )
-            @test append(before, "\"n\": 0") == after
-            @test P.jsonc_member(parsed(after), "n").value == 0
+            @test appended(before, "\"n\": 0") == after
+            @test jsonc_member(parse_jsonc(after), "n").value == 0
         end
         # An array inside: one level deeper than its line.
         text = "{\n  \"a\": []\n}"
-        array = P.jsonc_member(parsed(text), "a")
-        @test P.append_item(text, array, "1") == "{\n  \"a\": [\n    1\n  ]\n}"
+        array = jsonc_member(parse_jsonc(text), "a")
+        @test append_item(text, array, "1") == "{\n  \"a\": [\n    1\n  ]\n}"
     end
 
     @testset "removing" begin
         for (before, index, after) in (
             ("[1]", 1, "[]"),
             ("[\n  1\n]", 1, "[]"),
-            ("[\n  1 // c\n]", 1, "[ // c\n]"),
+            ("[\n  1 // c\n]", 1, "[\n // c\n]"),
             ("[1, 2, 3]", 1, "[2, 3]"),
             ("[1, 2, 3]", 2, "[1, 3]"),
             ("[1, 2, 3]", 3, "[1, 2]"),
@@ -87,8 +86,8 @@ remove(text, index) = P.remove_item(text, parsed(text), index, 0)
             ("{\n  // about a\n  \"a\": 1,\n  \"b\": {\n    \"c\": 2\n  }\n}", 2,
                 "{\n  // about a\n  \"a\": 1\n}"),
         )
-            @test remove(before, index) == after
-            @test parsed(after) !== nothing
+            @test removed(before, index) == after
+            @test parse_jsonc(after) !== nothing
         end
     end
 
@@ -100,9 +99,9 @@ remove(text, index) = P.remove_item(text, parsed(text), index, 0)
             "\ufeff{\n \"é\": \"日本\"\n}",
         )
             item = startswith(text, "[") ? "0" : "\"n\": 0"
-            new = append(text, item)
+            new = appended(text, item)
             @test new != text
-            @test remove(new, length(parsed(new).items)) == text
+            @test removed(new, length(parse_jsonc(new).items)) == text
         end
     end
 end

@@ -5,7 +5,10 @@ import Dates
 
 # Functions of Main: what only they call must be in a recording too.
 recorded_inner(day) = Dates.dayofyear(day + Dates.Day(3))
-recorded_outer(year) = string(recorded_inner(Dates.Date(year)), ' ', Dates.format(Dates.Date(year), "yyyy"))
+function recorded_outer(year)
+    day = Dates.Date(year)
+    return string(recorded_inner(day), ' ', Dates.format(day, "yyyy"))
+end
 
 statements(path) = filter(line -> startswith(line, "precompile("), readlines(path))
 quietly(f) = Base.CoreLogging.with_logger(f, Base.CoreLogging.NullLogger())
@@ -139,7 +142,11 @@ folder() = realpath(mktempdir())
 
     @testset "the end of a session" begin
         path = joinpath(folder(), "statements.jl")
-        code = "using PackageCompilerRS; start_recording($(repr(path))); struct Last end; [Last()] == [Last()]"
+        code = """
+            using PackageCompilerRS
+            start_recording($(repr(path)))
+            struct Last end; [Last()] == [Last()]
+            """
         run(pipeline(`$julia -e $code`; stderr=devnull))
         @test any(line -> occursin("Main.Last", line), statements(path))
     end
@@ -182,7 +189,10 @@ folder() = realpath(mktempdir())
             exit(3)
             """)
         out = IOBuffer()
-        code = "using PackageCompilerRS; println(julia_record($(repr(path)); args=`--startup-file=no $script`))"
+        code = """
+            using PackageCompilerRS
+            println(julia_record($(repr(path)); args=`--startup-file=no $script`))
+            """
         run(pipeline(`$julia -e $code`; stdout=out, stderr=devnull))
         @test split(String(take!(out)), '\n'; keepempty=false) == ["2", "false", path]
         @test any(line -> occursin("typeof(Dates.dayofyear), Dates.Date", line), statements(path))

@@ -4,7 +4,7 @@
 using PackageCompilerRS
 using Test
 
-const FILES = ["json", "environment", "plan", "errors", "images"]
+const FILES = ["json", "environment", "plan", "errors", "docs", "images"]
 const CHOSEN = isempty(ARGS) ? FILES : ARGS
 
 include("helpers.jl")

@@ -3,10 +3,12 @@
 using PackageCompilerRS
 
 const HERE = @__DIR__
-const IMAGE = joinpath(dirname(dirname(HERE)), ".demo", "DemoSysimage." * (Sys.iswindows() ? "dll" : Sys.isapple() ? "dylib" : "so"))
+const ENDING = Sys.iswindows() ? ".dll" : Sys.isapple() ? ".dylib" : ".so"
+const IMAGE = joinpath(dirname(dirname(HERE)), ".demo", "DemoSysimage" * ENDING)
 const WORKLOAD = joinpath(HERE, "rainfall_workload.jl")
 
-julia(options) = `$(joinpath(Sys.BINDIR, Base.julia_exename())) --startup-file=no --project=$HERE $options $WORKLOAD`
+const JULIA = joinpath(Sys.BINDIR, Base.julia_exename())
+julia(options) = `$JULIA --startup-file=no --project=$HERE $options $WORKLOAD`
 
 "Seconds from the start of Julia to the end of the workload: the best of three."
 first_result(options) = minimum(@elapsed(run(pipeline(julia(options); stdout=devnull))) for _ in 1:3)
@@ -21,7 +23,9 @@ function still_compiled(options)
 end
 
 println("Building a sysimage of the packages Example and Rainfall in ", HERE)
-println("for Julia ", VERSION, ". This takes two to six minutes.\n")
+println("for Julia ", VERSION, ". This takes two to six minutes, or seconds if nothing has changed since\nan earlier run.\n")
+# The progress goes to `stderr`: keep the order where both are one file.
+flush(stdout)
 before = first_result(``)
 compiled_before = still_compiled(``)
 report = create_sysimage(["Example", "Rainfall"]; sysimage_path=IMAGE, project=HERE,
@@ -29,11 +33,13 @@ report = create_sysimage(["Example", "Rainfall"]; sysimage_path=IMAGE, project=H
 after = first_result(`--sysimage=$IMAGE`)
 compiled_after = still_compiled(`--sysimage=$IMAGE`)
 
-println()
+told(seconds, compiled) = string(round(seconds; digits=2), " s, ", length(compiled), " statements compiled")
+
+println("\nThe report that create_sysimage returned:\n")
 show(stdout, MIME"text/plain"(), report)
-println("\n\nTime to first result of ", basename(WORKLOAD), ":")
-println("  plain Julia:      ", round(before; digits=2), " s, ", length(compiled_before), " statements compiled")
-println("  on the sysimage:  ", round(after; digits=2), " s, ", length(compiled_after), " statements compiled")
+println("\n\nTime to first result of ", basename(WORKLOAD), ", the best of three runs:")
+println("  plain Julia:      ", told(before, compiled_before))
+println("  on the sysimage:  ", told(after, compiled_after))
 if !isempty(compiled_after)
     println("Still compiled on the sysimage:")
     foreach(statement -> println("  ", statement), compiled_after)

@@ -71,10 +71,23 @@ impl Store {
         }
     }
 
-    /// The entry under `key`, if it is whole: every file has the recorded size and hash (about
-    /// 0.1 s for an image of 300 MB). It counts as used now.
+    /// The entry under `key`, if it is whole: every file has the recorded size and hash (less
+    /// than 0.1 s for an image of 300 MB). It counts as used now.
     ///
     /// A damaged entry is removed. There are no errors: what cannot be read is a miss.
+    ///
+    /// ```
+    /// # use pcrs_cache::{KeyBuilder, Kind, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::new(folder.path());
+    /// # let key = KeyBuilder::new("base/v1").finish();
+    /// # store.put(Kind::Base, &key, &[], &serde_json::Value::Null)?;
+    /// if let Some(base) = store.get(Kind::Base, &key) {
+    ///     // Here, while `base` lives, its files are where `base.path(..)` says.
+    ///     assert_eq!(base.files().count(), 0);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn get(&self, kind: Kind, key: &Key) -> Option<Entry> {
         match Entry::open(&self.entry_dir(kind, key), kind, key) {
             Ok(entry) => {
@@ -99,6 +112,19 @@ impl Store {
     /// # Errors
     /// When a file cannot be read or the store not be written, as on a full disk: no entry appears,
     /// and nothing is left behind. A name that is not a plain file name, or given twice.
+    ///
+    /// ```
+    /// # use pcrs_cache::{KeyBuilder, Kind, Put, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = Store::new(folder.path().join("cache"));
+    /// # let image = folder.path().join("built.so");
+    /// # std::fs::write(&image, "image")?;
+    /// let key = KeyBuilder::new("image/v1").finish();
+    /// let put = || store.put(Kind::Image, &key, &[("sys.so", &image)], &serde_json::Value::Null);
+    /// assert_eq!(put()?, Put::Stored);
+    /// assert_eq!(put()?, Put::AlreadyThere);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn put(&self, kind: Kind, key: &Key, files: &[(&str, &Path)], meta: &Value) -> Result<Put> {
         let target = self.entry_dir(kind, key);
         check_names(files).map_err(Error::at("storing", &target))?;

@@ -18,7 +18,9 @@ use crate::store::{Discarded, Store};
 /// What is known of an entry without reading its files.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EntryInfo {
+    /// What sort of result it is.
     pub kind: Kind,
+    /// What it was put under.
     pub key: Key,
     /// Size of all its files in bytes, shared blocks included.
     pub bytes: u64,
@@ -68,6 +70,7 @@ impl Totals {
 /// What was removed, and what could not be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Removed {
+    /// Gone.
     pub removed: Totals,
     /// In use, being built, or not to be removed by this user.
     pub kept: Totals,
@@ -78,6 +81,18 @@ impl Store {
     ///
     /// # Errors
     /// When a folder of the store cannot be listed; a store that does not exist is empty.
+    ///
+    /// ```
+    /// # use pcrs_cache::{KeyBuilder, Kind, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// let store = Store::new(folder.path());
+    /// let key = KeyBuilder::new("trace/v1").finish();
+    /// store.put(Kind::Trace, &key, &[], &serde_json::json!({"project": "A"}))?;
+    /// let info = store.info()?;
+    /// assert_eq!((info[0].kind, info[0].key), (Kind::Trace, key));
+    /// assert_eq!(info[0].meta["project"], "A");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn info(&self) -> Result<Vec<EntryInfo>> {
         let mut entries = Vec::new();
         for kind in Kind::ALL {

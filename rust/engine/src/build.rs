@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use pcrs_cache::Key;
-
 use crate::cache::Cache;
 use crate::error::{BuildError, Stage};
 use crate::event::Event;
@@ -212,8 +210,8 @@ pub struct Context<'a> {
     pub watchdog: &'a Watchdog,
     pub marks: &'a Marks,
     pub cache: &'a Cache,
-    /// Of the image, where all that goes into it is known.
-    pub key: Option<&'a Key>,
+    /// What the image is built from; unfinished, as there is no image yet.
+    pub stamp: &'a Stamp,
     shared: &'a Shared,
     log: Mutex<File>,
     started: Instant,
@@ -312,6 +310,8 @@ fn build(plan: &BuildPlan, shared: &Shared) -> Result<BuildReport, BuildError> {
     if let Some(report) = up_to_date(plan, inputs.as_ref(), started) {
         return Ok(report);
     }
+    let key = inputs.as_ref().map(|inputs| &inputs.image);
+    let stamp = Stamp::new(plan, key, &plan.sysimage_path);
     let workspace = Workspace::create(&plan.sysimage_path)?;
     let log_path = plan
         .log
@@ -332,7 +332,7 @@ fn build(plan: &BuildPlan, shared: &Shared) -> Result<BuildReport, BuildError> {
         watchdog: &watchdog,
         marks: &marks,
         cache: &cache,
-        key: inputs.as_ref().map(|inputs| &inputs.image),
+        stamp: &stamp,
         shared,
         log: Mutex::new(log),
         started,
@@ -379,7 +379,7 @@ fn up_to_date(plan: &BuildPlan, inputs: Option<&Inputs>, started: Instant) -> Op
     if !stamp.covers(&plan.sysimage_path, &inputs?.image) {
         return None;
     }
-    let mut report = stamp.report;
+    let mut report = stamp.report?;
     report.origin = Origin::UpToDate;
     report.sysimage_path.clone_from(&plan.sysimage_path);
     report.seconds = started.elapsed().as_secs_f64();

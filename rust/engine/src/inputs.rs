@@ -92,12 +92,13 @@ fn julia(plan: &BuildPlan) -> Result<Key, Error> {
 }
 
 /// Variables that change what Julia compiles.
-const ENVIRONMENT: [&str; 2] = ["JULIA_LLVM_ARGS", "ENABLE_GDBLISTENER"];
+pub(crate) const ENVIRONMENT: [&str; 2] = ["JULIA_LLVM_ARGS", "ENABLE_GDBLISTENER"];
 
 fn base(plan: &BuildPlan, julia: &Key) -> Key {
     let mut key = KeyBuilder::new("base/v1");
     key.key("julia", julia);
     key.field("cpu_target", &plan.cpu_target);
+    key.field("cpu", plan.bound_to_cpu().unwrap_or_default());
     for arg in &plan.build_args {
         key.field("arg", arg);
     }
@@ -107,6 +108,7 @@ fn base(plan: &BuildPlan, julia: &Key) -> Key {
 fn options(plan: &BuildPlan) -> Key {
     let mut key = KeyBuilder::new("options/v1");
     key.field("cpu_target", &plan.cpu_target);
+    key.field("cpu", plan.bound_to_cpu().unwrap_or_default());
     for arg in &plan.build_args {
         key.field("arg", arg);
     }
@@ -118,6 +120,7 @@ fn options(plan: &BuildPlan) -> Key {
     key.field("import_into_main", plan.import_into_main.to_string());
     key.field("preferences", &plan.preferences);
     key.field("base", plan.base_kind());
+    key.field("guard", plan.guard.to_string());
     for package in &plan.packages {
         key.field("load", package.load.to_string());
         key.field("requested", package.requested.to_string());
@@ -160,7 +163,7 @@ fn environment(plan: &BuildPlan, ignore: &Ignore) -> Result<Key, Error> {
 
 /// What lies in a project's folder and is made from it: the images there, and what builds leave
 /// beside them.
-fn ignored(plan: &BuildPlan) -> Ignore {
+pub(crate) fn ignored(plan: &BuildPlan) -> Ignore {
     let mut ignore = Ignore::default().path(&plan.sysimage_path);
     if let Some(log) = &plan.log {
         ignore = ignore.path(log);
@@ -215,7 +218,7 @@ fn trace_keys(plan: &BuildPlan, common: &[Key], gaps: &mut Vec<String>) -> Resul
 }
 
 /// A script with all that it includes.
-fn script_key(script: &Path, gaps: &mut Vec<String>) -> Result<Key, Error> {
+pub(crate) fn script_key(script: &Path, gaps: &mut Vec<String>) -> Result<Key, Error> {
     let Includes {
         files,
         missing,

@@ -21,6 +21,8 @@ pub struct BuildPlan {
     pub project: Project,
     /// Packages to load, each after its dependencies.
     pub packages: Vec<Package>,
+    /// No names were given: all that the project can load was asked for.
+    pub all_packages: bool,
     /// Whether requested packages are bound in `Main`.
     pub import_into_main: bool,
     /// Scripts whose compiled statements go into the image (`precompile_execution_file`).
@@ -29,6 +31,8 @@ pub struct BuildPlan {
     pub statement_files: Vec<PathBuf>,
     /// A file that runs in the image process after the statements.
     pub script: Option<PathBuf>,
+    /// Whether sessions on the image warn when the active project disagrees with it.
+    pub guard: bool,
     /// What the image is built upon.
     pub base: Base,
     /// Julia's `--cpu-target`.
@@ -94,6 +98,8 @@ pub struct Julia {
     pub dlext: String,
     /// `Sys.ARCH`.
     pub arch: String,
+    /// `Sys.CPU_NAME`, which `--cpu-target=native` stands for.
+    pub cpu: String,
     /// The bundled lld, where there is one (Julia >= 1.9).
     pub lld: Option<PathBuf>,
 }
@@ -108,6 +114,19 @@ pub struct Project {
     pub manifest: PathBuf,
     /// Folders of all packages that the Manifest tracks by path, and of the project if it is one.
     pub sources: Vec<PathBuf>,
+    /// Packages of the Manifest that are not planned for the image; a workload can load them.
+    pub others: Vec<Other>,
+}
+
+/// A package of the Manifest, as that has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Other {
+    pub name: String,
+    pub uuid: String,
+    pub version: Option<String>,
+    pub path: Option<PathBuf>,
+    pub tree_hash: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -194,6 +213,13 @@ impl BuildPlan {
             } => "fresh, filtered",
             Base::Fresh { .. } => "fresh",
         }
+    }
+
+    /// The CPU that the image is bound to, if it is bound to that of this machine.
+    pub fn bound_to_cpu(&self) -> Option<&str> {
+        let mut targets = self.cpu_target.split(';');
+        let native = targets.any(|target| target.split(',').next() == Some("native"));
+        native.then_some(&self.julia.cpu)
     }
 
     /// Whether the packages can have precompile caches.

@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use crate::error::{BuildError, Stage};
 
 /// Every staging script, by file name; they find each other through `@__DIR__`.
-const SCRIPTS: [(&str, &str); 8] = [
+const SCRIPTS: [(&str, &str); 10] = [
     ("session.jl", include_str!("staging/session.jl")),
     ("stdlibs.jl", include_str!("staging/stdlibs.jl")),
     ("precompile.jl", include_str!("staging/precompile.jl")),
     ("trace.jl", include_str!("staging/trace.jl")),
+    // Recordings in a session need it too, so that it lives with the Julia side.
+    ("static_calls.jl", include_str!("../../../julia/trace.jl")),
     ("image.jl", include_str!("staging/image.jl")),
     ("image_process.jl", include_str!("staging/image_process.jl")),
+    ("guard.jl", include_str!("staging/guard.jl")),
     ("statements.jl", include_str!("staging/statements.jl")),
     ("verify.jl", include_str!("staging/verify.jl")),
 ];

@@ -7,26 +7,52 @@ use std::path::{Path, PathBuf};
 use pcrs_cache::{Key, hash_file};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{BuildPlan, file_name};
+use crate::parts::{self, Part, PartKind};
+use crate::plan::{Base, BuildPlan, Package, file_name};
 use crate::report::BuildReport;
+use crate::stages::check::same_file;
 
 /// The layout of a stamp; one of another layout says nothing.
 const SCHEMA: u32 = 1;
 
+/// The image itself holds one too, from before it was finished: without hash and report.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Stamp {
     schema: u32,
     /// Of everything that went in, see [`crate::inputs`].
     pub content_key: Option<String>,
     /// BLAKE3 of the image.
-    pub image_hash: String,
+    pub image_hash: Option<String>,
     pub julia_version: String,
     pub cpu_target: String,
     /// The project's folder.
     pub project: PathBuf,
     /// The build's options, as in the plan.
     pub plan: BuildPlan,
-    pub report: BuildReport,
+    /// What the image holds: the packages of its base as that has them, and the planned ones.
+    pub packages: Vec<Held>,
+    /// The image below that may hold packages nobody knows of: neither Julia's own nor one with a
+    /// stamp.
+    pub unknown_base: Option<PathBuf>,
+    pub parts: Vec<Part>,
+    pub report: Option<BuildReport>,
+}
+
+/// A package in an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    pub name: String,
+    pub uuid: String,
+    pub version: Option<String>,
+    /// Folder of its source, where it is tracked by path.
+    pub path: Option<PathBuf>,
+    pub tree_hash: Option<String>,
+    /// Of the folder at `path`; none if that could not be read.
+    pub source_hash: Option<String>,
+    /// It was loaded by name; else it is there only if another package needed it.
+    pub load: bool,
+    /// It came with the image below, whatever the project says.
+    pub from_base: bool,
 }
 
 /// Where the stamp of `image` is.
@@ -48,26 +74,48 @@ pub fn image_of(path: &Path) -> Option<PathBuf> {
 }
 
 impl Stamp {
-    /// The stamp for `image`, which is complete and in no one's hands yet.
-    ///
-    /// # Errors
-    /// When the image cannot be read.
-    pub fn new(
-        plan: &BuildPlan,
-        key: Option<&Key>,
-        image: &Path,
-        report: &BuildReport,
-    ) -> Result<Self, pcrs_cache::Error> {
-        Ok(Self {
+    /// The stamp of the image that `plan` makes, as far as it is known before it is made; `image`
+    /// is where it appears.
+    pub fn new(plan: &BuildPlan, key: Option<&Key>, image: &Path) -> Self {
+        let parts = parts::read(plan, image);
+        let (mut packages, unknown_base) = in_base(plan, &parts);
+        for package in &plan.packages {
+            // One that the base holds for certain is not loaded again.
+            if !packages.iter().any(|h| h.uuid == package.uuid && h.load) {
+                packages.push(held(package, &parts));
+            }
+        }
+        Self {
             schema: SCHEMA,
             content_key: key.map(ToString::to_string),
-            image_hash: hash_file(image)?.to_string(),
+            image_hash: None,
             julia_version: plan.julia.version.to_string(),
             cpu_target: plan.cpu_target.clone(),
             project: plan.project.dir.clone(),
             plan: plan.clone(),
-            report: report.clone(),
+            packages,
+            unknown_base,
+            parts,
+            report: None,
+        }
+    }
+
+    /// The stamp for `image`, which is complete and in no one's hands yet.
+    ///
+    /// # Errors
+    /// When the image cannot be read.
+    pub fn finished(&self, image: &Path, report: &BuildReport) -> Result<Self, pcrs_cache::Error> {
+        Ok(Self {
+            image_hash: Some(hash_file(image)?.to_string()),
+            report: Some(report.clone()),
+            ..self.clone()
         })
+    }
+
+    pub fn to_json(&self) -> String {
+        // Fails for no value of this type: keys are strings, and numbers that are not finite
+        // become null.
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Writes the stamp of `image`, whole or not at all.
@@ -100,7 +148,49 @@ impl Stamp {
     /// Whether `image` is what this stamp was written for, and was built from `key`.
     pub fn covers(&self, image: &Path, key: &Key) -> bool {
         self.content_key.as_deref() == Some(key.to_string().as_str())
-            && hash_file(image).is_ok_and(|hash| hash.to_string() == self.image_hash)
+            && hash_file(image).is_ok_and(|hash| self.is_of(&hash.to_string()))
+    }
+
+    /// Whether it was written for the image with this hash.
+    pub fn is_of(&self, image_hash: &str) -> bool {
+        self.image_hash.as_deref() == Some(image_hash)
+    }
+}
+
+/// The packages of the image that `plan` builds upon, and that image if they are not known.
+fn in_base(plan: &BuildPlan, parts: &[Part]) -> (Vec<Held>, Option<PathBuf>) {
+    let Base::Existing { path } = &plan.base else {
+        return (Vec::new(), None);
+    };
+    let mut hashes = parts.iter().filter(|part| part.kind == PartKind::Base);
+    let hash = hashes.next().and_then(|part| part.hash.as_deref());
+    let stamp = Stamp::read(path).filter(|stamp| hash.is_some_and(|hash| stamp.is_of(hash)));
+    match stamp {
+        Some(stamp) => {
+            let mut packages = stamp.packages;
+            packages.iter_mut().for_each(|held| held.from_base = true);
+            (packages, stamp.unknown_base)
+        }
+        None if same_file(path, &plan.julia.default_sysimage) => (Vec::new(), None),
+        None => (Vec::new(), Some(path.clone())),
+    }
+}
+
+fn held(package: &Package, parts: &[Part]) -> Held {
+    let source = package.path.as_ref().and_then(|path| {
+        let name = path.to_string_lossy();
+        let is_its = |part: &&Part| part.kind == PartKind::Source && part.name == name;
+        parts.iter().find(is_its)?.hash.clone()
+    });
+    Held {
+        name: package.name.clone(),
+        uuid: package.uuid.clone(),
+        version: package.version.clone(),
+        path: package.path.clone(),
+        tree_hash: package.tree_hash.clone(),
+        source_hash: source,
+        load: package.load,
+        from_base: false,
     }
 }
 

@@ -127,7 +127,10 @@ fn a_log_of_the_users_is_kept_whatever_happens() {
     assert_eq!(report.log.as_ref(), Some(&log));
     assert!(fs::metadata(&log).unwrap().len() > 0);
     fake.on("link", "exit 1");
-    let again = BuildPlan { force: true, ..plan };
+    let again = BuildPlan {
+        force: true,
+        ..plan
+    };
     assert_eq!(build(again).error().log.as_ref(), Some(&log));
     assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
 }
@@ -214,7 +217,10 @@ fn a_dead_builds_folder_is_swept_and_a_live_ones_is_not() {
     assert!(!dead.exists());
     finish(&live).report();
     // That of another image is not ours to judge.
-    assert_eq!(fake.left(), [".Other.so.build-dead00", "Image.so", "Image.so.json"]);
+    assert_eq!(
+        fake.left(),
+        [".Other.so.build-dead00", "Image.so", "Image.so.json"]
+    );
 }
 
 #[test]

@@ -66,6 +66,38 @@ fn a_statement_that_hangs_the_compiler_is_left_out() {
 }
 
 #[test]
+fn a_statement_that_ends_julia_is_left_out() {
+    let fake = Fake::new();
+    fake.on(
+        "statement",
+        "[ $number != 2 ] || { cp \"$here/content\" \"$object\"; exit 0; }",
+    );
+    let report = fake.build().report();
+    let expected = [
+        ("precompile(f, (Int,))", Outcome::Precompiled),
+        ("precompile(g, (Int,))", Outcome::Crashed),
+        ("precompile(h, (Int,))", Outcome::Precompiled),
+    ];
+    assert_eq!(outcomes(&report), expected);
+    let detail = &report.statements.entries[1].detail;
+    assert!(detail.contains("`exit`"), "{detail}");
+}
+
+#[test]
+fn a_script_that_ends_julia_fails_the_build() {
+    let fake = Fake::new();
+    fake.on(
+        "image",
+        "note phase script; cp \"$here/content\" \"$object\"; exit 0",
+    );
+    let mut plan = fake.plan();
+    plan.script = Some(fake.write("script.jl", "exit()"));
+    let said = text(&build(plan).error());
+    assert!(said.contains("running the script"), "{said}");
+    assert!(said.contains("`exit`"), "{said}");
+}
+
+#[test]
 fn crashes_and_hangs_may_follow_each_other() {
     let fake = Fake::new();
     fake.on(

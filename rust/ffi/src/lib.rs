@@ -12,11 +12,13 @@ use std::ptr;
 use std::time::Duration;
 
 use pcrs_engine::build::Waker;
+use pcrs_engine::inspect::inspect;
+use pcrs_engine::stamp::Stamp;
 use pcrs_engine::{Build, BuildError, BuildPlan, cache, dry_run};
 use serde::Serialize;
 
 /// Changes whenever a function or a value here does; Julia refuses a library with another one.
-const ABI_VERSION: c_int = 1;
+const ABI_VERSION: c_int = 2;
 
 /// `uv_async_send`, which any thread may call (libuv's documentation).
 type AsyncSend = unsafe extern "C" fn(handle: *mut c_void) -> c_int;
@@ -142,6 +144,52 @@ pub unsafe extern "C" fn pcrs_dry_run(plan: *const u8, length: usize) -> *mut c_
     .unwrap_or_else(|| json(&Err::<(), _>(engine_failed())))
 }
 
+/// The stamp that an image at the path `image` would get if it were built from `plan` now, as far
+/// as that is known before it is built: `{"Ok": Stamp}` or `{"Err": BuildError}`. Reads files of
+/// some hundred megabytes.
+///
+/// # Safety
+/// `plan` and `image` must point to as many bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pcrs_stamp(
+    plan: *const u8,
+    length: usize,
+    image: *const u8,
+    image_length: usize,
+) -> *mut c_char {
+    guarded(None, || {
+        // SAFETY: the caller's promise.
+        let plan = unsafe { read_plan(plan, length) };
+        // SAFETY: the caller's promise.
+        let image = unsafe { read_text(image, image_length) }.map_err(BuildError::input);
+        let stamp = plan.and_then(|plan| Ok(Stamp::new(&plan, None, Path::new(image?))));
+        Some(json(&stamp))
+    })
+    .unwrap_or_else(|| json(&Err::<(), _>(engine_failed())))
+}
+
+/// What the sysimage at the path `image` says of itself to the Julia of `version`:
+/// `{"Ok": Inspected}` or `{"Err": String}`. Reads all of it.
+///
+/// # Safety
+/// `image` and `version` must point to as many bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pcrs_inspect(
+    image: *const u8,
+    image_length: usize,
+    version: *const u8,
+    version_length: usize,
+) -> *mut c_char {
+    let result = guarded(Err("the engine failed".to_string()), || {
+        // SAFETY: the caller's promise.
+        let image = unsafe { read_text(image, image_length) }?;
+        // SAFETY: the caller's promise.
+        let version = unsafe { read_text(version, version_length) }?;
+        inspect(Path::new(image), version.parse()?)
+    });
+    json(&result)
+}
+
 /// How much the cache in the folder `dir` holds: `{"Ok": CacheInfo}` or `{"Err": String}`.
 ///
 /// # Safety
@@ -169,11 +217,17 @@ unsafe fn with_folder<T: Serialize>(
 ) -> *mut c_char {
     let result = guarded(Err("the engine failed".to_string()), || {
         // SAFETY: the caller's promise.
-        let bytes = unsafe { std::slice::from_raw_parts(dir, length) };
-        let dir = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
-        run(Path::new(dir))
+        run(Path::new(unsafe { read_text(dir, length) }?))
     });
     json(&result)
+}
+
+/// # Safety
+/// `text` must point to `length` bytes that live as long as the result.
+unsafe fn read_text<'a>(text: *const u8, length: usize) -> Result<&'a str, String> {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { std::slice::from_raw_parts(text, length) };
+    std::str::from_utf8(bytes).map_err(|e| e.to_string())
 }
 
 /// Frees a string that came from here.

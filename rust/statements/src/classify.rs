@@ -150,6 +150,11 @@ const MARKS: &[Mark] = &[
         until: STILL,
     },
     Mark {
+        name: "@Kwargs",
+        since: (1, 10),
+        until: STILL,
+    },
+    Mark {
         name: "Core.AddrSpace",
         since: (1, 11),
         until: STILL,
@@ -228,7 +233,7 @@ fn is_generated(name: &str) -> bool {
 }
 
 enum Word<'a> {
-    /// A dotted name: `Base.Pairs`.
+    /// A dotted name, or that of a macro: `Base.Pairs`, `@Kwargs`.
     Name(&'a str),
     /// The text of a string, as in `var"#3#4"` and `Symbol("#3#4")`.
     Quoted(&'a str),
@@ -292,8 +297,10 @@ impl<'a> Iterator for Words<'a> {
                         .position(|&b| !is_name_byte(b) && b != b'.');
                     self.at = more.map_or(bytes.len(), |n| start + n);
                     // A symbol is a value, not a reference.
-                    if start == 0 || bytes[start - 1] != b':' {
-                        return Some(Word::Name(&self.text[start..self.at]));
+                    match start.checked_sub(1).map(|before| bytes[before]) {
+                        Some(b':') => {}
+                        Some(b'@') => return Some(Word::Name(&self.text[start - 1..self.at])),
+                        _ => return Some(Word::Name(&self.text[start..self.at])),
                     }
                 }
                 b')' | b']' => {
@@ -379,7 +386,11 @@ mod tests {
         let pairs = "precompile(f, (Base.Iterators.Pairs{Symbol, Int64, A, B},))";
         assert_eq!(names(pairs, (1, 6)), [""; 0]);
         assert_eq!(names(pairs, (1, 7)), ["other_version_format"]);
+        let kwargs = "precompile(f, (@Kwargs{a::Int},))";
+        assert_eq!(names(kwargs, (1, 9)), ["other_version_format"]);
+        assert_eq!(names(kwargs, (1, 10)), [""; 0]);
         assert_eq!(names("precompile(f, (MyCore.kwcall,))", (1, 8)), [""; 0]);
+        assert_eq!(names("precompile(f, (Kwargs,))", (1, 8)), [""; 0]);
     }
 
     #[test]

@@ -280,10 +280,7 @@ fn base_image(plan: &BuildPlan, path: &Path) -> Result<(), BuildError> {
                 .hint("give an image that `create_sysimage` made, or leave it out"),
         );
     }
-    // `Base.VERSION_STRING` as the image holds it: its length, its bytes. A compressed image
-    // (Julia >= 1.13) holds nothing that can be read so.
-    let compressible = plan.julia.version.has(Feature::CompressSysimage);
-    if !compressible && !holds_version(&data, plan.julia.version) {
+    if fits(&data, plan.julia.version) == Some(false) {
         return Err(BuildError::input(format!(
             "`base_sysimage` is not an image of Julia {}: `{shown}`",
             plan.julia.version
@@ -293,14 +290,14 @@ fn base_image(plan: &BuildPlan, path: &Path) -> Result<(), BuildError> {
     Ok(())
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
+pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
     match (a.canonicalize(), b.canonicalize()) {
         (Ok(a), Ok(b)) => a == b,
         _ => false,
     }
 }
 
-fn is_sysimage(data: &[u8]) -> bool {
+pub(crate) fn is_sysimage(data: &[u8]) -> bool {
     let Ok(file) = object::File::parse(data) else {
         return false;
     };
@@ -314,6 +311,15 @@ fn is_sysimage(data: &[u8]) -> bool {
                 .filter_map(|export| std::str::from_utf8(export.name()).ok())
                 .any(known)
         })
+}
+
+/// Whether an image is one of Julia `version`, where that can be read from it.
+///
+/// It holds `Base.VERSION_STRING`: the length, the bytes. A compressed image (Julia >= 1.13) holds
+/// nothing that can be read so.
+pub(crate) fn fits(data: &[u8], version: JuliaVersion) -> Option<bool> {
+    let readable = !version.has(Feature::CompressSysimage);
+    readable.then(|| holds_version(data, version))
 }
 
 fn holds_version(data: &[u8], version: JuliaVersion) -> bool {

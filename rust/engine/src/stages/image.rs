@@ -19,6 +19,7 @@ use crate::plan::BuildPlan;
 use crate::records::{self, Records};
 use crate::report::Outcome;
 use crate::staging;
+use crate::stamp::Held;
 
 const NAME: &str = "image";
 /// What the child notes before it ends and Julia writes the image (`image_process.jl`).
@@ -106,12 +107,16 @@ pub fn compile(
             }
             verdict
         })?;
-        if ended.success() {
+        if ended.success() && follower.phase == GENERATE {
             let mut outcomes = follower.outcomes;
             outcomes.extend(broken);
             return Ok((object(folder), outcomes));
         }
-        let error = child::failure(ctx, &invocation, &ended);
+        let mut error = child::failure(ctx, &invocation, &ended);
+        if ended.success() {
+            // Julia writes an image even so, with what was loaded until then.
+            error.cause = Some("it called `exit` before its work was done".into());
+        }
         if follower.phase == GENERATE && ended.was_killed_from_outside() && threads > Some(1) {
             let why = error.cause.clone().unwrap_or_default();
             ctx.warn(
@@ -148,7 +153,6 @@ pub fn compile(
                 );
             }
             Some(number) => {
-                let mut error = error;
                 error.message = format!(
                     "{} crashed the compiler, the last `{}`",
                     count(broken.len() + 1, "statement"),
@@ -195,10 +199,27 @@ fn write_spec(
     }
     let strip = plan.build_args.iter().any(|a| a == "--strip-metadata");
     records.push("strip_metadata", strip.to_string());
+    if !strip {
+        records.push("stamp", ctx.stamp.to_json());
+    }
+    if plan.guard {
+        for held in &ctx.stamp.packages {
+            records.push("guarded", guarded(held));
+        }
+    }
     let path = spec(folder, NAME);
     records
         .write(&path)
         .map_err(|e| BuildError::io(Stage::Image, "writing", &path, &e))
+}
+
+/// What the guard compares, a line a field: UUID, name, version, tree hash, and whether the package
+/// is tracked by path.
+fn guarded(held: &Held) -> String {
+    let known = |field: &Option<String>| field.clone().unwrap_or_default();
+    let path = if held.path.is_some() { "path" } else { "" };
+    let (version, tree) = (known(&held.version), known(&held.tree_hash));
+    [&held.uuid, &held.name, &version, &tree, path].join("\n")
 }
 
 /// Reads what the child notes while it runs.

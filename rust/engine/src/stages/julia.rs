@@ -50,5 +50,7 @@ pub fn julia(
     for name in NOT_FOR_CHILDREN {
         child.unset(name);
     }
+    // An older image of ours may have the guard (`guard.jl`).
+    child.set("PCRS_GUARD", "0");
     child
 }

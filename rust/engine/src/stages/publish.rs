@@ -7,13 +7,13 @@ use std::path::Path;
 use crate::build::Context;
 use crate::error::{BuildError, Stage};
 use crate::report::BuildReport;
-use crate::stamp::{self, Stamp};
+use crate::stamp;
 
 /// # Errors
 /// When the image cannot be put there.
 pub fn publish(ctx: &Context<'_>, image: &Path, report: &BuildReport) -> Result<(), BuildError> {
     let target = &ctx.plan.sysimage_path;
-    let stamp = Stamp::new(ctx.plan, ctx.key, image, report);
+    let stamp = ctx.stamp.finished(image, report);
     // An older stamp must not speak for the new image, should this process end in between.
     let _ = fs::remove_file(stamp::path(target));
     flush(image).map_err(|e| BuildError::io(Stage::Publish, "writing", image, &e))?;

@@ -257,8 +257,11 @@ pub fn hints(plan: &BuildPlan, text: &str) -> Hints {
 fn explain(plan: &BuildPlan, text: &str, outcome: Outcome, said: &str) -> (Outcome, String) {
     let named = match outcome {
         Outcome::NameNotFound => format!("{said} is not in the image"),
-        Outcome::ReturnedFalse if said.is_empty() => {
-            "no method takes these types, or its code cannot be compiled ahead".into()
+        Outcome::ReturnedFalse => {
+            let how_read = if said.is_empty() { "" } else { "; " };
+            format!(
+                "no method takes these types, or its code cannot be compiled ahead{how_read}{said}"
+            )
         }
         _ => said.to_string(),
     };

@@ -26,6 +26,8 @@ pub struct Job {
     pub invocation: Invocation,
     /// The file of statements that will come of it.
     pub trace: PathBuf,
+    /// What Julia itself writes, with the statements of our own script.
+    pub raw: PathBuf,
     name: String,
 }
 
@@ -34,6 +36,16 @@ pub fn what(plan: &BuildPlan, jobs: &[Job]) -> String {
         _ if plan.workloads.is_empty() => "starting Julia".into(),
         [job] => format!("running {}", file_name(&plan.workloads[job.index])),
         many => format!("running {}", count(many.len(), "workload")),
+    }
+}
+
+impl Job {
+    /// A script that ends its process by force leaves nothing but what Julia wrote.
+    fn keep_raw_trace(&self) {
+        if !self.trace.exists() {
+            // No trace at all is a workload that compiled nothing.
+            let _ = std::fs::rename(&self.raw, &self.trace);
+        }
     }
 }
 
@@ -66,6 +78,9 @@ pub fn first_runs<'a>(plan: &BuildPlan, base: &'a BaseImage) -> Runs<'a> {
     }
 }
 
+/// The module of `trace.jl`, whose own statements are nobody's workload.
+pub const OUR_MODULE: &str = "PackageCompilerRSRecording.";
+
 /// Packages are loaded from their source, and no cache is made.
 pub const NO_CACHES: &[&str] = &["--compiled-modules=no"];
 
@@ -90,6 +105,7 @@ fn job(
 ) -> Job {
     let name = format!("{}-{}", runs.name, index + 1);
     let trace = folder.join(format!("{name}.jl"));
+    let raw = trace.with_extension("raw.jl");
     let what = match workload {
         Some(file) => format!("running the workload `{}`", file.display()),
         None => "starting Julia".into(),
@@ -97,9 +113,10 @@ fn job(
     let mut child = julia(plan, runs.stage, what, Some(runs.image));
     child.option("project", &plan.project.dir);
     child.args(runs.options);
-    child.option("trace-compile", &trace);
+    child.option("trace-compile", &raw);
     child.arg(staging::path(folder, "trace.jl"));
     child.arg(&plan.project.dir);
+    child.arg(&trace);
     child.args(workload);
     child.show = runs.show;
     if plan.workloads.len() > 1
@@ -111,6 +128,7 @@ fn job(
         index,
         invocation: child,
         trace,
+        raw,
         name,
     }
 }
@@ -141,6 +159,7 @@ pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<(), BuildError> {
                         Ok(ended) => Some(child::failure(ctx, &job.invocation, &ended)),
                         Err(error) => Some(error),
                     };
+                    job.keep_raw_trace();
                     if let Some(error) = error {
                         lock(&failed).get_or_insert(error);
                         return;

@@ -74,7 +74,8 @@ pub fn run(
     if ctx.plan.verify == Verify::Trace {
         let jobs = workloads(ctx.plan, image, ctx.workspace.path());
         trace::run(ctx, &jobs).map_err(unchanged)?;
-        let traces: Vec<PathBuf> = jobs.into_iter().map(|job| job.trace).collect();
+        // What was compiled, without the calls that only might be.
+        let traces: Vec<PathBuf> = jobs.into_iter().map(|job| job.raw).collect();
         statements.residual = Some(residual(ctx.plan, &traces, statements)?);
     }
     Ok(())
@@ -164,6 +165,7 @@ fn residual(
         .map_err(|e| BuildError::io(Stage::Verify, "reading", &e.path, &e.source))?;
     let statements = merged.statements.iter();
     Ok(statements
+        .filter(|statement| !statement.text.contains(trace::OUR_MODULE))
         .map(|statement| Residual {
             text: statement.text.to_string(),
             outcome: outcomes.get(statement.text).copied(),

@@ -26,6 +26,8 @@ function build_image(spec)
         Base.include(Main, script)
     end
 
+    stamp_image(value_of(records, "stamp"))
+    set_guard(values_of(records, "guarded"))
     note(journal, "phase", "generate")
     close(journal)
     forget_session(value_of(records, "strip_metadata") == "true")
@@ -40,6 +42,46 @@ function import_into_main(names)
     for name in Symbol.(names)
         isdefined(Main, name) || Core.eval(Main, Expr(:import, Expr(:., name)))
     end
+    return nothing
+end
+
+"""
+Leaves in the image what it was built from, for `sysimage_status()`. An image that this one is built
+on may have brought the constant with a text of its own.
+"""
+function stamp_image(text)
+    name = :PACKAGECOMPILERRS_STAMP
+    isdefined(Base, name) || Core.eval(Base, :(const $name = Ref("")))
+    stamp = Base.invokelatest(getfield, Base, name)
+    stamp[] = text === nothing ? "" : text
+    return nothing
+end
+
+"""
+Makes sessions on the image compare `packages` with their project (`guard.jl`). Where an older image
+brought the guard, it compares these from now on, or nothing.
+"""
+function set_guard(packages)
+    name = :PackageCompilerRSGuard
+    if !isdefined(Base, name)
+        isempty(packages) && return nothing
+        # The name of the work folder is not to stay in the image.
+        Base.include_string(Base, read(joinpath(@__DIR__, "guard.jl"), String), "guard.jl")
+    end
+    guard = Base.invokelatest(getfield, Base, name)
+    Base.invokelatest(fill_guard, guard, packages)
+    return nothing
+end
+
+function fill_guard(guard, packages)
+    empty!(guard.HELD)
+    for text in packages
+        uuid, name, version, tree_hash, path = String.(split(text, '\n'))
+        # A dependency that was left to others may never have been loaded.
+        haskey(Base.loaded_modules, Base.PkgId(Base.UUID(uuid), name)) || continue
+        push!(guard.HELD, guard.Held(uuid, name, version, tree_hash, !isempty(path)))
+    end
+    guard.compile()
     return nothing
 end
 

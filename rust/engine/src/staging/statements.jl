@@ -21,127 +21,179 @@ function evaluate_statements(path, skipped, journal)
     return nothing
 end
 
+"How many ways of reading the names in one statement are tried."
+const MOST_READINGS = 64
+
+"What a name that a statement starts with can stand for, and how to tell a user."
+struct Meaning
+    value::Any
+    text::String
+end
+
+const Choice = Vector{Pair{Symbol,Meaning}}
+
 """
 Resolves names in statements to what is loaded. Statements are evaluated in modules of their own,
-one for each choice among packages of the same name.
+one for each choice among several meanings.
 """
 mutable struct Binder
-    areas::Dict{Vector{Pair{Symbol,Any}},Module}
-    # Made when a name first needs it: most images never do.
-    nested::Union{Nothing,Dict{Symbol,Vector{Any}}}
+    areas::Dict{Vector{Pair{Symbol,String}},Module}
+    # Names that are neither Base's nor those of a single package, and how they were read.
+    guesses::Dict{Symbol,String}
+    # By how likely a name is meant; made when a name first needs it: most images never do.
+    inner::Union{Nothing,Vector{Dict{Symbol,Vector{Meaning}}}}
 end
 
-Binder() = Binder(Dict{Vector{Pair{Symbol,Any}},Module}(), nothing)
+Binder() = Binder(Dict{Vector{Pair{Symbol,String}},Module}(), Dict{Symbol,String}(), nothing)
 
 function area(binder, choice)
-    haskey(binder.areas, choice) && return binder.areas[choice]
-    mod = Module(:PackageCompilerRSStatements)
-    for (name, value) in choice
-        Core.eval(mod, Expr(:const, Expr(:(=), name, value)))
+    return get!(binder.areas, [name => meaning.text for (name, meaning) in choice]) do
+        mod = Module(:PackageCompilerRSStatements)
+        foreach(((name, meaning),) -> bind!(mod, name, meaning), choice)
+        mod
     end
-    return binder.areas[choice] = mod
 end
+
+bind!(mod, name, meaning) = Core.eval(mod, Expr(:const, Expr(:(=), name, QuoteNode(meaning.value))))
 
 function evaluate(binder, text)
     call = Meta.parse(text; raise=false)
     if !(call isa Expr && call.head === :call && call.args[1] === :precompile)
         return "error", "it does not parse: $text"
     end
-    attempts = attempt(binder, Expr(:tuple, call.args[2:end]...), Pair{Symbol,Any}[])
-    for wanted in ("precompiled", "returned_false", "error", "name_not_found")
-        found = [detail for (outcome, detail) in attempts if outcome == wanted]
-        isempty(found) || return wanted, join(filter(!isempty, found), "; ")
+    arguments = Expr(:tuple, call.args[2:end]...)
+    results = Tuple{String,String}[]
+    choices = [Choice()]
+    while !isempty(choices) && length(results) < MOST_READINGS
+        choice = popfirst!(choices)
+        found = attempt(binder, arguments, choice)
+        if found isa Vector
+            # The first in front: each choice is followed to its end before the next.
+            prepend!(choices, [vcat(choice, further) for further in found])
+        else
+            push!(results, found)
+        end
     end
-    return "error", "nothing came of it"
+    for wanted in ("precompiled", "returned_false", "error")
+        details = [detail for (outcome, detail) in results if outcome == wanted]
+        isempty(details) || return wanted, join(filter(!isempty, details), "; ")
+    end
+    return results[1]
 end
 
-"The outcomes, one for each way of reading the names in `arguments`."
+"The outcome with the names in `arguments` read as in `choice`, or the choices to be made first."
 function attempt(binder, arguments, choice)
     mod = area(binder, choice)
     while true
         values = try
             Core.eval(mod, arguments)
         catch err
-            err isa UndefVarError || return [("error", first_line(err))]
-            name = err.var
-            # Bound already: the name is one inside another module.
-            Base.invokelatest(isdefined, mod, name) && return [missing_name(name)]
-            meanings = meanings_of(binder, name)
-            isempty(meanings) && return [missing_name(name)]
-            if length(meanings) > 1
-                choices = [vcat(choice, Pair{Symbol,Any}(name, meaning)) for meaning in meanings]
-                return reduce(vcat, [attempt(binder, arguments, c) for c in choices])
+            # The macros of Julia <= 1.6 wrap it.
+            while err isa LoadError
+                err = err.error
             end
-            Core.eval(mod, Expr(:const, Expr(:(=), name, meanings[1])))
+            err isa UndefVarError || return "error", told(err)
+            name = err.var
+            # Else the name is one inside another module.
+            starts_with(arguments, name) && !Base.invokelatest(isdefined, mod, name) ||
+                return "name_not_found", string('`', name, '`')
+            meanings = meanings_of(binder, name)
+            isempty(meanings) && return "name_not_found", string('`', name, '`')
+            length(meanings) > 1 && return [[name => meaning] for meaning in meanings]
+            bind!(mod, name, meanings[1])
             continue
         end
-        return [compile(values, choice)]
+        return compile(values, reading(binder, arguments, choice))
     end
 end
 
-missing_name(name) = ("name_not_found", string('`', name, '`'))
-
-function compile(values, choice)
-    note = join((string('`', name, "` read as ", describe(value)) for (name, value) in choice), ", ")
+function compile(values, reading)
     done = try
         Base.invokelatest(precompile, values...)
     catch err
-        return "error", first_line(err)
+        return "error", told(err)
     end
-    return (done === false ? "returned_false" : "precompiled"), note
+    return (done === false ? "returned_false" : "precompiled"), reading
 end
 
-first_line(err) = String(split(sprint(showerror, err), '\n')[1])
-
-function describe(value)
-    value isa Module || return string(value)
-    id = Base.PkgId(value)
-    return id.uuid === nothing ? string(value) : string(value, " [", id.uuid, ']')
+"Whether `name` stands in `expr` by itself or before a dot."
+starts_with(expr, name) = expr === name
+function starts_with(expr::Expr, name)
+    expr.head === :. && return starts_with(expr.args[1], name)
+    return any(arg -> starts_with(arg, name), expr.args)
 end
 
-"What `name` can mean, the likeliest kind only: a package, a module inside one, an exported name."
+"How the names in `arguments` were read, as far as that is not plain."
+function reading(binder, arguments, choice)
+    chosen = [name => meaning.text for (name, meaning) in choice]
+    guessed = sort!([guess for guess in binder.guesses if starts_with(arguments, guess[1])])
+    return join((string('`', name, "` read as ", text) for (name, text) in [chosen; guessed]), ", ")
+end
+
+"The first line of what `err` says; an exception may fail to show itself, or be of any length."
+function told(err)
+    text = try
+        String(split(sprint(showerror, err), '\n')[1])
+    catch
+        string(typeof(err))
+    end
+    return length(text) > 500 ? first(text, 500) * "…" : text
+end
+
+"""
+What `name` can mean, of the likeliest kind only: a package, a module inside one, a name that one
+exports, a name inside one (statements written for a place inside a package have these).
+"""
 function meanings_of(binder, name)
     ids = [id for id in keys(Base.loaded_modules) if id.name == string(name)]
     sort!(ids; by=id -> string(id.uuid))
-    isempty(ids) || return Any[Base.loaded_modules[id] for id in ids]
-    binder.nested === nothing && (binder.nested = nested_names())
-    return get(() -> Any[], binder.nested, name)
+    isempty(ids) || return [Meaning(Base.loaded_modules[id], string(id)) for id in ids]
+    binder.inner === nothing && (binder.inner = inner_names())
+    for table in binder.inner
+        haskey(table, name) || continue
+        meanings = table[name]
+        length(meanings) == 1 && (binder.guesses[name] = meanings[1].text)
+        return meanings[1:min(end, MOST_READINGS)]
+    end
+    return Meaning[]
 end
 
-"Modules inside the loaded packages, and what these export, by name."
-function nested_names()
-    modules = Dict{Symbol,Vector{Any}}()
-    exported = Dict{Symbol,Vector{Any}}()
+"Modules inside the loaded packages, what these export, and what else they define, by name."
+function inner_names()
+    modules, exported, others = (Dict{Symbol,Vector{Meaning}}() for _ in 1:3)
     seen = Set{Module}()
     ids = sort!(collect(keys(Base.loaded_modules)); by=id -> (id.name, string(id.uuid)))
     for id in ids
         root = Base.loaded_modules[id]
         root in (Main, Base, Core) && continue
-        for name in names(root)
-            remember!(exported, name, root)
+        queue = [root]
+        while !isempty(queue)
+            parent = popfirst!(queue)
+            parent in seen && continue
+            push!(seen, parent)
+            for name in names(parent; all=true, imported=true)
+                isdefined(parent, name) && !Base.isdeprecated(parent, name) || continue
+                value = getfield(parent, name)
+                if value isa Module
+                    # A package imported under another name is found by that name too.
+                    remember!(modules, name, value, parent)
+                    parentmodule(value) === parent && push!(queue, value)
+                elseif Base.isexported(parent, name) && parent === root
+                    remember!(exported, name, value, parent)
+                else
+                    remember!(others, name, value, parent)
+                end
+            end
         end
-        collect_modules!(modules, root, seen)
     end
-    return merge(exported, modules)
+    return [modules, exported, others]
 end
 
-function collect_modules!(modules, parent, seen)
-    push!(seen, parent)
-    for name in names(parent; all=true)
-        isdefined(parent, name) && !Base.isdeprecated(parent, name) || continue
-        value = getfield(parent, name)
-        if value isa Module && !(value in seen) && parentmodule(value) === parent
-            remember!(modules, nameof(value), parent)
-            collect_modules!(modules, value, seen)
-        end
-    end
-    return nothing
-end
-
-function remember!(table, name, parent)
-    isdefined(parent, name) && !Base.isdeprecated(parent, name) || return nothing
-    value = getfield(parent, name)
-    known = get!(() -> Any[], table, name)
-    any(other -> other === value, known) || push!(known, value)
+function remember!(table, name, value, parent)
+    known = get!(() -> Meaning[], table, name)
+    any(other -> other.value === value, known) && return nothing
+    id = Base.PkgId(parent)
+    from = id.uuid === nothing ? "" : string(" [", id.uuid, ']')
+    push!(known, Meaning(value, string(parent, '.', name, from)))
     return nothing
 end

@@ -18,12 +18,12 @@ for arg; do
     */staging/*.jl)
         stage=${arg##*/}
         stage=${stage%.jl}
-        # What comes after the script: the spec, or for tracing the project and a workload.
+        # What comes after the script: the spec, or for tracing the project, a file for the statements, and a workload.
         after=0
         ;;
     *-o.a) linked=$arg ;;
     esac
-    [ "$after" != 2 ] || workload=$arg
+    [ "$after" != 3 ] || workload=$arg
     after=$((after + 1))
     last=$arg
 done

@@ -131,6 +131,7 @@ impl Fake {
                 library_dirs: Vec::new(),
                 dlext: "so".into(),
                 arch: "x86_64".into(),
+                cpu: "skylake".into(),
                 lld: None,
             },
             project: Project {
@@ -138,12 +139,15 @@ impl Fake {
                 file: self.path("project/Project.toml"),
                 manifest: self.path("project/Manifest.toml"),
                 sources: Vec::new(),
+                others: Vec::new(),
             },
             packages: vec![package("Needed", '1', false), package("Asked", '2', true)],
+            all_packages: false,
             import_into_main: true,
             workloads: Vec::new(),
             statement_files: Vec::new(),
             script: None,
+            guard: false,
             base: Base::Existing {
                 path: self.path("sys.so"),
             },

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# All benchmarks; see README.md here for what each needs and takes.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+./statements/run.sh
+if [ -n "${PACKAGECOMPILER_ENV:-}" ]; then
+    ../deps/with_julia.sh bench/sysimage/compare.jl --packagecompiler="$PACKAGECOMPILER_ENV" \
+        --project="$PWD/../examples/demo" --packages=Example,Rainfall \
+        --workload="$PWD/../examples/demo/rainfall_workload.jl"
+else
+    echo "skipped: the comparison with PackageCompiler; set PACKAGECOMPILER_ENV to an environment that has it"
+fi

@@ -1,0 +1,34 @@
+# Makes HTML of these pages in docs/build. Once:
+#   julia --project=docs -e 'using Pkg; Pkg.develop(path="."); Pkg.instantiate()'
+# and then:
+#   julia --project=docs docs/make.jl
+
+using Documenter
+using PackageCompilerRS
+
+makedocs(;
+    sitename="PackageCompilerRS",
+    modules=[PackageCompilerRS],
+    checkdocs=:exports,
+    # The pages link to no host of the sources.
+    remotes=nothing,
+    format=Documenter.HTML(;
+        prettyurls=get(ENV, "CI", "") == "true",
+        edit_link=nothing,
+        repolink=nothing,
+    ),
+    pages=[
+        "Home" => "index.md",
+        "Tutorial" => "sysimages.md",
+        "How to" => [
+            "howto/statements.md",
+            "howto/scripts.md",
+            "howto/launchers.md",
+            "howto/fresh.md",
+            "howto/caches.md",
+            "howto/packagecompiler.md",
+        ],
+        "Reference" => "reference.md",
+        "Design" => "design.md",
+    ],
+)

@@ -1,0 +1,534 @@
+using PackageCompilerRS
+using Test
+
+using PackageCompilerRS: parse_json, parse_jsonc, jsonc_member
+
+# This Julia's own image stands for one that was built: launchers only hand over its path.
+const DEFAULT_IMAGE = unsafe_string(Base.JLOptions().image_file)
+const JULIA = joinpath(Sys.BINDIR, Base.julia_exename())
+
+quietly(f) = Base.CoreLogging.with_logger(f, Base.CoreLogging.NullLogger())
+install(args...; options...) = quietly(() -> install_launcher(args...; options...))
+folder() = realpath(mktempdir())
+failure(f) = try f(); nothing catch err; err end
+
+"The image, and a project, in a folder with a name that is hard to quote."
+function hard_places()
+    # Julia 1.5 cannot split paths with a newline.
+    newline = dirname("a\nb/c") == "a\nb" ? "\n" : ""
+    place = joinpath(folder(), "a b'c\"d\$HOME `e` é$newline%f;&\\ ~*@SYSIMAGE@")
+    mkpath(joinpath(place, "project"))
+    write(joinpath(place, "project", "Project.toml"), "name = \"Hard\"\n")
+    symlink(DEFAULT_IMAGE, joinpath(place, "image.so"))
+    return place
+end
+
+"Runs a command in an environment with nothing in it, and gives its exit code, `stdout`, `stderr`."
+function run_bare(command; path="/usr/bin:/bin")
+    out, err = IOBuffer(), IOBuffer()
+    # A home of its own keeps Julia from asking the system for one.
+    command = setenv(ignorestatus(command), "PATH" => path, "HOME" => folder())
+    process = run(pipeline(command; stdin=devnull, stdout=out, stderr=err))
+    return process.exitcode, String(take!(out)), String(take!(err))
+end
+
+const TELL = """
+    print(join([unsafe_string(Base.JLOptions().image_file); something(Base.active_project(), "");
+        ARGS], '\\0'))
+    """
+
+"The value of a key that a desktop entry has once, with the escapes of its strings undone."
+function only_value(lines, key)
+    found = [line for line in lines if startswith(line, key * "=")]
+    @test length(found) == 1
+    return replace(found[1][(length(key) + 2):end],
+        r"\\[nrts\\]" => s -> Dict("\\n" => "\n", "\\\\" => "\\")[s])
+end
+
+"The arguments of an `Exec` value, all of them quoted, by the Desktop Entry Specification."
+unquote_exec(exec) = [replace(replace(m[1], r"\\(.)"s => s"\1"), "%%" => "%")
+    for m in eachmatch(r"\"((?:[^\"\\]|\\.)*)\""s, exec)]
+
+if !Sys.iswindows()
+    @testset "Launchers: shell" begin
+        @testset "the image, the project and every argument arrive" begin
+            place = hard_places()
+            path = install("hard"; sysimage=joinpath(place, "image.so"),
+                project=joinpath(place, "project"), folder=joinpath(place, "bin"),
+                args=["--startup-file=no", "--color=no"])
+            @test path == joinpath(place, "bin", "hard")
+            @test filemode(path) & 0o777 == 0o755
+            arguments = ["", "a b", "c'd\"e", "new\nline", "\$HOME", "`id`", "é", "*", "\\", "%d"]
+            code, out, err = run_bare(`$path -e $TELL $arguments`)
+            @test code == 0
+            @test err == ""
+            told = split(out, '\0')
+            # It would not have started on another path.
+            @test realpath(told[1]) == realpath(DEFAULT_IMAGE)
+            @test told[2] == joinpath(place, "project", "Project.toml")
+            @test told[3:end] == arguments
+        end
+
+        @testset "without a project there is no --project" begin
+            bin = folder()
+            path = install("plain"; sysimage=DEFAULT_IMAGE, folder=bin)
+            @test !occursin("--project", read(path, String))
+            code, out, _ = run_bare(`$path --startup-file=no -e $TELL`)
+            @test code == 0
+            @test split(out, '\0')[1] == DEFAULT_IMAGE
+        end
+
+        @testset "an exit code and a shared environment" begin
+            bin = folder()
+            depot = folder()
+            environment = mkpath(joinpath(depot, "environments", "tools"))
+            write(joinpath(environment, "Project.toml"), "")
+            push!(DEPOT_PATH, depot)
+            path = try
+                install("tools"; sysimage=DEFAULT_IMAGE, folder=bin, project="@tools")
+            finally
+                pop!(DEPOT_PATH)
+            end
+            code, out, _ = run_bare(`$path --startup-file=no -e "$TELL; exit(7)"`)
+            @test code == 7
+            @test split(out, '\0')[2] == joinpath(environment, "Project.toml")
+        end
+
+        @testset "an image that is gone" begin
+            place = hard_places()
+            image = joinpath(place, "image.so")
+            path = install("gone"; sysimage=image, folder=place)
+            rm(image)
+            code, out, err = run_bare(`$path --startup-file=no -e $TELL a "b c"`)
+            @test code == 0
+            @test split(out, '\0')[1] == DEFAULT_IMAGE
+            @test split(out, '\0')[3:4] == ["a", "b c"]
+            @test err == "gone: the sysimage $image is gone; starting Julia without it\n"
+        end
+
+        # A stand-in for Julia, whose version and commit can be changed.
+        function stand_in(place; version="1.2.3", commit="0123abcd")
+            exe = joinpath(place, "julia")
+            write(exe, """
+                #!/bin/sh
+                if [ "\$1" = --version ]; then echo "julia version $version"; exit; fi
+                case \$* in
+                *identity.jl*)
+                    printf '%s\\0%s\\0%s\\0%s' '$exe' 1.2.3 '$commit' '$place/version_git.jl' ;;
+                *) printf '%s\\n' "\$@" ;;
+                esac
+                """)
+            chmod(exe, 0o755)
+            write(joinpath(place, "version_git.jl"), "GitVersionInfo(\n    \"$commit\",\n)\n")
+            return exe
+        end
+
+        @testset "a Julia that was replaced in place, $what" for (what, commit) in
+            ("seen by its commit" => "0123abcd", "seen by its version" => "")
+            place = folder()
+            image = joinpath(place, "image.so")
+            touch(image)
+            exe = stand_in(place; commit=commit)
+            path = install("other"; sysimage=image, folder=place, julia=exe)
+            @test run_bare(`$path x`) == (0, "--sysimage=$image\nx\n", "")
+            stand_in(place; version="1.2.4", commit=isempty(commit) ? "" : "4567cdef")
+            code, out, err = run_bare(`$path x`)
+            @test (code, out) == (0, "x\n")
+            @test occursin("$exe is no longer the Julia 1.2.3", err)
+            # Of the same version, but another build.
+            if !isempty(commit)
+                stand_in(place; commit="4567cdef")
+                @test run_bare(`$path x`)[2] == "x\n"
+                rm(joinpath(place, "version_git.jl"))
+                @test run_bare(`$path x`)[2] == "x\n"
+            end
+        end
+
+        @testset "a Julia that is gone" begin
+            place = folder()
+            image = joinpath(place, "image.so")
+            touch(image)
+            exe = stand_in(place)
+            # Called as the command that it looks for.
+            path = install("julia"; sysimage=image, folder=joinpath(place, "bin"), julia=exe)
+            rm(exe)
+            code, out, err = run_bare(`$path x`; path="$(dirname(path)):/usr/bin:/bin")
+            @test code == 127
+            @test out == ""
+            @test occursin("Julia 1.2.3 is gone ($exe), and there is no other on PATH", err)
+            other = mkpath(joinpath(place, "other place"))
+            stand_in(other)
+            code, out, err = run_bare(`$path x`; path="$(dirname(path)):$other:/usr/bin:/bin")
+            @test (code, out) == (0, "x\n")
+            @test occursin("starting $other/julia without the sysimage", err)
+        end
+
+        @testset "an image of another Julia" begin
+            place = folder()
+            image = joinpath(place, "image.so")
+            touch(image)
+            exe = stand_in(place; version="1.2.4")
+            err = failure(() -> install("x"; sysimage=image, folder=place, julia=exe))
+            @test err isa LauncherError
+            @test occursin("is an image of Julia 1.2.3", err.message)
+            @test occursin("julia version 1.2.4", err.cause)
+            # Not an image at all.
+            err = failure(() -> install("x"; sysimage=image, folder=place))
+            @test err isa LauncherError
+            @test occursin("does not start on `$image`", err.message)
+            @test !isfile(joinpath(place, "x"))
+        end
+
+        @testset "a link to Julia is followed" begin
+            place = folder()
+            link = joinpath(place, "julia")
+            symlink(JULIA, link)
+            install("x"; sysimage=DEFAULT_IMAGE, folder=place, julia=link)
+            @test list_launchers(; kind=:shell, folder=place)[1].julia == realpath(JULIA)
+        end
+
+        @testset "a folder that is not on PATH" begin
+            place = folder()
+            message = r"is not on PATH"
+            @test_logs (:info, message) install_launcher("x"; sysimage=DEFAULT_IMAGE, folder=place)
+            withenv("PATH" => string(ENV["PATH"], ':', place, '/')) do
+                @test_logs install_launcher("y"; sysimage=DEFAULT_IMAGE, folder=place)
+            end
+        end
+    end
+end
+
+@testset "Launchers: what is there is kept" begin
+    place = folder()
+    path = install("x"; sysimage=DEFAULT_IMAGE, folder=place)
+    text = read(path, String)
+    # The same again is no change.
+    @test install("x"; sysimage=DEFAULT_IMAGE, folder=place) == path
+    err = failure(() -> install("x"; sysimage=DEFAULT_IMAGE, folder=place, args=["-O1"]))
+    @test err isa LauncherError
+    @test occursin(path, err.message)
+    @test occursin("force=true", err.hint)
+    @test read(path, String) == text
+    install("x"; sysimage=DEFAULT_IMAGE, folder=place, args=["-O1"], force=true)
+    @test read(path, String) != text
+    # Nothing is left of the writing.
+    @test readdir(place) == [basename(path)]
+
+    own = joinpath(place, "own")
+    write(own, "#!/bin/sh\necho mine\n")
+    @test_throws LauncherError install("own"; sysimage=DEFAULT_IMAGE, folder=place)
+    err = failure(() -> remove_launcher("own"; folder=place))
+    @test err isa LauncherError
+    @test occursin("was not made by", err.cause)
+    @test isfile(own)
+end
+
+@testset "Launchers: list and remove" begin
+    place = folder()
+    write(joinpath(place, "other"), "#!/bin/sh\n")
+    write(joinpath(place, "binary"), rand(UInt8, 2000))
+    @test isempty(list_launchers(; folder=place))
+    @test isempty(list_launchers(; folder=joinpath(place, "none")))
+    path = install("one"; sysimage=DEFAULT_IMAGE, folder=place, args=["-O1", "a\nb"])
+    found = list_launchers(; folder=place)
+    @test length(found) == 1
+    @test found[1].name == "one"
+    @test found[1].kind === :shell
+    @test found[1].path == path
+    @test found[1].sysimage == DEFAULT_IMAGE
+    @test found[1].project === nothing
+    @test found[1].args == ["-O1", "a\nb"]
+    @test occursin("one", repr(found[1]))
+    @test remove_launcher("one"; folder=place) == path
+    @test !ispath(path)
+    install("two"; sysimage=DEFAULT_IMAGE, folder=place)
+    err = failure(() -> remove_launcher("one"; folder=place))
+    @test err isa LauncherError
+    @test occursin("`two`", err.hint)
+end
+
+@testset "Launchers: wrong arguments" begin
+    place = folder()
+    image = DEFAULT_IMAGE
+    for (call, part) in (
+        (() -> install("x"; sysimage="none.so", folder=place)) => "there is no sysimage",
+        (() -> install("x"; sysimage=image, folder=place, kind=:shel)) => ":shell",
+        (() -> install("x"; sysimage=image, folder=place, project="no/project")) => "no/project",
+        (() -> install("x"; sysimage=image, folder=place, julia="no-julia")) => "no-julia",
+        (() -> install("x"; sysimage=image, folder=place, kernel_file="k.jl")) => "kernel_file",
+        (() -> install("x"; sysimage=image, folder=joinpath(image, "x"))) => "cannot be written",
+        (() -> remove_launcher("x"; folder=place)) => "there is no launcher",
+        (() -> list_launchers(; kind=:none)) => ":jupyter",
+    )
+        err = failure(call)
+        @test err isa LauncherError
+        @test occursin(part, sprint(showerror, err))
+    end
+    for name in ("", ".", "..", "a/b", "-x", "a b", "é", "x\n", "../x", ".hidden")
+        @test failure(() -> install(name; sysimage=image, folder=place)) isa LauncherError
+    end
+    @test isempty(readdir(place))
+end
+
+if Sys.islinux()
+    @testset "Launchers: desktop" begin
+        place = hard_places()
+        path = install("Desk-1"; sysimage=joinpath(place, "image.so"), kind=:desktop, folder=place,
+            project=joinpath(place, "project"))
+        script = joinpath(place, "Desk-1.sh")
+        @test path == joinpath(place, "Desk-1.desktop")
+        lines = readlines(path)
+        exec = only_value(lines, "Exec")
+        @test startswith(exec, "/bin/sh \"")
+        @test unquote_exec(exec) == [script]
+        @test only_value(lines, "Name") == "Desk-1"
+        @test only_value(lines, "Terminal") == "true"
+        Sys.which("desktop-file-validate") === nothing ||
+            @test success(`desktop-file-validate $path`)
+        code, out, err = run_bare(`$script --startup-file=no -e $TELL`)
+        @test (code, err) == (0, "")
+        @test realpath(split(out, '\0')[1]) == realpath(DEFAULT_IMAGE)
+        @test [l.name for l in list_launchers(; kind=:desktop, folder=place)] == ["Desk-1"]
+        @test_throws LauncherError install("Desk-1"; sysimage=DEFAULT_IMAGE, kind=:desktop,
+            folder=place)
+        remove_launcher("Desk-1"; kind=:desktop, folder=place)
+        @test !ispath(path) && !ispath(script)
+
+        home = folder()
+        withenv("XDG_DATA_HOME" => home) do
+            path = install("x"; sysimage=DEFAULT_IMAGE, kind=:desktop)
+            @test path == joinpath(home, "applications", "x.desktop")
+            @test [l.path for l in list_launchers(; kind=:desktop)] == [path]
+        end
+        # A relative path does not count.
+        withenv("XDG_DATA_HOME" => "data", "HOME" => home) do
+            @test PackageCompilerRS.data_home() == joinpath(home, ".local", "share")
+        end
+    end
+end
+
+@testset "Launchers: Jupyter" begin
+    place = hard_places()
+    kernel = joinpath(place, "kernel.jl")
+    # As IJulia's up to 1.27: a script.
+    write(kernel, "$TELL; exit()\n")
+    path = install("Julia-X"; sysimage=joinpath(place, "image.so"), kind=:jupyter, folder=place,
+        kernel_file=kernel, project=joinpath(place, "project"), args=["--startup-file=no"])
+    @test path == joinpath(place, "kernels", "Julia-X", "kernel.json")
+    spec = parse_json(read(path, String))
+    @test spec["argv"][1:3] == [realpath(JULIA), "-i", "--color=yes"]
+    @test spec["argv"][4:end] == ["--sysimage=$(joinpath(place, "image.so"))",
+        "--project=$(joinpath(place, "project"))", "--startup-file=no", kernel, "{connection_file}"]
+    @test spec["display_name"] == "Julia-X"
+    @test spec["language"] == "julia"
+    code, out, err = run_bare(Cmd(String[spec["argv"][1:(end - 1)]; "a file.json"]))
+    @test code == 0
+    @test realpath(split(out, '\0')[1]) == realpath(DEFAULT_IMAGE)
+    @test split(out, '\0')[3:end] == ["a file.json"]
+    launcher = list_launchers(; kind=:jupyter, folder=place)[1]
+    @test launcher.sysimage == joinpath(place, "image.so")
+    @test launcher.project == joinpath(place, "project")
+
+    # Another program's kernel.
+    other = joinpath(mkpath(joinpath(place, "kernels", "other")), "kernel.json")
+    write(other, "{\"argv\": [\"python\"], \"display_name\": \"Python\", \"language\": \"python\"}")
+    write(joinpath(mkpath(joinpath(place, "kernels", "broken")), "kernel.json"), "{")
+    @test length(list_launchers(; kind=:jupyter, folder=place)) == 1
+    @test_throws LauncherError remove_launcher("other"; kind=:jupyter, folder=place)
+    @test isfile(other)
+    logo = joinpath(dirname(path), "logo-64x64.png")
+    touch(logo)
+    remove_launcher("Julia-X"; kind=:jupyter, folder=place)
+    @test isfile(logo) && !isfile(path)
+
+    # As IJulia's from 1.28 on: a part of the package.
+    write(kernel, "function run_kernel()\nend\n")
+    path = install("new"; sysimage=DEFAULT_IMAGE, kind=:jupyter, folder=place, kernel_file=kernel)
+    @test parse_json(read(path, String))["argv"][5:end] ==
+        ["-e", "import IJulia; IJulia.run_kernel()", "{connection_file}"]
+    remove_launcher("new"; kind=:jupyter, folder=place)
+    @test !isdir(dirname(path))
+
+    @testset "finding IJulia" begin
+        project = folder()
+        err = failure(() -> install("x"; sysimage=DEFAULT_IMAGE, kind=:jupyter, folder=place))
+        @test err isa LauncherError
+        @test occursin("IJulia was not found", err.message)
+        @test occursin("kernel_file", err.hint)
+        @test_throws LauncherError install("x"; sysimage=DEFAULT_IMAGE, kind=:jupyter, folder=place,
+            kernel_file=joinpath(project, "none.jl"))
+        source = mkpath(joinpath(project, "IJulia", "src"))
+        write(joinpath(source, "IJulia.jl"), "module IJulia end\n")
+        write(joinpath(source, "kernel.jl"), "IJulia.init(ARGS)\n")
+        uuid = "7073ff75-c697-5162-941a-fcdaad2a7d2a"
+        write(joinpath(project, "Project.toml"), "[deps]\nIJulia = \"$uuid\"\n")
+        write(joinpath(project, "Manifest.toml"),
+            "[[IJulia]]\npath = \"IJulia\"\nuuid = \"$uuid\"\n")
+        before = copy(LOAD_PATH)
+        path = install("x"; sysimage=DEFAULT_IMAGE, kind=:jupyter, folder=place, project=project)
+        @test LOAD_PATH == before
+        @test parse_json(read(path, String))["argv"][end - 1] == joinpath(source, "kernel.jl")
+    end
+
+    @testset "Jupyter's data folder" begin
+        home = folder()
+        withenv("JUPYTER_DATA_DIR" => home) do
+            @test PackageCompilerRS.default_folder(:jupyter, nothing) == home
+        end
+        if Sys.islinux()
+            withenv("JUPYTER_DATA_DIR" => nothing, "XDG_DATA_HOME" => nothing, "HOME" => home) do
+                @test PackageCompilerRS.default_folder(:jupyter, nothing) ==
+                    joinpath(home, ".local", "share", "jupyter")
+            end
+        end
+    end
+end
+
+@testset "Launchers: VS Code" begin
+    key = "julia.additionalArgs"
+    setting(path) = jsonc_member(parse_jsonc(read(path, String)), key)
+    arguments(path) = [item.value for item in setting(path).items]
+    install_setting(name, place; options...) =
+        install(name; sysimage=DEFAULT_IMAGE, kind=:vscode, folder=place, options...)
+
+    @testset "a new file" begin
+        place = folder()
+        path = install_setting("x", place; args=["--threads=2"])
+        @test path == joinpath(place, ".vscode", "settings.json")
+        @test read(path, String) == """
+            {
+                "julia.additionalArgs": [
+                    "--sysimage=$DEFAULT_IMAGE" /* PackageCompilerRS: x */,
+                    "--threads=2" /* PackageCompilerRS: x */
+                ]
+            }
+            """
+        found = list_launchers(; kind=:vscode, folder=place)
+        @test [l.name for l in found] == ["x"]
+        @test found[1].sysimage == DEFAULT_IMAGE
+        @test found[1].args == ["--threads=2"]
+        # The same again is no change; another image needs `force`.
+        install_setting("x", place; args=["--threads=2"])
+        @test_throws LauncherError install_setting("x", place)
+        install_setting("y", place; force=true)
+        @test arguments(path) == ["--sysimage=$DEFAULT_IMAGE"]
+        @test_throws LauncherError remove_launcher("x"; kind=:vscode, folder=place)
+        @test remove_launcher("y"; kind=:vscode, folder=place) == path
+        @test read(path, String) == "{}\n"
+        @test isempty(list_launchers(; kind=:vscode, folder=place))
+    end
+
+    @testset "the rest stays as it is" for text in (
+        "{\n  // mine\n  \"a.b\": 12, // points\n  \"files.exclude\": {\"**/x\": true,},\n}\n",
+        "{\"a\": 1}",
+        "{\r\n\t\"a\": [1, /* two */ 2],\r\n\t\"b\": \"http://x\" // no comment\r\n}\r\n",
+        "{\n  \"julia.additionalArgs\": [\"-O1\", \"--threads=2\"], // mine\n  \"b\": 1\n}\n",
+        "{\n  \"julia.additionalArgs\": [\n    \"-O1\", // one\n    \"-q\", // two\n  ],\n}\n",
+        "{\n  \"julia.additionalArgs\": [\n    \"-O1\"\n  ]\n}",
+        "\ufeff{\n  \"é\": \"日本\"\n}\n",
+    )
+        place = folder()
+        path = joinpath(mkpath(joinpath(place, ".vscode")), "settings.json")
+        write(path, text)
+        chmod(path, 0o640)
+        install_setting("x", place; args=["-q"])
+        new = read(path, String)
+        @test arguments(path)[(end - 1):end] == ["--sysimage=$DEFAULT_IMAGE", "-q"]
+        @test filemode(path) & 0o777 == 0o640
+        # Nothing but insertions: the old text is a subsequence of the new.
+        rest = Iterators.Stateful(new)
+        @test all(c -> c in rest, text)
+        remove_launcher("x"; kind=:vscode, folder=place)
+        @test read(path, String) == text
+    end
+
+    @testset "an older image: $older" for older in (
+        "\"--sysimage=/old.so\"", "\"-J/old.so\"",
+        "\"-J\", \"/old.so\"", "\"--sysimage\", \"/old.so\"",
+    )
+        place = folder()
+        path = joinpath(mkpath(joinpath(place, ".vscode")), "settings.json")
+        text = "{\n    \"julia.additionalArgs\": [\"-O1\", $older, \"-q\"] // c\n}\n"
+        write(path, text)
+        err = failure(() -> install_setting("x", place))
+        @test err isa LauncherError
+        @test occursin("/old.so", err.message)
+        @test occursin("force=true", err.hint)
+        @test read(path, String) == text
+        @test isempty(list_launchers(; kind=:vscode, folder=place))
+        install_setting("x", place; force=true)
+        @test arguments(path) == ["-O1", "-q", "--sysimage=$DEFAULT_IMAGE"]
+        remove_launcher("x"; kind=:vscode, folder=place)
+        @test read(path, String) == "{\n    \"julia.additionalArgs\": [\"-O1\", \"-q\"] // c\n}\n"
+    end
+
+    @testset "a file that cannot be edited: $(repr(text))" for (text, part) in (
+        "{\n  \"a\": 1,\n  oops\n}" => "line 3",
+        "[]" => "JSON object",
+        "{\"julia.additionalArgs\": \"-q\"}" => "not an array",
+    )
+        place = folder()
+        path = joinpath(mkpath(joinpath(place, ".vscode")), "settings.json")
+        write(path, text)
+        err = failure(() -> install_setting("x", place; force=true))
+        @test err isa LauncherError
+        @test occursin(path, err.message)
+        @test occursin(part, err.cause)
+        @test read(path, String) == text
+        @test isempty(list_launchers(; kind=:vscode, folder=place))
+    end
+
+    @testset "an empty file, a null, a link" begin
+        place = folder()
+        path = joinpath(mkpath(joinpath(place, ".vscode")), "settings.json")
+        for text in ("", "// only this\n", "{\"julia.additionalArgs\": null}")
+            write(path, text)
+            install_setting("x", place)
+            @test arguments(path) == ["--sysimage=$DEFAULT_IMAGE"]
+        end
+        if !Sys.iswindows()
+            target = joinpath(place, "shared.json")
+            mv(path, target)
+            symlink(target, path)
+            remove_launcher("x"; kind=:vscode, folder=place)
+            @test islink(path)
+            @test !occursin("sysimage", read(target, String))
+        end
+    end
+
+    @testset "places" begin
+        place = folder()
+        project = mkpath(joinpath(place, "project"))
+        write(joinpath(project, "Project.toml"), "")
+        path = install("x"; sysimage=DEFAULT_IMAGE, kind=:vscode, project=project)
+        @test path == joinpath(project, ".vscode", "settings.json")
+        @test arguments(path) == ["--sysimage=$DEFAULT_IMAGE"]
+        cd(place) do
+            @test install("x"; sysimage=DEFAULT_IMAGE, kind=:vscode) ==
+                joinpath(place, ".vscode", "settings.json")
+        end
+        # VS Code would read a variable.
+        image = joinpath(place, "\${userHome}.so")
+        symlink(DEFAULT_IMAGE, image)
+        @test_throws LauncherError install("y"; sysimage=image, kind=:vscode, folder=place,
+            force=true)
+    end
+end
+
+@testset "Launchers: the Windows script" begin
+    launcher = PackageCompilerRS.Launcher("x", :shell, "x.cmd", "C:\\a 100%\\b&c.so", nothing,
+        "C:\\Julia\\bin\\julia.exe", ["--threads=2", "say \"hi\""])
+    identity = (julia="", version="1.10.6", commit="0123abcd", version_file="C:\\version_git.jl")
+    text = PackageCompilerRS.windows_script(launcher, identity)
+    @test !occursin(r"[^\r]\n", text)
+    @test occursin("set \"image=C:\\a 100%%\\b&c.so\"\r\n", text)
+    @test occursin("\"--threads=2\" \"say \\\"hi\\\"\" %*\r\n", text)
+    @test !occursin("chcp", text)
+    @test !occursin(r"@[A-Z_]+@", text)
+    place = folder()
+    path = joinpath(place, "x.cmd")
+    write(path, text)
+    @test PackageCompilerRS.read_launcher(:shell, path).sysimage == launcher.sysimage
+    foreign = PackageCompilerRS.Launcher("x", :shell, "x.cmd", "C:\\é.so", nothing, "j", String[])
+    @test occursin("chcp 65001", PackageCompilerRS.windows_script(foreign, identity))
+end
