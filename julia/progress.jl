@@ -19,6 +19,7 @@ mutable struct BarProgress <: Progress
     done::Int
     total::Int
     stage_start::Float64
+    expected::Union{Float64,Nothing}
     timer::Union{Timer,Nothing}
 end
 
@@ -31,7 +32,7 @@ function progress_for(io; quiet)
     quiet && return NoProgress()
     moving = io isa Base.TTY && !haskey(ENV, "CI") && get(ENV, "TERM", "") != "dumb"
     moving || return LineProgress(io, Set(["statements", "publish"]))
-    bar = BarProgress(io, "", "", "", 0, 0, time(), nothing)
+    bar = BarProgress(io, "", "", "", 0, 0, time(), nothing, nothing)
     bar.timer = Timer(_ -> draw(bar), 0.25; interval=0.25)
     return bar
 end
@@ -71,6 +72,7 @@ function show_event(bar::BarProgress, event)
     if kind == "stage_started"
         bar.stage, bar.what, bar.label = event["stage"], event["what"], ""
         bar.done, bar.total, bar.stage_start = 0, 0, time()
+        bar.expected = get(event, "expected", nothing)
     elseif kind == "progress"
         bar.done, bar.total, bar.label = event["done"], event["total"], event["label"]
     elseif kind == "stage_finished"
@@ -100,8 +102,12 @@ const BAR_WIDTH = 20
 
 function draw(bar)
     isempty(bar.stage) && return nothing
-    took = format_seconds(time() - bar.stage_start)
-    parts = [stage_line(bar.stage, rpad(took, 9))]
+    seconds = time() - bar.stage_start
+    parts = [stage_line(bar.stage, rpad(format_seconds(seconds), 9))]
+    # From an earlier build like this one; silent once it has taken longer.
+    if bar.expected !== nothing && bar.expected - seconds > 1
+        push!(parts, "about ", format_seconds(round(bar.expected - seconds)), " left  ")
+    end
     if bar.total > 0
         filled = clamp(round(Int, BAR_WIDTH * bar.done / bar.total), 0, BAR_WIDTH)
         push!(parts, string('[', '='^filled, ' '^(BAR_WIDTH - filled), "] ", bar.done, '/',

@@ -126,6 +126,7 @@ end
 
 function without_stamp(image, inspected)
     inspected["is_sysimage"] || return [unknown(image, "it is not a sysimage")]
+    same_path(image, default_sysimage()) && return [unknown(image, "it is Julia's own image")]
     inspected["fits_julia"] === false &&
         return [problem(:julia, "", "not an image of this Julia, $VERSION")]
     message = inspected["stamp_exists"] ?

@@ -19,6 +19,7 @@ use crate::processes::Marks;
 use crate::report::{BuildReport, DryRun, Origin};
 use crate::stages;
 use crate::stamp::Stamp;
+use crate::timings::Timings;
 use crate::watchdog::Watchdog;
 use crate::workspace::{self, Workspace};
 
@@ -210,6 +211,7 @@ pub struct Context<'a> {
     pub watchdog: &'a Watchdog,
     pub marks: &'a Marks,
     pub cache: &'a Cache,
+    pub timings: &'a Timings,
     /// What the image is built from; unfinished, as there is no image yet.
     pub stamp: &'a Stamp,
     shared: &'a Shared,
@@ -268,7 +270,11 @@ impl Context<'_> {
         }
         let what = what.into();
         self.log(&format!("== {}: {what}", stage.name()));
-        self.event(Event::StageStarted { stage, what });
+        self.event(Event::StageStarted {
+            stage,
+            what,
+            expected: self.timings.expected(stage),
+        });
         let started = Instant::now();
         let value = run()?;
         let took = started.elapsed().as_secs_f64();
@@ -325,6 +331,7 @@ fn build(plan: &BuildPlan, shared: &Shared) -> Result<BuildReport, BuildError> {
         Err(error) => (Watchdog::none(), Some(error)),
     };
     let monitor = Monitor::start();
+    let timings = Timings::read(plan);
     let ctx = Context {
         plan,
         workspace: &workspace,
@@ -332,6 +339,7 @@ fn build(plan: &BuildPlan, shared: &Shared) -> Result<BuildReport, BuildError> {
         watchdog: &watchdog,
         marks: &marks,
         cache: &cache,
+        timings: &timings,
         stamp: &stamp,
         shared,
         log: Mutex::new(log),

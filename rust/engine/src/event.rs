@@ -7,10 +7,12 @@ use crate::error::Stage;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// A stage began; `what` says in a few words what it does in this build.
+    /// A stage began; `what` says in a few words what it does in this build, `expected` how many
+    /// seconds it took in an earlier build of the same shape.
     StageStarted {
         stage: Stage,
         what: String,
+        expected: Option<f64>,
     },
     /// `done` of `total` steps of the stage are behind; `label` is the one under way.
     Progress {

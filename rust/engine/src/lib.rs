@@ -25,6 +25,7 @@ pub mod report;
 pub mod stages;
 pub mod staging;
 pub mod stamp;
+pub mod timings;
 pub mod watchdog;
 pub mod workspace;
 

@@ -115,6 +115,7 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
     publish_with(ctx, &image, &mut report, &mut times, |report| {
         ctx.cache.keep_image(ctx, &image, report);
     })?;
+    ctx.timings.record(&report.stages);
     Ok(report)
 }
 
