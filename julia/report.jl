@@ -9,7 +9,8 @@ What [`create_sysimage`](@ref) did. Fields:
 - `seconds::Float64`: wall time of the build; `stages`: a vector of `(stage, seconds)`;
 - `packages`: a vector of `(name, uuid, version)`, in the order they were loaded;
 - `statements`: a vector of `(text, outcome, detail, source, line, seconds)`, one for each
-  statement and each line that was not taken; `outcome` is one of `:precompiled`,
+  statement and each line that was not taken; `line` is 0 for what was traced when the workload
+  `source` ran; `outcome` is one of `:precompiled`,
   `:returned_false`, `:script_local`, `:name_not_found`, `:unportable`, `:error`, `:crashed`,
   `:timed_out` and `:rejected`;
 - `duplicates::Int`: lines that repeat a statement;
@@ -207,7 +208,7 @@ function Base.show(io::IO, ::MIME"text/plain", preview::BuildPreview)
     println(io, "Would build ", preview.sysimage_path)
     println(io, "  base:     ", something(preview.base_sysimage, "compiled from Julia's sources"))
     println(io, "  linker:   ", preview.linker)
-    println(io, "  log:      ", preview.log, " (kept if the build fails)")
+    println(io, "  log:      ", preview.log)
     println(io, "  packages:")
     for p in preview.packages
         println(io, "    ", p.name, p.version === nothing ? "" : " $(p.version)", "  ", p.uuid)

@@ -69,7 +69,8 @@ pub struct StatementEntry {
     pub outcome: Outcome,
     /// Why it is not in the image, or under which binding it is.
     pub detail: String,
-    /// The file it came from, and its line there, counted from 1.
+    /// The file it came from, and its line there, counted from 1; a workload, and 0, for what Julia
+    /// traced.
     pub source: PathBuf,
     pub line: u32,
     /// Seconds of compilation.

@@ -92,9 +92,11 @@ pub fn compile(
 ) -> Result<(PathBuf, BTreeMap<usize, Evaluated>), BuildError> {
     let folder = ctx.workspace.path();
     let mut broken: BTreeMap<usize, Evaluated> = BTreeMap::new();
+    let refused = statements.refused(ctx.plan);
     let mut threads = threads(ctx.plan);
     loop {
-        write_spec(ctx, base, statements, broken.keys().copied().collect())?;
+        let skipped = broken.keys().chain(refused.keys()).copied().collect();
+        write_spec(ctx, base, statements, skipped)?;
         let _ = std::fs::remove_file(journal(folder, NAME));
         let mut follower = Follower::new(ctx, base, statements);
         let invocation = invocation(ctx.plan, base, folder, threads);
@@ -110,6 +112,7 @@ pub fn compile(
         if ended.success() && follower.phase == GENERATE {
             let mut outcomes = follower.outcomes;
             outcomes.extend(broken);
+            outcomes.extend(refused);
             return Ok((object(folder), outcomes));
         }
         let mut error = child::failure(ctx, &invocation, &ended);

@@ -26,6 +26,8 @@ pub struct Statements {
 struct Source {
     /// What the user knows it as: the workload of a trace, or the statement file.
     path: PathBuf,
+    /// Made by Julia in this build: its lines mean nothing to the user.
+    traced: bool,
     /// Derived from a trace, not written by it: no loss if it cannot be compiled.
     derived: bool,
 }
@@ -79,6 +81,7 @@ pub fn merge(ctx: &Context<'_>, traces: &[PathBuf]) -> Result<Statements, BuildE
         });
         sources.push(Source {
             path: known_as.to_path_buf(),
+            traced: kind == SourceKind::Trace,
             derived,
         });
     };
@@ -151,6 +154,22 @@ impl Statements {
         self.len() == 0
     }
 
+    /// Statements that are not evaluated, as their arguments would run code of somebody's choice.
+    pub fn refused(&self, plan: &BuildPlan) -> BTreeMap<usize, Evaluated> {
+        let numbered = self.merged.statements.iter().enumerate();
+        numbered
+            .filter(|(_, statement)| hints(plan, statement.text).calls_code)
+            .map(|(index, _)| {
+                let refused = Evaluated {
+                    outcome: Outcome::Rejected,
+                    seconds: 0.0,
+                    detail: Class::CallsCode.sentence().to_string(),
+                };
+                (index + 1, refused)
+            })
+            .collect()
+    }
+
     /// The file of the merged statements, one a line.
     pub fn file(&self) -> &Path {
         &self.file
@@ -171,6 +190,12 @@ impl Statements {
             .unwrap_or_default()
     }
 
+    /// The line in a file of the user's; 0 in a trace, which the user never sees.
+    fn line(&self, index: u32, line: u32) -> u32 {
+        let traced = self.sources.get(index as usize).is_some_and(|s| s.traced);
+        if traced { 0 } else { line }
+    }
+
     fn is_derived(&self, index: u32) -> bool {
         self.sources
             .get(index as usize)
@@ -185,14 +210,16 @@ impl Statements {
             ctx.warn(
                 Stage::Statements,
                 format!(
-                    "{} not taken; the first is {}:{}: `{}`: {}",
+                    "{} not taken; the first is {}: `{}`: {}",
                     if total == 1 {
                         "1 line was".to_string()
                     } else {
                         format!("{total} lines were")
                     },
-                    file_name(&self.source(first.source)),
-                    first.line,
+                    place(
+                        &self.source(first.source),
+                        self.line(first.source, first.line)
+                    ),
                     first.text,
                     first.reason.sentence(),
                 ),
@@ -227,7 +254,7 @@ impl Statements {
                     outcome,
                     detail,
                     source: self.source(statement.source),
-                    line: statement.line,
+                    line: self.line(statement.source, statement.line),
                     seconds: evaluated.seconds,
                 })
             })
@@ -237,7 +264,7 @@ impl Statements {
             outcome: Outcome::Rejected,
             detail: line.reason.sentence().to_string(),
             source: self.source(line.source),
-            line: line.line,
+            line: self.line(line.source, line.line),
             seconds: 0.0,
         }));
         StatementReport {
@@ -245,6 +272,14 @@ impl Statements {
             duplicates: self.merged.duplicates,
             residual: None,
         }
+    }
+}
+
+/// `file:line`, or the file alone where the line means nothing.
+fn place(source: &Path, line: u32) -> String {
+    match line {
+        0 => file_name(source),
+        line => format!("{}:{line}", file_name(source)),
     }
 }
 
@@ -303,9 +338,8 @@ pub fn enforce(plan: &BuildPlan, report: &StatementReport) -> Result<(), BuildEr
         format!("{} not precompiled", count(missing.len(), "statement")),
     )
     .because(format!(
-        "the first is {}:{}: `{}`: {}",
-        file_name(&first.source),
-        first.line,
+        "the first is {}: `{}`: {}",
+        place(&first.source, first.line),
         first.text,
         first.detail
     ))

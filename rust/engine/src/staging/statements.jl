@@ -56,8 +56,22 @@ end
 
 bind!(mod, name, meaning) = Core.eval(mod, Expr(:const, Expr(:(=), name, QuoteNode(meaning.value))))
 
+"""
+Julia's trace writes a character in a type by its bits, as `Char(0x55000000)` for 'U', which
+`Char` would not take (seen on 1.5.3 and 1.10.6). No code point is that high, so that nothing else
+can be meant.
+"""
+function mend_characters(ex)
+    ex isa Expr || return ex
+    if ex.head === :call && length(ex.args) == 2 && ex.args[1] in (:Char, :(Base.Char), :(Core.Char))
+        bits = ex.args[2]
+        bits isa UInt32 && bits > 0x10ffff && return reinterpret(Char, bits)
+    end
+    return Expr(ex.head, map(mend_characters, ex.args)...)
+end
+
 function evaluate(binder, text)
-    call = Meta.parse(text; raise=false)
+    call = mend_characters(Meta.parse(text; raise=false))
     if !(call isa Expr && call.head === :call && call.args[1] === :precompile)
         return "error", "it does not parse: $text"
     end
