@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::build::Context;
 use crate::error::Stage;
 use crate::inputs::{self, Inputs};
-use crate::plan::{BuildPlan, PkgId};
+use crate::plan::BuildPlan;
 use crate::report::BuildReport;
 
 /// The names of files in entries.
@@ -92,19 +92,20 @@ impl Cache {
         }
     }
 
-    /// Copies the fresh base to `target`, with the stdlibs of the default image.
-    pub fn base(&self, target: &Path) -> Option<Vec<PkgId>> {
-        let open = self.readable()?;
-        let entry = open.store.get(Kind::Base, &open.inputs.base)?;
-        let stdlibs = serde_json::from_value(entry.meta().clone()).ok()?;
-        entry.copy_to(IMAGE, target).ok()?;
-        Some(stdlibs)
+    /// Copies the fresh base to `target`; whether there was one.
+    pub fn base(&self, target: &Path) -> bool {
+        let found = || {
+            let open = self.readable()?;
+            let entry = open.store.get(Kind::Base, &open.inputs.base)?;
+            entry.copy_to(IMAGE, target).ok()
+        };
+        found().is_some()
     }
 
-    pub fn keep_base(&self, ctx: &Context<'_>, image: &Path, stdlibs: &[PkgId]) {
+    pub fn keep_base(&self, ctx: &Context<'_>, image: &Path) {
         let Some(open) = &self.open else { return };
-        let meta = serde_json::to_value(stdlibs).unwrap_or(Value::Null);
-        self.keep(ctx, Kind::Base, &open.inputs.base, IMAGE, image, &meta);
+        let key = &open.inputs.base;
+        self.keep(ctx, Kind::Base, key, IMAGE, image, &Value::Null);
     }
 
     /// Copies the trace of workload `index` to `target`; whether there was one.

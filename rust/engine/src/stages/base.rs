@@ -54,6 +54,8 @@ impl BaseImage {
 /// The two steps: what is compiled, on what, into which name.
 const COMPILER: &str = "compiler";
 const BASE: &str = "base";
+/// The child that lists the stdlibs.
+const STDLIBS: &str = "stdlibs";
 
 fn image(folder: &Path, name: &str, plan: &BuildPlan) -> PathBuf {
     folder.join(format!("{name}.{}", plan.julia.dlext))
@@ -68,27 +70,34 @@ fn object(folder: &Path, name: &str) -> PathBuf {
 /// # Errors
 /// When Julia's sources are not as expected, or a child fails.
 pub fn build(ctx: &Context<'_>, checked: &Checked) -> Result<BaseImage, BuildError> {
-    let plan = ctx.plan;
     let folder = ctx.workspace.path();
-    let mut base = BaseImage::fresh(folder, plan);
+    let mut base = BaseImage::fresh(folder, ctx.plan);
     // Two builds of the same base take turns, and the second finds what the first made.
-    let _lock = ctx.cache.lock(ctx, Kind::Base);
-    if let Some(stdlibs) = ctx.cache.base(&base.path) {
-        base.stdlibs = stdlibs;
-        return Ok(base);
+    let lock = ctx.cache.lock(ctx, Kind::Base);
+    if !ctx.cache.base(&base.path) {
+        write_sysimg_without_stdlibs(ctx.plan, folder)?;
+        for command in compile_commands(ctx.plan, checked, folder) {
+            child::run_ok(ctx, &command)?;
+        }
+        ctx.cache.keep_base(ctx, &base.path);
     }
-    write_sysimg_without_stdlibs(plan, folder)?;
-    write_spec(ctx)?;
-    for command in commands(plan, checked, folder) {
-        child::run_ok(ctx, &command)?;
+    drop(lock);
+    if lists_stdlibs(ctx.plan) {
+        base.stdlibs = default_stdlibs(ctx)?;
     }
-    base.stdlibs = default_stdlibs(ctx)?;
-    ctx.cache.keep_base(ctx, &base.path, &base.stdlibs);
     Ok(base)
 }
 
 /// Every command of the stage, in order.
 pub fn commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<Invocation> {
+    let mut all = compile_commands(plan, checked, folder);
+    if lists_stdlibs(plan) {
+        all.push(list_stdlibs(plan, folder));
+    }
+    all
+}
+
+fn compile_commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<Invocation> {
     let link = |name: &str| {
         checked.linker.invocation(
             plan,
@@ -98,16 +107,12 @@ pub fn commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<Invoc
             &format!("{name}.{}", plan.julia.dlext),
         )
     };
-    let mut all = vec![
+    vec![
         compile_compiler(plan, folder),
         link(COMPILER),
         compile_base(plan, folder),
         link(BASE),
-    ];
-    if lists_stdlibs(plan) {
-        all.push(list_stdlibs(plan, folder));
-    }
-    all
+    ]
 }
 
 fn compile_compiler(plan: &BuildPlan, folder: &Path) -> Invocation {
@@ -222,19 +227,21 @@ fn list_stdlibs(plan: &BuildPlan, folder: &Path) -> Invocation {
     let what = "listing the stdlibs of the default image";
     let mut child = julia(plan, Stage::Base, what, None);
     child.arg(staging::path(folder, "stdlibs.jl"));
-    child.arg(spec(folder, "stdlibs"));
+    child.arg(spec(folder, STDLIBS));
     child
 }
 
 /// The packages of the default image, read from that image itself.
 fn default_stdlibs(ctx: &Context<'_>) -> Result<Vec<PkgId>, BuildError> {
-    if !lists_stdlibs(ctx.plan) {
-        return Ok(Vec::new());
-    }
     let folder = ctx.workspace.path();
-    let read = || fs::read(journal(folder, "stdlibs"));
-    let bytes = read()
-        .map_err(|e| BuildError::io(Stage::Base, "reading", &journal(folder, "stdlibs"), &e))?;
+    let told = journal(folder, STDLIBS);
+    let path = spec(folder, STDLIBS);
+    Records::default()
+        .push_path("journal", &told)
+        .write(&path)
+        .map_err(|e| BuildError::io(Stage::Base, "writing", &path, &e))?;
+    child::run_ok(ctx, &list_stdlibs(ctx.plan, folder))?;
+    let bytes = fs::read(&told).map_err(|e| BuildError::io(Stage::Base, "reading", &told, &e))?;
     let ids = records::parse(&bytes)
         .into_iter()
         .filter_map(|(_, value)| {
@@ -246,15 +253,6 @@ fn default_stdlibs(ctx: &Context<'_>) -> Result<Vec<PkgId>, BuildError> {
         })
         .collect();
     Ok(ids)
-}
-
-fn write_spec(ctx: &Context<'_>) -> Result<(), BuildError> {
-    let folder = ctx.workspace.path();
-    let path = spec(folder, "stdlibs");
-    Records::default()
-        .push_path("journal", &journal(folder, "stdlibs"))
-        .write(&path)
-        .map_err(|e| BuildError::io(Stage::Base, "writing", &path, &e))
 }
 
 #[cfg(test)]

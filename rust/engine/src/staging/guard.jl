@@ -31,7 +31,7 @@ end
 function is_wanted()
     isempty(HELD) && return false
     ccall(:jl_generating_output, Cint, ()) == 0 || return false
-    Base.JLOptions().worker == C_NULL || return false
+    Base.JLOptions().worker == 0 || return false
     return get(ENV, "PCRS_GUARD", "") != "0"
 end
 
