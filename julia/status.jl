@@ -152,6 +152,8 @@ function compare(stamp, image, project_file)
         push!(problems, unknown(image, "its stamp is of another version of PackageCompilerRS"))
         return problems
     end
+    stamp["content_key"] === nothing && push!(problems, unknown(image,
+        "files changed while it was built, or could not be read then: what is in it is not known"))
     environment = try
         read_environment(project_file)
     catch err
@@ -174,6 +176,7 @@ function compare(stamp, image, project_file)
     compare_base!(problems, stamp, now, image)
     compare_packages!(problems, stamp, now, environment, order)
     compare_files!(problems, stamp, now)
+    compare_artifacts!(problems, stamp, now)
     compare_preferences!(problems, stamp, now)
     runs_code(plan) && compare_others!(problems, stamp, now, environment)
     return unique!(problems)
@@ -305,8 +308,11 @@ titled(package) = package["version"] === nothing ? package["name"] :
 "A package that comes with Julia: which one that is, the Manifest does not decide."
 is_of_julia(package) = package["tree_hash"] === nothing && package["path"] === nothing
 
-"The hashed folders of a stamp, by path."
-sources_of(stamp) = Dict(p["name"] => p for p in stamp["parts"] if p["kind"] == "source")
+"The folders of a stamp's packages: by path those tracked by path, by UUID those installed."
+sources_of(stamp) =
+    Dict(p["name"] => p for p in stamp["parts"] if p["kind"] in ("source", "installed"))
+
+source_of(package, sources) = get(sources, something(package["path"], package["uuid"]), nothing)
 
 "How `held`, a package in the image, and the project's `package` differ."
 function package_problems(held, package, sources)
@@ -321,20 +327,32 @@ function package_problems(held, package, sources)
         return stale(now["path"] === nothing ?
             "$(titled(held)) $place from `$(held["path"])`, from a registry or repository now" :
             "$(titled(held)) $place from a registry or repository, from `$(now["path"])` now")
-    elseif held["path"] === nothing
-        held["tree_hash"] == now["tree_hash"] && return Problem[]
+    elseif held["tree_hash"] != now["tree_hash"]
         return stale("$(titled(held)) $place is of the tree $(held["tree_hash"]), " *
                      "$(now["tree_hash"]) in the Manifest")
-    elseif !same_path(held["path"], now["path"])
+    elseif held["path"] !== nothing && !same_path(held["path"], now["path"])
         return stale("$(titled(held)) $place from `$(held["path"])`, from `$(now["path"])` now")
     end
-    source = get(sources, now["path"], nothing)
+    source = source_of(now, sources)
     source === nothing && return stale("$(titled(held)): there is no `$(now["path"])` any more")
     held["source_hash"] === nothing &&
         return [unknown(name, "$(titled(held)): its source was not read when the image was built")]
     source["hash"] === nothing || source["hash"] == held["source_hash"] ||
-        return stale("$(titled(held)): its source in `$(now["path"])` has changed")
+        return stale(string(titled(held), held["path"] === nothing ?
+            ": it is installed elsewhere now, or its build has made something else" :
+            ": its source in `$(now["path"])` has changed"))
     return [unknown(name, "$(titled(held)): $gap") for gap in source["gaps"]]
+end
+
+"Packages take their artifacts from elsewhere where a depot says so."
+function compare_artifacts!(problems, stamp, now)
+    for (then, part) in part_pairs(stamp, now, "overrides")
+        name = something(then, part)["name"]
+        changed(then, part) && push!(problems, problem(:environment, name,
+            "the artifacts of packages: `$name` has changed"))
+        push_gaps!(problems, then, part)
+    end
+    return nothing
 end
 
 const FILE_KINDS = (:workload => "workload", :workload_dep => "`workload_deps`",
@@ -393,7 +411,7 @@ function compare_others!(problems, stamp, now, environment)
                 "$(titled(other)), $may_load, is not in the Manifest any more"))
             continue
         end
-        folder = get(sources_then, other["path"], nothing)
+        folder = source_of(other, sources_then)
         held = merge(other, Dict("from_base" => false,
             "source_hash" => folder === nothing ? nothing : folder["hash"]))
         for found in package_problems(held, package, sources_now)
@@ -443,20 +461,35 @@ function compare_loaded(image, project_file)
     end
     for id in sort!(packages_in_image(image); by=id -> (id.name, string(id.uuid)))
         package = get(environment.packages, id.uuid, nothing)
-        origin = get(Base.pkgorigins, id, nothing)
-        (package === nothing || origin === nothing) && continue
-        message = origin_problem(id, origin, package)
+        package === nothing && continue
+        message = origin_problem(id, origin_of(id), package)
         message === nothing || push!(problems, problem(:package, id.name, message))
     end
     return push!(problems, unknown(image, "it has no stamp: of what went into it, only versions " *
         "and places of its packages can be compared"))
 end
 
+"Version and source file of a loaded package, as far as they are known."
+function origin_of(id)
+    if isdefined(Base, :pkgorigins)
+        origin = get(Base.pkgorigins, id, nothing)
+        if origin !== nothing
+            # Known since Julia 1.9.
+            version = hasfield(typeof(origin), :version) ? origin.version : nothing
+            return (version=version, path=origin.path)
+        end
+    end
+    # Every module but a bare one has this method, made where the module begins.
+    loaded = Base.loaded_modules[id]
+    isdefined(loaded, :eval) || return (version=nothing, path=nothing)
+    return (version=nothing, path=string(first(methods(loaded.eval)).file))
+end
+
+"How a loaded package differs from the project's `package`, as far as can be told, or `nothing`."
 function origin_problem(id, origin, package)
-    # Known since Julia 1.9.
-    version = hasfield(typeof(origin), :version) ? origin.version : nothing
-    if version !== nothing && package.version !== nothing && string(version) != package.version
-        return "$(id.name) $version in the image, $(package.version) in the Manifest"
+    if origin.version !== nothing && package.version !== nothing &&
+       string(origin.version) != package.version
+        return "$(id.name) $(origin.version) in the image, $(package.version) in the Manifest"
     end
     origin.path === nothing && return nothing
     # A loaded package is at <folder>/src/Name.jl.

@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use pcrs_cache::Key;
+
 use crate::cache::Cache;
 use crate::error::{BuildError, Stage};
 use crate::event::Event;
-use crate::inputs::Inputs;
 use crate::memory::Monitor;
 use crate::plan::BuildPlan;
 use crate::processes::Marks;
@@ -312,12 +313,17 @@ fn default_log(plan: &BuildPlan) -> PathBuf {
 fn build(plan: &BuildPlan, shared: &Shared) -> Result<BuildReport, BuildError> {
     let started = Instant::now();
     let checked = stages::check::check(plan)?;
-    let (cache, inputs) = Cache::open(plan);
-    if let Some(report) = up_to_date(plan, inputs.as_ref(), started) {
+    let cache = Cache::open(plan, &checked.linker);
+    if let Some(report) = up_to_date(plan, cache.image_key(), started) {
+        for remark in &cache.remarks {
+            shared.send(Event::Warning {
+                stage: Stage::Check,
+                text: remark.clone(),
+            });
+        }
         return Ok(report);
     }
-    let key = inputs.as_ref().map(|inputs| &inputs.image);
-    let stamp = Stamp::new(plan, key, &plan.sysimage_path);
+    let stamp = Stamp::new(plan, cache.image_key(), &plan.sysimage_path);
     let workspace = Workspace::create(&plan.sysimage_path)?;
     let log_path = plan
         .log
@@ -362,6 +368,7 @@ fn build(plan: &BuildPlan, shared: &Shared) -> Result<BuildReport, BuildError> {
     if let Err(error) = &result {
         ctx.log(&format!("failed: {error}"));
     }
+    cache.trim(&ctx);
     drop(ctx);
     let result = keep_log(plan, &log_path, result);
     // The folder goes while the watchdog still looks on, so that a kill in between leaves nothing.
@@ -379,12 +386,12 @@ fn build(plan: &BuildPlan, shared: &Shared) -> Result<BuildReport, BuildError> {
 }
 
 /// The report of the build that made the image at `sysimage_path`, if it would be made the same now.
-fn up_to_date(plan: &BuildPlan, inputs: Option<&Inputs>, started: Instant) -> Option<BuildReport> {
+fn up_to_date(plan: &BuildPlan, key: Option<&Key>, started: Instant) -> Option<BuildReport> {
     if plan.force {
         return None;
     }
     let stamp = Stamp::read(&plan.sysimage_path)?;
-    if !stamp.covers(&plan.sysimage_path, &inputs?.image) {
+    if !stamp.covers(plan, &plan.sysimage_path, key?) {
         return None;
     }
     let mut report = stamp.report?;

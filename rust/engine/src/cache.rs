@@ -1,129 +1,217 @@
 //! Results of earlier builds: asked before each dear step, filled after it. Whatever fails here
 //! costs time, never the build.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pcrs_cache::{Key, Kind, Lock, Store, Totals};
 use serde_json::Value;
 
 use crate::build::Context;
 use crate::error::Stage;
+use crate::event::Event;
 use crate::inputs::{self, Inputs};
+use crate::linker::Linker;
+use crate::parts;
 use crate::plan::BuildPlan;
 use crate::report::BuildReport;
+use crate::stages::trace::Job;
 
 /// The names of files in entries.
 const IMAGE: &str = "image";
 const TRACE: &str = "trace.jl";
 
 /// The cache as one build uses it.
-#[derive(Debug, Default)]
-pub struct Cache {
-    open: Option<Open>,
-    /// Why there is none, or what it cannot cover.
-    pub remarks: Vec<String>,
-}
-
 #[derive(Debug)]
-struct Open {
-    store: Store,
-    inputs: Inputs,
+pub struct Cache {
+    /// As they were before the build; none if they cannot be read.
+    inputs: Option<Inputs>,
+    /// Part of the inputs.
+    linker: Linker,
+    store: Option<Store>,
     max_bytes: u64,
     /// What is there is not looked at (`force=true`), only replaced.
     write_only: bool,
+    /// What the keys cannot cover, or why there are none.
+    pub remarks: Vec<String>,
+    changed: AtomicBool,
+    filled: AtomicBool,
+    warned: AtomicBool,
 }
 
 impl Cache {
     /// Reads the inputs of `plan`. Without a cache folder in the plan, nothing is found or kept,
     /// but the image's key is known.
-    pub fn open(plan: &BuildPlan) -> (Self, Option<Inputs>) {
-        match inputs::read(plan) {
+    pub fn open(plan: &BuildPlan, linker: &Linker) -> Self {
+        let (inputs, remarks) = match inputs::read(plan, linker) {
             Ok(inputs) => {
-                let open = plan.cache.as_ref().map(|cache| Open {
-                    store: Store::new(&cache.dir),
-                    inputs: inputs.clone(),
-                    max_bytes: cache.max_bytes,
-                    write_only: plan.force,
-                });
-                let remarks = inputs.gaps.clone();
-                (Self { open, remarks }, Some(inputs))
+                let gaps = inputs.gaps.clone();
+                (Some(inputs), gaps)
             }
-            Err(error) => {
-                let remarks = vec![format!("nothing is taken from the cache: {error}")];
-                let open = None;
-                (Self { open, remarks }, None)
-            }
+            Err(error) => (
+                None,
+                vec![format!("nothing is taken from the cache: {error}")],
+            ),
+        };
+        Self {
+            inputs,
+            linker: linker.clone(),
+            store: plan.cache.as_ref().map(|cache| Store::new(&cache.dir)),
+            max_bytes: plan.cache.as_ref().map_or(0, |cache| cache.max_bytes),
+            write_only: plan.force,
+            remarks,
+            changed: AtomicBool::new(false),
+            filled: AtomicBool::new(false),
+            warned: AtomicBool::new(false),
         }
     }
 
-    fn readable(&self) -> Option<&Open> {
-        self.open.as_ref().filter(|open| !open.write_only)
+    /// Of the image, where all that goes into it is known.
+    pub fn image_key(&self) -> Option<&Key> {
+        self.inputs.as_ref().map(|inputs| &inputs.image)
     }
 
-    /// Waits until no other build makes the same result.
+    /// The store and the keys in it.
+    fn writable(&self) -> Option<(&Store, &Inputs)> {
+        Some((self.store.as_ref()?, self.inputs.as_ref()?))
+    }
+
+    fn readable(&self) -> Option<(&Store, &Inputs)> {
+        self.writable().filter(|_| !self.write_only)
+    }
+
+    /// Reads the inputs again, as what was made since then is only of the ones before if they are
+    /// still the same: files may be edited while a build runs.
+    fn read_again(&self, ctx: &Context<'_>) -> Option<Inputs> {
+        let before = self.inputs.as_ref()?;
+        let now = inputs::read(ctx.plan, &self.linker).ok();
+        if now.as_ref() != Some(before) {
+            self.changed.store(true, Ordering::SeqCst);
+        }
+        now
+    }
+
+    /// Whether an input was seen to change since the build began.
+    pub fn has_changed(&self) -> bool {
+        self.changed.load(Ordering::SeqCst)
+    }
+
+    /// Waits until no other build makes the same result. None if that cannot be told, or the build
+    /// is cancelled.
     pub fn lock(&self, ctx: &Context<'_>, kind: Kind) -> Option<Lock> {
-        let open = self.open.as_ref()?;
-        let mut told = false;
+        let (store, inputs) = self.writable()?;
+        let key = match kind {
+            Kind::Base => &inputs.base,
+            _ => &inputs.image,
+        };
+        let mut since = None;
         let wait = || {
-            if !told {
-                told = true;
+            since.get_or_insert_with(|| {
                 ctx.log("waiting for another build of the same");
-            }
+                ctx.event(Event::StageStarted {
+                    stage: Stage::Check,
+                    what: "waiting for another build of the same".into(),
+                    expected: None,
+                });
+                ctx.seconds()
+            });
             ctx.cancelled()
         };
-        open.store.lock(kind, open.key(kind), wait).ok().flatten()
-    }
-
-    /// Copies the finished image to `target`, with the report of the build that made it.
-    pub fn image(&self, target: &Path) -> Option<BuildReport> {
-        let open = self.readable()?;
-        let entry = open.store.get(Kind::Image, &open.inputs.image)?;
-        let report = serde_json::from_value(entry.meta().clone()).ok()?;
-        entry.copy_to(IMAGE, target).ok()?;
-        Some(report)
-    }
-
-    pub fn keep_image(&self, ctx: &Context<'_>, image: &Path, report: &BuildReport) {
-        let Some(open) = &self.open else { return };
-        let meta = serde_json::to_value(report).unwrap_or(Value::Null);
-        self.keep(ctx, Kind::Image, &open.inputs.image, IMAGE, image, &meta);
-        if let Err(error) = open.store.trim(open.max_bytes) {
-            ctx.log(&format!("the cache could not be trimmed: {error}"));
+        let lock = store.lock(kind, key, wait).ok().flatten();
+        if let Some(since) = since {
+            ctx.event(Event::StageFinished {
+                stage: Stage::Check,
+                seconds: ctx.seconds() - since,
+            });
         }
+        lock
+    }
+
+    /// Copies the finished image to `target`, with the report of the build that made it, which may
+    /// not have tried it as `plan` wants.
+    pub fn image(&self, plan: &BuildPlan, target: &Path) -> Option<BuildReport> {
+        let (store, inputs) = self.readable()?;
+        let entry = store.get(Kind::Image, &inputs.image)?;
+        let report: BuildReport = serde_json::from_value(entry.meta().clone()).ok()?;
+        if !report.is_complete_for(plan) {
+            return None;
+        }
+        whole(target, entry.copy_to(IMAGE, target)).then_some(report)
+    }
+
+    /// Keeps the image and its report, in place of what is there.
+    pub fn keep_image(&self, ctx: &Context<'_>, image: &Path, report: &BuildReport) {
+        self.read_again(ctx);
+        if self.has_changed() {
+            let text = format!(
+                "{} changed while the image was built; the next build will not take it for up to \
+                 date",
+                changed_part(ctx)
+            );
+            ctx.warn(Stage::Publish, text);
+            return;
+        }
+        self.replace_image(ctx, image, report);
+    }
+
+    /// As [`Cache::keep_image`], for an image that came from the cache.
+    pub fn replace_image(&self, ctx: &Context<'_>, image: &Path, report: &BuildReport) {
+        let Some((_, inputs)) = self.writable() else {
+            return;
+        };
+        let meta = serde_json::to_value(report).unwrap_or(Value::Null);
+        self.keep(ctx, Kind::Image, &inputs.image, &[(IMAGE, image)], &meta);
     }
 
     /// Copies the fresh base to `target`; whether there was one.
     pub fn base(&self, target: &Path) -> bool {
         let found = || {
-            let open = self.readable()?;
-            let entry = open.store.get(Kind::Base, &open.inputs.base)?;
-            entry.copy_to(IMAGE, target).ok()
+            let (store, inputs) = self.readable()?;
+            let entry = store.get(Kind::Base, &inputs.base)?;
+            whole(target, entry.copy_to(IMAGE, target)).then_some(())
         };
         found().is_some()
     }
 
     pub fn keep_base(&self, ctx: &Context<'_>, image: &Path) {
-        let Some(open) = &self.open else { return };
-        let key = &open.inputs.base;
-        self.keep(ctx, Kind::Base, key, IMAGE, image, &Value::Null);
+        let Some((_, before)) = self.writable() else {
+            return;
+        };
+        let now = self.read_again(ctx);
+        if now.is_some_and(|now| now.base == before.base) {
+            let files = [(IMAGE, image)];
+            self.keep(ctx, Kind::Base, &before.base, &files, &Value::Null);
+        }
     }
 
     /// Copies the trace of workload `index` to `target`; whether there was one.
     pub fn trace(&self, index: usize, target: &Path) -> bool {
         let found = || {
-            let open = self.readable()?;
-            let entry = open
-                .store
-                .get(Kind::Trace, open.inputs.traces.get(index)?)?;
-            entry.copy_to(TRACE, target).ok()
+            let (store, inputs) = self.readable()?;
+            let entry = store.get(Kind::Trace, inputs.traces.get(index)?)?;
+            // A workload that compiles nothing leaves no file.
+            let empty = entry.files().next().is_none();
+            (empty || whole(target, entry.copy_to(TRACE, target))).then_some(())
         };
         found().is_some()
     }
 
-    pub fn keep_trace(&self, ctx: &Context<'_>, index: usize, trace: &Path) {
-        let Some(open) = &self.open else { return };
-        if let Some(key) = open.inputs.traces.get(index) {
-            self.keep(ctx, Kind::Trace, key, TRACE, trace, &Value::Null);
+    pub fn keep_traces(&self, ctx: &Context<'_>, jobs: &[Job]) {
+        let Some((_, before)) = self.writable() else {
+            return;
+        };
+        let Some(now) = self.read_again(ctx) else {
+            return;
+        };
+        for job in jobs {
+            if let Some(key) = before.traces.get(job.index)
+                && now.traces.get(job.index) == Some(key)
+            {
+                let file = (TRACE, &*job.trace);
+                let files = if job.trace.exists() { &[file][..] } else { &[] };
+                self.keep(ctx, Kind::Trace, key, files, &Value::Null);
+            }
         }
     }
 
@@ -131,48 +219,75 @@ impl Cache {
     /// since; the image process then makes them itself.
     pub fn precompiled(&self) -> bool {
         self.readable()
-            .is_some_and(|open| open.store.get(Kind::Trace, &open.inputs.packages).is_some())
+            .is_some_and(|(store, inputs)| store.get(Kind::Trace, &inputs.packages).is_some())
     }
 
     pub fn keep_precompiled(&self, ctx: &Context<'_>) {
-        let Some(open) = &self.open else { return };
-        let put = open
-            .store
-            .put(Kind::Trace, &open.inputs.packages, &[], &Value::Null);
-        warn(ctx, put.err());
+        if let Some((_, inputs)) = self.writable() {
+            self.keep(ctx, Kind::Trace, &inputs.packages, &[], &Value::Null);
+        }
     }
 
+    /// Puts an entry in place of the one that is there.
     fn keep(
         &self,
         ctx: &Context<'_>,
         kind: Kind,
         key: &Key,
-        name: &str,
-        file: &Path,
+        files: &[(&str, &Path)],
         meta: &Value,
     ) {
-        let Some(open) = &self.open else { return };
-        if open.write_only {
-            warn(ctx, open.store.remove(kind, key).err());
+        let Some(store) = &self.store else { return };
+        let sizes = files
+            .iter()
+            .map(|(_, file)| fs::metadata(file).map_or(0, |file| file.len()));
+        if sizes.sum::<u64>() > self.max_bytes {
+            // It would be the first to go.
+            return;
         }
-        let put = open.store.put(kind, key, &[(name, file)], meta);
-        warn(ctx, put.err());
+        let put = store
+            .remove(kind, key)
+            .and_then(|_| store.put(kind, key, files, meta));
+        match put {
+            Ok(_) => self.filled.store(true, Ordering::SeqCst),
+            Err(error) => {
+                let text = format!("the cache was not filled: {error}");
+                if self.warned.swap(true, Ordering::SeqCst) {
+                    ctx.log(&text);
+                } else {
+                    ctx.warn(Stage::Publish, text);
+                }
+            }
+        }
+    }
+
+    /// Removes what is more than the cache may hold, if this build added to it.
+    pub fn trim(&self, ctx: &Context<'_>) {
+        if let Some(store) = &self.store
+            && self.filled.load(Ordering::SeqCst)
+            && let Err(error) = store.trim(self.max_bytes)
+        {
+            ctx.log(&format!("the cache could not be trimmed: {error}"));
+        }
     }
 }
 
-impl Open {
-    fn key(&self, kind: Kind) -> &Key {
-        match kind {
-            Kind::Base => &self.inputs.base,
-            _ => &self.inputs.image,
-        }
-    }
+/// What changed since the build began, as far as that can be told.
+fn changed_part(ctx: &Context<'_>) -> String {
+    let now = parts::read(ctx.plan, &ctx.plan.sysimage_path);
+    let mut before = ctx.stamp.parts.iter();
+    before.find(|part| !now.contains(part)).map_or_else(
+        || "something that goes into it".into(),
+        |part| format!("`{}`", part.name),
+    )
 }
 
-fn warn(ctx: &Context<'_>, error: Option<pcrs_cache::Error>) {
-    if let Some(error) = error {
-        ctx.warn(Stage::Publish, format!("the cache was not filled: {error}"));
+/// Whether the file was copied; half of one would be taken for a result of this build.
+fn whole(target: &Path, copied: pcrs_cache::Result<u64>) -> bool {
+    if copied.is_err() {
+        let _ = fs::remove_file(target);
     }
+    copied.is_ok()
 }
 
 /// How much the cache in `dir` holds.

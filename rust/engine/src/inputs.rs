@@ -1,18 +1,23 @@
 //! What goes into a build, as content keys: equal keys, equal results.
 //!
-//! What a workload reads other than by `include` cannot be known; the plan's `workload_deps` name
-//! such files.
+//! Paths count where images hold them: those of packages, scripts and depots. What a script reads
+//! other than by `include` cannot be known; the plan's `workload_deps` name such files.
 
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use pcrs_cache::{Error, Ignore, Includes, Key, KeyBuilder, hash_file, hash_tree, include_closure};
 
-use crate::plan::{Base, BuildPlan, Package};
+use crate::depots;
+use crate::linker::Linker;
+use crate::plan::{Base, BuildPlan, file_name};
+use crate::staging;
 use crate::stamp;
 use crate::workspace;
 
 /// The keys of a build's results.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inputs {
     /// Of the finished image.
     pub image: Key,
@@ -26,83 +31,316 @@ pub struct Inputs {
     pub gaps: Vec<String>,
 }
 
-/// Reads all that goes into the build of `plan`.
+/// Reads all that goes into the build of `plan`, which `linker` is to link.
 ///
 /// # Errors
 /// For a file or folder that cannot be read; the build is then to go on without cache.
-pub fn read(plan: &BuildPlan) -> Result<Inputs, Error> {
-    let mut gaps = Vec::new();
-    let julia = julia(plan)?;
-    let base = base(plan, &julia);
-    let on = match &plan.base {
-        Base::Existing { path } => hash_file(path)?,
-        Base::Fresh { .. } => base,
+pub fn read(plan: &BuildPlan, linker: &Linker) -> Result<Inputs, Error> {
+    let mut reader = Reader::new(plan);
+    reader.read_large_files()?;
+    let julia = reader.julia()?;
+    let linker = linked_by(plan, linker)?;
+    let (base, on) = match &plan.base {
+        Base::Existing { path } => (julia, reader.file(path)?),
+        Base::Fresh { .. } => {
+            let base = reader.base(&julia, &linker)?;
+            (base, base)
+        }
     };
-    let ignore = ignored(plan);
-    let packages = packages(plan, plan.packages.iter(), &ignore)?;
-    let environment = environment(plan, &ignore)?;
-    let deps = dependencies(&plan.workload_deps, &ignore)?;
+    let packages = reader.packages()?;
+    let environment = reader.environment()?;
+    let deps = reader.dependencies()?;
 
     let mut caches = KeyBuilder::new("precompile/v1");
     caches.key("julia", &julia).key("on", &on);
     caches.key("packages", &packages);
 
-    let traces = trace_keys(plan, &[julia, on, environment, deps], &mut gaps)?;
+    let traces = reader.traces(&[julia, on, environment, deps])?;
 
     let mut image = KeyBuilder::new("image/v1");
     image.key("julia", &julia).key("on", &on);
     image.key("packages", &packages).key("deps", &deps);
     image.key("options", &options(plan));
+    image.key("linker", &linker);
+    // The image's own stamp has them.
+    let below = stamp::in_base(plan, Some(&on.to_string()));
+    image.field("below", serde_json::to_string(&below).unwrap_or_default());
     for trace in &traces {
         image.key("trace", trace);
     }
     for file in &plan.statement_files {
-        image.file("statements", file)?;
+        // The report names it.
+        image.field("path", bytes(file)).file("statements", file)?;
     }
     if let Some(script) = &plan.script {
-        image.key("script", &script_key(script, &mut gaps)?);
+        image.key("script", &script_key(script, &mut reader.gaps)?);
     }
     Ok(Inputs {
         image: image.finish(),
         base,
         packages: caches.finish(),
         traces,
-        gaps,
+        gaps: reader.gaps(),
     })
 }
 
-/// The Julia build: its libraries and its default image.
-fn julia(plan: &BuildPlan) -> Result<Key, Error> {
-    let julia = &plan.julia;
-    let mut key = KeyBuilder::new("julia/v1");
-    key.field("engine", env!("CARGO_PKG_VERSION"));
-    key.field("version", julia.version.to_string());
-    key.field("arch", &julia.arch);
-    key.field("exe", bytes(&julia.exe));
-    for library in &julia.libraries {
-        key.file("library", library)?;
-    }
-    key.file("image", &julia.default_sysimage)?;
-    for name in ENVIRONMENT {
-        if let Some(value) = std::env::var_os(name) {
-            key.field(name, value.as_encoded_bytes());
-        }
-    }
-    Ok(key.finish())
+/// Variables that change what Julia compiles.
+pub(crate) const ENVIRONMENT: [&str; 4] = [
+    "JULIA_LLVM_ARGS",
+    "ENABLE_GDBLISTENER",
+    "JULIA_USE_FLISP_PARSER",
+    "JULIA_USE_NEW_PARSER",
+];
+
+/// Reads each file and folder once.
+pub(crate) struct Reader<'a> {
+    plan: &'a BuildPlan,
+    pub(crate) depots: Vec<PathBuf>,
+    pub(crate) ignore: Ignore,
+    files: HashMap<PathBuf, Key>,
+    sources: HashMap<PathBuf, Key>,
+    /// What the keys given so far do not cover, a sentence each.
+    pub(crate) gaps: Vec<String>,
 }
 
-/// Variables that change what Julia compiles.
-pub(crate) const ENVIRONMENT: [&str; 2] = ["JULIA_LLVM_ARGS", "ENABLE_GDBLISTENER"];
-
-fn base(plan: &BuildPlan, julia: &Key) -> Key {
-    let mut key = KeyBuilder::new("base/v1");
-    key.key("julia", julia);
-    key.field("cpu_target", &plan.cpu_target);
-    key.field("cpu", plan.bound_to_cpu().unwrap_or_default());
-    for arg in &plan.build_args {
-        key.field("arg", arg);
+impl<'a> Reader<'a> {
+    pub(crate) fn new(plan: &'a BuildPlan) -> Self {
+        Self {
+            plan,
+            depots: depots::paths(plan),
+            ignore: ignored(plan),
+            files: HashMap::new(),
+            sources: HashMap::new(),
+            gaps: Vec::new(),
+        }
     }
-    key.finish()
+
+    /// Reads the files of many megabytes, several at once.
+    pub(crate) fn read_large_files(&mut self) -> Result<(), Error> {
+        self.files = hash_at_once(large_files(self.plan))?;
+        Ok(())
+    }
+
+    fn gaps(self) -> Vec<String> {
+        if self.plan.workload_deps.is_empty() {
+            self.gaps
+        } else {
+            // The user knows of the matter, and said what there is to say.
+            Vec::new()
+        }
+    }
+
+    pub(crate) fn file(&mut self, path: &Path) -> Result<Key, Error> {
+        let real = real(path);
+        if let Some(key) = self.files.get(&real) {
+            return Ok(*key);
+        }
+        let key = hash_file(path)?;
+        self.files.insert(real, key);
+        Ok(key)
+    }
+
+    /// The Julia build: its libraries and the packages that it brings.
+    fn julia(&mut self) -> Result<Key, Error> {
+        let julia = &self.plan.julia;
+        let mut key = KeyBuilder::new("julia/v1");
+        key.field("engine", env!("CARGO_PKG_VERSION"));
+        for (name, script) in staging::SCRIPTS {
+            key.field(name, script);
+        }
+        key.field("version", julia.version.to_string());
+        key.field("arch", &julia.arch);
+        key.field("path", bytes(&julia.exe));
+        key.key("exe", &self.file(&julia.exe)?);
+        for library in libraries(self.plan) {
+            key.key("library", &self.file(&library)?);
+        }
+        for name in ENVIRONMENT {
+            if let Some(value) = std::env::var_os(name) {
+                key.field(name, value.as_encoded_bytes());
+            }
+        }
+        // One by one: where Julia was built, they are links.
+        for stdlib in folders_in(&julia.stdlib) {
+            key.field("stdlib", file_name(&stdlib));
+            key.key("source", &hash_tree(&stdlib, &Ignore::default())?.key);
+        }
+        Ok(key.finish())
+    }
+
+    fn base(&mut self, julia: &Key, linker: &Key) -> Result<Key, Error> {
+        let plan = self.plan;
+        let mut key = KeyBuilder::new("base/v1");
+        key.key("julia", julia).key("linker", linker);
+        // Base is compiled by what the default image holds.
+        key.key("image", &self.file(&plan.julia.default_sysimage)?);
+        let source = &plan.julia.base_source;
+        for folder in [source.clone(), source.with_file_name("Compiler")] {
+            if folder.is_dir() {
+                key.key("source", &hash_tree(&folder, &Ignore::default())?.key);
+            }
+        }
+        key.field("cpu_target", &plan.cpu_target);
+        key.field("cpu", plan.bound_to_cpu().unwrap_or_default());
+        for arg in &plan.build_args {
+            key.field("arg", arg);
+        }
+        Ok(key.finish())
+    }
+
+    /// Packages as the Manifest names them, and the source of those tracked by path.
+    fn packages(&mut self) -> Result<Key, Error> {
+        let mut key = KeyBuilder::new("packages/v1");
+        key.field("preferences", &self.plan.preferences);
+        key.key("depots", &depots::key(&self.depots)?);
+        for package in &self.plan.packages {
+            key.field("name", &package.name);
+            key.field("uuid", &package.uuid);
+            key.field("version", package.version.as_deref().unwrap_or_default());
+            let tree = package.tree_hash.as_deref();
+            key.field("tree", tree.unwrap_or_default());
+            if let Some(path) = &package.path {
+                key.key("source", &self.source(path)?);
+            } else {
+                self.installed(&mut key, &package.name, &package.uuid, tree)?;
+            }
+        }
+        Ok(key.finish())
+    }
+
+    /// Where a package is installed, and what was built there.
+    pub(crate) fn installed(
+        &self,
+        key: &mut KeyBuilder,
+        name: &str,
+        uuid: &str,
+        tree: Option<&str>,
+    ) -> Result<(), Error> {
+        let folder = tree.and_then(|tree| depots::installed(&self.depots, name, uuid, tree));
+        if let Some(folder) = folder {
+            key.field("installed", bytes(&folder));
+            if let Some(built) = depots::built(&folder)? {
+                key.key("built", &built);
+            }
+        }
+        Ok(())
+    }
+
+    /// All that a workload can load.
+    fn environment(&mut self) -> Result<Key, Error> {
+        let project = &self.plan.project;
+        let mut key = KeyBuilder::new("environment/v1");
+        key.field("project", bytes(&project.dir));
+        key.field("file", without_comments(&project.file)?);
+        key.field("manifest", without_comments(&project.manifest)?);
+        key.field("preferences", &self.plan.preferences);
+        key.key("depots", &depots::key(&self.depots)?);
+        for source in &project.sources {
+            key.key("source", &self.source(source)?);
+        }
+        // Sorted: which of them go into the image is nothing to a workload.
+        let planned = self.plan.packages.iter();
+        let planned = planned.map(|p| (&p.name, &p.uuid, p.tree_hash.as_deref()));
+        let others = project.others.iter();
+        let others = others.map(|p| (&p.name, &p.uuid, p.tree_hash.as_deref()));
+        for (name, uuid, tree) in planned.chain(others).collect::<BTreeSet<_>>() {
+            self.installed(&mut key, name, uuid, tree)?;
+        }
+        Ok(key.finish())
+    }
+
+    /// A package tracked by path, with the files outside its folder that its source includes.
+    pub(crate) fn source(&mut self, folder: &Path) -> Result<Key, Error> {
+        if let Some(key) = self.sources.get(folder) {
+            return Ok(*key);
+        }
+        let mut key = KeyBuilder::new("source/v1");
+        key.field("path", bytes(folder));
+        self.tree(&mut key, folder)?;
+        let main = package_name(folder).map(|name| folder.join("src").join(name + ".jl"));
+        if let Some(main) = main.filter(|main| main.is_file()) {
+            let includes = include_closure(&main)?;
+            let unread = |file: &&PathBuf| {
+                let inside = file.strip_prefix(folder);
+                inside.map_or(true, |path| path.starts_with(".git"))
+            };
+            let outside = includes.files.iter().filter(unread);
+            for file in outside {
+                key.field("path", bytes(file));
+                key.key("outside", &self.file(file)?);
+            }
+        }
+        let key = key.finish();
+        self.sources.insert(folder.to_path_buf(), key);
+        Ok(key)
+    }
+
+    /// Adds what is in `folder`, and in the folders elsewhere that its source is linked to.
+    fn tree(&mut self, key: &mut KeyBuilder, folder: &Path) -> Result<(), Error> {
+        let tree = hash_tree(folder, &self.ignore)?;
+        key.key("tree", &tree.key);
+        let is_code = |link: &PathBuf| {
+            let below = |name| link.starts_with(folder.join(name));
+            below("src") || below("ext")
+        };
+        let (code, rest): (Vec<_>, Vec<_>) = tree.unfollowed.into_iter().partition(is_code);
+        let mut unread = rest;
+        for link in code {
+            let there = hash_tree(&link, &self.ignore)?;
+            key.key("linked", &there.key);
+            unread.extend(there.unfollowed);
+        }
+        self.gaps.extend(unread.iter().map(|link| {
+            format!(
+                "`{}` leads to another folder; a change there is not noticed unless it is named in \
+                 `workload_deps`",
+                link.display()
+            )
+        }));
+        Ok(())
+    }
+
+    fn dependencies(&mut self) -> Result<Key, Error> {
+        let mut key = KeyBuilder::new("workload_deps/v1");
+        for path in &self.plan.workload_deps {
+            if path.is_dir() {
+                key.key("folder", &hash_tree(path, &self.ignore)?.key);
+            } else {
+                key.file("file", path)?;
+            }
+        }
+        Ok(key.finish())
+    }
+
+    fn traces(&mut self, common: &[Key]) -> Result<Vec<Key>, Error> {
+        let mut builder = KeyBuilder::new("trace/v1");
+        for key in common {
+            builder.key("common", key);
+        }
+        if self.plan.workloads.is_empty() {
+            return Ok(vec![builder.finish()]);
+        }
+        let workloads = self.plan.workloads.iter();
+        workloads
+            .map(|workload| {
+                let mut key = builder.clone();
+                key.key("workload", &script_key(workload, &mut self.gaps)?);
+                Ok(key.finish())
+            })
+            .collect()
+    }
+}
+
+/// What an image is linked with.
+fn linked_by(plan: &BuildPlan, linker: &Linker) -> Result<Key, Error> {
+    let mut key = KeyBuilder::new("linker/v1");
+    key.field("linker", linker.describe());
+    for word in plan.compiler.iter().flatten() {
+        key.field("word", word);
+    }
+    let (Linker::Driver { program, .. } | Linker::Lld(program)) = linker;
+    key.file("program", program)?;
+    Ok(key.finish())
 }
 
 fn options(plan: &BuildPlan) -> Key {
@@ -112,15 +350,16 @@ fn options(plan: &BuildPlan) -> Key {
     for arg in &plan.build_args {
         key.field("arg", arg);
     }
-    for word in plan.compiler.iter().flatten() {
-        key.field("compiler", word);
-    }
     key.field("name", plan.image_name());
     key.field("compress", plan.compress.to_string());
     key.field("import_into_main", plan.import_into_main.to_string());
     key.field("preferences", &plan.preferences);
     key.field("base", plan.base_kind());
     key.field("guard", plan.guard.to_string());
+    // The image's own stamp tells of it.
+    key.field("all_packages", plan.all_packages.to_string());
+    // Decides which statements are left out.
+    key.field("timeout", plan.statement_timeout.to_string());
     for package in &plan.packages {
         key.field("load", package.load.to_string());
         key.field("requested", package.requested.to_string());
@@ -128,93 +367,110 @@ fn options(plan: &BuildPlan) -> Key {
     key.finish()
 }
 
-/// Packages as the Manifest names them, and the source of those tracked by path.
-fn packages<'a>(
-    plan: &BuildPlan,
-    packages: impl Iterator<Item = &'a Package>,
-    ignore: &Ignore,
-) -> Result<Key, Error> {
-    let mut key = KeyBuilder::new("packages/v1");
-    key.field("preferences", &plan.preferences);
-    for package in packages {
-        key.field("name", &package.name);
-        key.field("uuid", &package.uuid);
-        key.field("version", package.version.as_deref().unwrap_or_default());
-        key.field("tree", package.tree_hash.as_deref().unwrap_or_default());
-        if let Some(path) = &package.path {
-            key.key("source", &hash_tree(path, ignore)?.key);
-        }
-    }
-    Ok(key.finish())
+/// The runtime libraries, and the one that compiles. The latter is not linked against, but lies
+/// beside them under a name of the same form (Julia >= 1.8).
+pub(crate) fn libraries(plan: &BuildPlan) -> Vec<PathBuf> {
+    let linked = &plan.julia.libraries;
+    let compilers = linked.iter().filter_map(|library| {
+        let name = file_name(library);
+        let codegen = name.replace("libjulia-internal", "libjulia-codegen");
+        let codegen = (codegen != name).then(|| library.with_file_name(codegen))?;
+        codegen.is_file().then_some(codegen)
+    });
+    linked.iter().cloned().chain(compilers).collect()
 }
 
-/// All that a workload can load.
-fn environment(plan: &BuildPlan, ignore: &Ignore) -> Result<Key, Error> {
-    let mut key = KeyBuilder::new("environment/v1");
-    key.field("project", bytes(&plan.project.dir));
-    key.file("file", &plan.project.file)?;
-    key.file("manifest", &plan.project.manifest)?;
-    key.field("preferences", &plan.preferences);
-    for source in &plan.project.sources {
-        key.key("source", &hash_tree(source, ignore)?.key);
-    }
-    Ok(key.finish())
-}
-
-/// What lies in a project's folder and is made from it: the images there, and what builds leave
-/// beside them.
-pub(crate) fn ignored(plan: &BuildPlan) -> Ignore {
-    let mut ignore = Ignore::default().path(&plan.sysimage_path);
-    if let Some(log) = &plan.log {
-        ignore = ignore.path(log);
-    }
-    let Ok(entries) = std::fs::read_dir(plan.target_dir()) else {
-        return ignore;
+/// The files of many megabytes that [`read`] reads.
+fn large_files(plan: &BuildPlan) -> Vec<PathBuf> {
+    let image = match &plan.base {
+        Base::Existing { path } => path,
+        Base::Fresh { .. } => &plan.julia.default_sysimage,
     };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        if workspace::is_of_a_build(&path) {
-            ignore = ignore.path(path);
-        } else if let Some(image) = stamp::image_of(&path) {
-            let log = stamp::beside(&image, "log");
-            ignore = ignore.path(&image).path(log).path(path);
-        }
-    }
-    ignore
-        .path(stamp::path(&plan.sysimage_path))
-        .path(stamp::beside(&plan.sysimage_path, "log"))
+    let mut files = libraries(plan);
+    files.push(image.clone());
+    files
 }
 
-fn dependencies(paths: &[PathBuf], ignore: &Ignore) -> Result<Key, Error> {
-    let mut key = KeyBuilder::new("workload_deps/v1");
-    for path in paths {
-        if path.is_dir() {
-            key.key("folder", &hash_tree(path, ignore)?.key);
+fn hash_at_once(files: Vec<PathBuf>) -> Result<HashMap<PathBuf, Key>, Error> {
+    std::thread::scope(|scope| {
+        let started: Vec<_> = files
+            .iter()
+            .map(|file| {
+                let thread = std::thread::Builder::new();
+                (file, thread.spawn_scoped(scope, || hash_file(file)))
+            })
+            .collect();
+        let hashed = started.into_iter().map(|(file, started)| {
+            let joined = started.ok().map(std::thread::ScopedJoinHandle::join);
+            let key = match joined {
+                Some(Ok(key)) => key,
+                Some(Err(panic)) => std::panic::resume_unwind(panic),
+                // A thread that the system refuses.
+                None => hash_file(file),
+            };
+            Ok((real(file), key?))
+        });
+        hashed.collect()
+    })
+}
+
+/// What lies in the folders of packages and is made from them: images, and what builds leave beside
+/// them, the cache, and depots.
+fn ignored(plan: &BuildPlan) -> Ignore {
+    let image = &plan.sysimage_path;
+    let mut known = vec![
+        image.clone(),
+        stamp::path(image),
+        stamp::beside(image, "log"),
+    ];
+    known.extend(plan.log.clone());
+    known.extend(plan.cache.iter().map(|cache| cache.dir.clone()));
+    known.extend(depots::paths(plan));
+    let mut made = known.clone();
+    let packages = plan.packages.iter().filter_map(|p| p.path.as_ref());
+    let folders = packages
+        .chain(&plan.project.sources)
+        .chain(&plan.workload_deps);
+    for folder in folders.collect::<BTreeSet<_>>() {
+        find_made(folder, &known, &mut made);
+    }
+    made.into_iter().fold(Ignore::default(), Ignore::path)
+}
+
+/// Finds images, what belongs to them, and the folders with nothing else in them, which may have
+/// been made for them. Says whether there is anything else. What cannot be read is for others to
+/// tell.
+fn find_made(folder: &Path, known: &[PathBuf], made: &mut Vec<PathBuf>) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut rest = Vec::new();
+    let mut found = known.to_vec();
+    for entry in entries {
+        let path = entry.path();
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder && workspace::is_of_a_build(&path) || !is_folder && stamp::is_log(&path) {
+            found.push(path);
+        } else if let Some(image) = stamp::image_of(&path)
+            && !is_folder
+            && stamp::is_stamp(&path)
+        {
+            found.extend([path, image]);
+        } else if entry.file_name() != ".git" {
+            rest.push((path, is_folder));
+        }
+    }
+    let mut others = false;
+    for (path, is_folder) in rest {
+        if found.contains(&path) {
+            continue;
+        }
+        if is_folder && !find_made(&path, known, made) {
+            found.push(path);
         } else {
-            key.file("file", path)?;
+            others = true;
         }
     }
-    Ok(key.finish())
-}
-
-fn trace_keys(plan: &BuildPlan, common: &[Key], gaps: &mut Vec<String>) -> Result<Vec<Key>, Error> {
-    let mut builder = KeyBuilder::new("trace/v1");
-    for key in common {
-        builder.key("common", key);
-    }
-    let common = builder.finish();
-    let mut workloads: Vec<Option<&Path>> = plan.workloads.iter().map(|w| Some(&**w)).collect();
-    if workloads.is_empty() {
-        workloads.push(None);
-    }
-    let key_of = |workload: Option<&Path>| {
-        let mut key = KeyBuilder::new("trace/v1");
-        key.key("common", &common);
-        if let Some(workload) = workload {
-            key.key("workload", &script_key(workload, gaps)?);
-        }
-        Ok(key.finish())
-    };
-    workloads.into_iter().map(key_of).collect()
+    made.extend(found.drain(known.len()..));
+    others
 }
 
 /// A script with all that it includes.
@@ -245,6 +501,80 @@ pub(crate) fn script_key(script: &Path, gaps: &mut Vec<String>) -> Result<Key, E
     Ok(key.finish())
 }
 
+/// The text of a TOML file without its comment lines, which Pkg writes too. Strings of many lines
+/// may hold lines that only look so; no file of Pkg's has them.
+fn without_comments(file: &Path) -> Result<Vec<u8>, Error> {
+    let text = fs::read(file).map_err(|source| Error {
+        doing: "reading",
+        path: file.to_path_buf(),
+        source,
+    })?;
+    let has = |quotes| memchr::memmem::find(&text, quotes).is_some();
+    if has(b"\"\"\"") || has(b"'''") {
+        return Ok(text);
+    }
+    let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let kept: Vec<&[u8]> = lines
+        .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
+        .collect();
+    Ok(kept.join(&b'\n'))
+}
+
+/// The name that the project file in `folder` gives.
+fn package_name(folder: &Path) -> Option<String> {
+    let files = ["JuliaProject.toml", "Project.toml"];
+    let text = files
+        .iter()
+        .find_map(|file| fs::read_to_string(folder.join(file)).ok())?;
+    text.lines().find_map(|line| {
+        let value = line.trim().strip_prefix("name")?.trim_start();
+        let value = value.strip_prefix('=')?.trim_start().strip_prefix('"')?;
+        Some(value.split_once('"')?.0.to_string())
+    })
+}
+
+pub(crate) fn folders_in(folder: &Path) -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect()
+}
+
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+}
+
 fn bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comment_lines_and_empty_lines_do_not_count_in_toml() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("Manifest.toml");
+        let read = |text: &str| {
+            fs::write(&file, text).unwrap();
+            without_comments(&file).unwrap()
+        };
+        let plain = read("a = 1\nb = 2");
+        assert_eq!(read("# x\n\n a = 1\r\n\n# y\nb = 2\n"), plain);
+        assert_ne!(read("a = 1\nb = 3"), plain);
+        assert_ne!(read("a = 1b = 2"), plain);
+        let text = "a = \"\"\"\n# no comment\n\"\"\"";
+        assert_eq!(read(text), text.as_bytes());
+    }
+
+    #[test]
+    fn a_package_has_the_name_of_its_project_file() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(package_name(folder.path()), None);
+        let file = folder.path().join("Project.toml");
+        fs::write(&file, "names = \"B\"\nname = \"A\" # c\nuuid = \"x\"\n").unwrap();
+        assert_eq!(package_name(folder.path()).as_deref(), Some("A"));
+    }
 }

@@ -9,6 +9,7 @@
 pub mod build;
 pub mod cache;
 pub mod child;
+pub mod depots;
 pub mod error;
 pub mod event;
 pub mod inputs;

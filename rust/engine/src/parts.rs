@@ -1,24 +1,28 @@
 //! What goes into an image, piece by piece. The keys of [`crate::inputs`] tell that something
 //! changed; parts tell what.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use pcrs_cache::{Ignore, Key, hash_file, hash_tree};
+use pcrs_cache::{Error, Ignore, Key, KeyBuilder, hash_tree};
 use serde::{Deserialize, Serialize};
 
-use crate::inputs;
+use crate::inputs::{self, Reader};
 use crate::plan::{Base, BuildPlan, file_name};
+use crate::stamp;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PartKind {
-    /// A runtime library or the default image, by file name, or a variable that Julia reads.
+    /// A file of the Julia build, by file name, its stdlibs, or a variable that it reads.
     Julia,
     /// The image that this one is built upon.
     Base,
     /// The folder of a package that is tracked by path.
     Source,
+    /// Where a package that is tracked by content lies, by UUID, and what was built there.
+    Installed,
+    /// A depot's file of replaced artifacts.
+    Overrides,
     Workload,
     WorkloadDep,
     Statements,
@@ -39,57 +43,69 @@ pub struct Part {
 /// Reads all parts of `plan`. What lies at `image` is no part of itself, should it be in a folder
 /// that is read.
 pub fn read(plan: &BuildPlan, image: &Path) -> Vec<Part> {
-    let mut reader = Reader {
-        files: HashMap::new(),
-        ignore: inputs::ignored(plan)
-            .path(image)
-            .path(crate::stamp::path(image)),
+    let mut reader = Reader::new(plan);
+    reader.ignore = reader.ignore.path(image).path(stamp::path(image));
+    // One that cannot be read has a part of its own, which tells so.
+    let _ = reader.read_large_files();
+    let mut parts = Parts {
+        reader,
         parts: Vec::new(),
     };
-    let julia = &plan.julia;
-    for library in julia.libraries.iter().chain([&julia.default_sysimage]) {
-        reader.file(PartKind::Julia, file_name(library), library);
-    }
-    for name in inputs::ENVIRONMENT {
-        if let Some(value) = std::env::var_os(name) {
-            let value = value.to_string_lossy().into_owned();
-            reader.push(PartKind::Julia, name.into(), Some(value), Vec::new());
-        }
-    }
+    parts.julia(plan);
     if let Base::Existing { path } = &plan.base {
-        reader.file(PartKind::Base, shown(path), path);
+        parts.file(PartKind::Base, shown(path), path);
     }
     for folder in &plan.project.sources {
-        reader.tree(PartKind::Source, folder);
+        let source = |reader: &mut Reader<'_>| reader.source(folder);
+        parts.add(PartKind::Source, shown(folder), source);
     }
+    parts.depots(plan);
     for workload in &plan.workloads {
-        reader.script(PartKind::Workload, workload);
+        parts.script(PartKind::Workload, workload);
     }
     for path in &plan.workload_deps {
         if path.is_dir() {
-            reader.tree(PartKind::WorkloadDep, path);
+            parts.add(PartKind::WorkloadDep, shown(path), |reader| {
+                let tree = hash_tree(path, &reader.ignore)?;
+                reader.gaps.extend(tree.unfollowed.iter().map(|link| {
+                    format!("`{}` leads to another folder, which is not read", shown(link))
+                }));
+                Ok(tree.key)
+            });
         } else {
-            reader.file(PartKind::WorkloadDep, shown(path), path);
+            parts.file(PartKind::WorkloadDep, shown(path), path);
         }
     }
     for file in &plan.statement_files {
-        reader.file(PartKind::Statements, shown(file), file);
+        parts.file(PartKind::Statements, shown(file), file);
     }
     if let Some(script) = &plan.script {
-        reader.script(PartKind::Script, script);
+        parts.script(PartKind::Script, script);
     }
-    reader.parts
+    parts.parts
 }
 
-struct Reader {
-    /// Hashes of files that were read already: a base is often the default image.
-    files: HashMap<PathBuf, Result<String, String>>,
-    ignore: Ignore,
+struct Parts<'a> {
+    reader: Reader<'a>,
     parts: Vec<Part>,
 }
 
-impl Reader {
-    fn push(&mut self, kind: PartKind, name: String, hash: Option<String>, gaps: Vec<String>) {
+impl<'a> Parts<'a> {
+    fn add(
+        &mut self,
+        kind: PartKind,
+        name: String,
+        read: impl FnOnce(&mut Reader<'a>) -> Result<Key, Error>,
+    ) {
+        let hash = read(&mut self.reader);
+        let mut gaps = std::mem::take(&mut self.reader.gaps);
+        let hash = match hash {
+            Ok(key) => Some(key.to_string()),
+            Err(error) => {
+                gaps.push(error.to_string());
+                None
+            }
+        };
         self.parts.push(Part {
             kind,
             name,
@@ -98,52 +114,62 @@ impl Reader {
         });
     }
 
-    fn push_result(&mut self, kind: PartKind, name: String, hash: Result<String, String>) {
-        match hash {
-            Ok(hash) => self.push(kind, name, Some(hash), Vec::new()),
-            Err(gap) => self.push(kind, name, None, vec![gap]),
-        }
-    }
-
     fn file(&mut self, kind: PartKind, name: String, path: &Path) {
-        let read = || told(hash_file(path));
-        let hash = self
-            .files
-            .entry(path.to_path_buf())
-            .or_insert_with(read)
-            .clone();
-        self.push_result(kind, name, hash);
-    }
-
-    fn tree(&mut self, kind: PartKind, folder: &Path) {
-        match hash_tree(folder, &self.ignore) {
-            Ok(tree) => {
-                let gaps = tree.unfollowed.iter().map(|link| {
-                    format!(
-                        "`{}` leads to another folder, which is not read",
-                        shown(link)
-                    )
-                });
-                let gaps = gaps.collect();
-                self.push(kind, shown(folder), Some(tree.key.to_string()), gaps);
-            }
-            Err(error) => self.push(kind, shown(folder), None, vec![error.to_string()]),
-        }
+        self.add(kind, name, |reader| reader.file(path));
     }
 
     fn script(&mut self, kind: PartKind, script: &Path) {
-        let mut gaps = Vec::new();
-        match told(inputs::script_key(script, &mut gaps)) {
-            Ok(hash) => self.push(kind, shown(script), Some(hash), gaps),
-            Err(gap) => self.push(kind, shown(script), None, vec![gap]),
+        self.add(kind, shown(script), |reader| {
+            inputs::script_key(script, &mut reader.gaps)
+        });
+    }
+
+    fn julia(&mut self, plan: &BuildPlan) {
+        let julia = &plan.julia;
+        let mut files: Vec<PathBuf> = inputs::libraries(plan);
+        files.extend([julia.exe.clone(), julia.default_sysimage.clone()]);
+        for path in files {
+            self.file(PartKind::Julia, file_name(&path), &path);
+        }
+        self.add(PartKind::Julia, "stdlib".into(), |_| {
+            let mut key = KeyBuilder::new("stdlib/v1");
+            for folder in inputs::folders_in(&julia.stdlib) {
+                let tree = hash_tree(&folder, &Ignore::default())?;
+                key.field("name", file_name(&folder));
+                key.key("source", &tree.key);
+            }
+            Ok(key.finish())
+        });
+        for name in inputs::ENVIRONMENT {
+            if let Some(value) = std::env::var_os(name) {
+                let value = value.as_encoded_bytes();
+                self.add(PartKind::Julia, name.into(), |_| {
+                    Ok(KeyBuilder::new("variable/v1").field(name, value).finish())
+                });
+            }
         }
     }
-}
 
-fn told(hash: Result<Key, pcrs_cache::Error>) -> Result<String, String> {
-    match hash {
-        Ok(key) => Ok(key.to_string()),
-        Err(error) => Err(error.to_string()),
+    fn depots(&mut self, plan: &BuildPlan) {
+        let planned = plan.packages.iter();
+        let planned = planned.map(|p| (&p.name, &p.uuid, p.tree_hash.as_deref()));
+        let others = plan.project.others.iter();
+        let others = others.map(|p| (&p.name, &p.uuid, p.tree_hash.as_deref()));
+        for (name, uuid, tree) in planned.chain(others) {
+            if tree.is_some() {
+                self.add(PartKind::Installed, uuid.clone(), |reader| {
+                    let mut key = KeyBuilder::new("installed/v1");
+                    reader.installed(&mut key, name, uuid, tree)?;
+                    Ok(key.finish())
+                });
+            }
+        }
+        for depot in self.reader.depots.clone() {
+            let overrides = depot.join("artifacts/Overrides.toml");
+            if overrides.is_file() {
+                self.file(PartKind::Overrides, shown(&overrides), &overrides);
+            }
+        }
     }
 }
 

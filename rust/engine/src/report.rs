@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Stage;
-use crate::plan::Package;
+use crate::plan::{BuildPlan, Package, Verify};
+use crate::stages::statements;
 
 /// Where a finished image comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub struct BuildReport {
     /// Packages in the image, in load order.
     pub packages: Vec<Package>,
     pub statements: StatementReport,
+    /// How the image was tried, by this build or by the one that made it.
+    pub verified: Verify,
     /// Most bytes that all children held at one moment; 0 if none lived long enough to be seen.
     pub peak_memory: u64,
     /// What linked the image, as a command line.
@@ -39,6 +42,19 @@ pub struct BuildReport {
     pub base_sysimage: Option<PathBuf>,
     pub log: Option<PathBuf>,
     pub warnings: Vec<String>,
+}
+
+impl BuildReport {
+    /// Whether a build of `plan` may take the image instead of its own, which would come from the
+    /// same. How strict a build is and how it tries its image do not change that, and are in no key.
+    pub fn satisfies(&self, plan: &BuildPlan) -> bool {
+        self.verified >= plan.verify && self.is_complete_for(plan)
+    }
+
+    /// Whether all statements that a build of `plan` would insist on are in the image.
+    pub fn is_complete_for(&self, plan: &BuildPlan) -> bool {
+        statements::enforce(plan, &self.statements).is_ok()
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -47,7 +47,8 @@ pub struct Held {
     /// Folder of its source, where it is tracked by path.
     pub path: Option<PathBuf>,
     pub tree_hash: Option<String>,
-    /// Of the folder at `path`; none if that could not be read.
+    /// Of the folder at `path`, or of where the package is installed; none if that could not be
+    /// read.
     pub source_hash: Option<String>,
     /// It was loaded by name; else it is there only if another package needed it.
     pub load: bool,
@@ -67,10 +68,31 @@ pub fn beside(image: &Path, ending: &str) -> PathBuf {
 
 /// The image that the file at `path` would be the stamp of.
 pub fn image_of(path: &Path) -> Option<PathBuf> {
+    image_beside(path, ".json")
+}
+
+/// Whether the file at `path` is named as the log of a failed build.
+pub fn is_log(path: &Path) -> bool {
+    image_beside(path, ".log").is_some()
+}
+
+fn image_beside(path: &Path, ending: &str) -> Option<PathBuf> {
     let name = file_name(path);
-    let image = name.strip_suffix(".json")?;
+    let image = name.strip_suffix(ending)?;
     let library = [".so", ".dylib", ".dll"].iter().any(|e| image.ends_with(e));
     library.then(|| path.with_file_name(image))
+}
+
+/// Whether a stamp is at `path`, of whatever layout.
+pub fn is_stamp(path: &Path) -> bool {
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only looked for")]
+    struct Head {
+        schema: u32,
+        image_hash: Option<String>,
+        julia_version: String,
+    }
+    fs::read(path).is_ok_and(|text| serde_json::from_slice::<Head>(&text).is_ok())
 }
 
 impl Stamp {
@@ -78,7 +100,9 @@ impl Stamp {
     /// is where it appears.
     pub fn new(plan: &BuildPlan, key: Option<&Key>, image: &Path) -> Self {
         let parts = parts::read(plan, image);
-        let (mut packages, unknown_base) = in_base(plan, &parts);
+        let mut bases = parts.iter().filter(|part| part.kind == PartKind::Base);
+        let hash = bases.next().and_then(|part| part.hash.as_deref());
+        let (mut packages, unknown_base) = in_base(plan, hash);
         for package in &plan.packages {
             // One that the base holds for certain is not loaded again.
             if !packages.iter().any(|h| h.uuid == package.uuid && h.load) {
@@ -118,13 +142,13 @@ impl Stamp {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Writes the stamp of `image`, whole or not at all.
+    /// Writes the stamp of `image`, whole or not at all. It is made in `folder`, as the one of the
+    /// image may be a package's, in which nothing else is to appear.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&self, image: &Path) -> io::Result<()> {
+    pub fn write(&self, image: &Path, folder: &Path) -> io::Result<()> {
         let target = path(image);
-        let folder = target.parent().unwrap_or(Path::new("."));
         let file = tempfile::NamedTempFile::new_in(folder)?;
         serde_json::to_writer(&file, self)?;
         // Readable by all, as the image is; a temporary file is its owner's alone.
@@ -145,9 +169,12 @@ impl Stamp {
         (stamp.schema == SCHEMA).then_some(stamp)
     }
 
-    /// Whether `image` is what this stamp was written for, and was built from `key`.
-    pub fn covers(&self, image: &Path, key: &Key) -> bool {
-        self.content_key.as_deref() == Some(key.to_string().as_str())
+    /// Whether `image` is what this stamp was written for, was built from `key`, and is as `plan`
+    /// wants it.
+    pub fn covers(&self, plan: &BuildPlan, image: &Path, key: &Key) -> bool {
+        let report = self.report.as_ref();
+        report.is_some_and(|report| report.satisfies(plan))
+            && self.content_key.as_deref() == Some(key.to_string().as_str())
             && hash_file(image).is_ok_and(|hash| self.is_of(&hash.to_string()))
     }
 
@@ -157,13 +184,12 @@ impl Stamp {
     }
 }
 
-/// The packages of the image that `plan` builds upon, and that image if they are not known.
-fn in_base(plan: &BuildPlan, parts: &[Part]) -> (Vec<Held>, Option<PathBuf>) {
+/// The packages of the image that `plan` builds upon, and that image if they are not known; `hash`
+/// is the one of that image.
+pub fn in_base(plan: &BuildPlan, hash: Option<&str>) -> (Vec<Held>, Option<PathBuf>) {
     let Base::Existing { path } = &plan.base else {
         return (Vec::new(), None);
     };
-    let mut hashes = parts.iter().filter(|part| part.kind == PartKind::Base);
-    let hash = hashes.next().and_then(|part| part.hash.as_deref());
     let stamp = Stamp::read(path).filter(|stamp| hash.is_some_and(|hash| stamp.is_of(hash)));
     match stamp {
         Some(stamp) => {
@@ -177,11 +203,14 @@ fn in_base(plan: &BuildPlan, parts: &[Part]) -> (Vec<Held>, Option<PathBuf>) {
 }
 
 fn held(package: &Package, parts: &[Part]) -> Held {
-    let source = package.path.as_ref().and_then(|path| {
-        let name = path.to_string_lossy();
-        let is_its = |part: &&Part| part.kind == PartKind::Source && part.name == name;
-        parts.iter().find(is_its)?.hash.clone()
-    });
+    let (kind, name) = match &package.path {
+        Some(path) => (PartKind::Source, path.to_string_lossy().into_owned()),
+        None => (PartKind::Installed, package.uuid.clone()),
+    };
+    let mut found = parts
+        .iter()
+        .filter(|part| part.kind == kind && part.name == name);
+    let source = found.next().and_then(|part| part.hash.clone());
     Held {
         name: package.name.clone(),
         uuid: package.uuid.clone(),
@@ -204,5 +233,7 @@ mod tests {
         assert_eq!(path(image), Path::new("/a/X.so.json"));
         assert_eq!(image_of(&path(image)).as_deref(), Some(image));
         assert_eq!(image_of(Path::new("/a/settings.json")), None);
+        assert!(is_log(&beside(image, "log")));
+        assert!(!is_log(Path::new("/a/build.log")));
     }
 }

@@ -216,13 +216,13 @@ fn write_spec(
         .map_err(|e| BuildError::io(Stage::Image, "writing", &path, &e))
 }
 
-/// What the guard compares, a line a field: UUID, name, version, tree hash, and whether the package
-/// is tracked by path.
+/// What the guard compares, with tabs in between: UUID, name, version, tree hash, and whether the
+/// package is tracked by path.
 fn guarded(held: &Held) -> String {
     let known = |field: &Option<String>| field.clone().unwrap_or_default();
     let path = if held.path.is_some() { "path" } else { "" };
     let (version, tree) = (known(&held.version), known(&held.tree_hash));
-    [&held.uuid, &held.name, &version, &tree, path].join("\n")
+    [&held.uuid, &held.name, &version, &tree, path].join("\t")
 }
 
 /// Reads what the child notes while it runs.

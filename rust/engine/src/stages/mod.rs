@@ -66,9 +66,7 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
             &mut times,
             || {
                 trace::run(ctx, &missing)?;
-                for job in &missing {
-                    ctx.cache.keep_trace(ctx, job.index, &job.trace);
-                }
+                ctx.cache.keep_traces(ctx, &missing);
                 Ok(())
             },
         )?;
@@ -103,6 +101,7 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
         stages: Vec::new(),
         packages: plan.packages.clone(),
         statements,
+        verified: plan.verify,
         peak_memory: 0,
         linker: checked.linker.describe(),
         base_sysimage: match &plan.base {
@@ -121,17 +120,31 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
 
 /// Puts an earlier build's image in place, if the cache has one of the same.
 fn from_cache(ctx: &Context<'_>) -> Result<Option<BuildReport>, BuildError> {
-    let image = link::linked(ctx.workspace.path(), ctx.plan);
+    let plan = ctx.plan;
+    let image = link::linked(ctx.workspace.path(), plan);
     if let Some(folder) = image.parent() {
         std::fs::create_dir_all(folder)
             .map_err(|e| BuildError::io(Stage::Publish, "creating the folder", folder, &e))?;
     }
-    let Some(mut report) = ctx.cache.image(&image) else {
+    let Some(mut report) = ctx.cache.image(plan, &image) else {
         return Ok(None);
     };
     report.origin = Origin::Cached;
-    report.sysimage_path.clone_from(&ctx.plan.sysimage_path);
-    publish_with(ctx, &image, &mut report, &mut Vec::new(), |_| ())?;
+    report.sysimage_path.clone_from(&plan.sysimage_path);
+    let mut times = Vec::new();
+    let verified = report.verified >= plan.verify;
+    if !verified {
+        staging::write(ctx.workspace.path())?;
+        ctx.stage(Stage::Verify, verify::what(plan), &mut times, || {
+            verify::run(ctx, &image, &mut report.statements)
+        })?;
+        report.verified = plan.verify;
+    }
+    publish_with(ctx, &image, &mut report, &mut times, |report| {
+        if !verified {
+            ctx.cache.replace_image(ctx, &image, report);
+        }
+    })?;
     Ok(Some(report))
 }
 

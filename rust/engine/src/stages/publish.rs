@@ -13,14 +13,21 @@ use crate::stamp;
 /// When the image cannot be put there.
 pub fn publish(ctx: &Context<'_>, image: &Path, report: &BuildReport) -> Result<(), BuildError> {
     let target = &ctx.plan.sysimage_path;
-    let stamp = ctx.stamp.finished(image, report);
+    let stamp = ctx.stamp.finished(image, report).map(|mut stamp| {
+        if ctx.cache.has_changed() {
+            // It is not known of what the image is.
+            stamp.content_key = None;
+        }
+        stamp
+    });
     // An older stamp must not speak for the new image, should this process end in between.
     let _ = fs::remove_file(stamp::path(target));
     flush(image).map_err(|e| BuildError::io(Stage::Publish, "writing", image, &e))?;
     replace(image, target)?;
-    let written = stamp
-        .map_err(|e| e.to_string())
-        .and_then(|stamp| stamp.write(target).map_err(|e| e.to_string()));
+    let written = stamp.map_err(|e| e.to_string()).and_then(|stamp| {
+        let written = stamp.write(target, ctx.workspace.path());
+        written.map_err(|e| e.to_string())
+    });
     if let Err(error) = written {
         ctx.warn(Stage::Publish, format!("the image has no stamp: {error}"));
     }

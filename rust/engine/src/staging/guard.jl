@@ -165,6 +165,7 @@ function compile()
     precompile(compare!, (Vector{String}, Dict{String,Held}, String, String, String, Bool))
     precompile(Base.active_project, ())
     precompile(Base.project_file_manifest_path, (String,))
+    precompile(Core.print, (typeof(Core.stderr), String))
     return nothing
 end
 

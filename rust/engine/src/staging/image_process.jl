@@ -76,7 +76,7 @@ end
 function fill_guard(guard, packages)
     empty!(guard.HELD)
     for text in packages
-        uuid, name, version, tree_hash, path = String.(split(text, '\n'))
+        uuid, name, version, tree_hash, path = String.(split(text, '\t'))
         # A dependency that was left to others may never have been loaded.
         haskey(Base.loaded_modules, Base.PkgId(Base.UUID(uuid), name)) || continue
         push!(guard.HELD, guard.Held(uuid, name, version, tree_hash, !isempty(path)))

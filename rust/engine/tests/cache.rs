@@ -1,0 +1,1179 @@
+//! Nothing is done twice: what a build takes from earlier ones, told by the children it starts.
+
+#![cfg(unix)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use common::{Built, Fake, LIMIT, OBJECT, build, finish, names, start, text, until};
+use pcrs_engine::plan::{Base, CachePlan, Verify};
+use pcrs_engine::report::{BuildReport, Origin};
+use pcrs_engine::{BuildPlan, ErrorKind, Event, Stage, cache};
+
+/// Of the image and what goes before it, on an existing base and without workloads.
+const ALL: [&str; 5] = ["precompile", "trace", "image", "link", "verify"];
+const FROM_IMAGE: [&str; 3] = ["image", "link", "verify"];
+const NONE: [&str; 0] = [];
+
+const MANIFEST: &str = "project/Manifest.toml";
+
+/// A fake with a package that is tracked by path, and a cache.
+fn fake() -> Fake {
+    let fake = Fake::new();
+    fs::create_dir_all(fake.path("Needed/src")).unwrap();
+    fake.write("Needed/Project.toml", "name = \"Needed\"\n");
+    fake.write("Needed/src/Needed.jl", "module Needed end\n");
+    fake.write(MANIFEST, "# by a machine\n[[deps.Asked]]\n");
+    fake.write("libjulia.so", "a library");
+    fake
+}
+
+fn plan(fake: &Fake) -> BuildPlan {
+    let mut plan = fake.plan();
+    plan.packages[0].path = Some(fake.path("Needed"));
+    plan.packages[1].tree_hash = Some("46d2680e618f8abd007bce0c3026cb0c4a8f2032".into());
+    plan.project.sources = vec![fake.path("Needed")];
+    plan.julia.libraries = vec![fake.path("libjulia.so")];
+    plan.cache = Some(CachePlan {
+        dir: fake.path("cache"),
+        max_bytes: 1 << 30,
+    });
+    plan
+}
+
+/// A plan with a file for each keyword that takes one.
+fn full_plan(fake: &Fake) -> BuildPlan {
+    let mut plan = plan(fake);
+    for i in 1..=2 {
+        let name = format!("workload{i}.jl");
+        let text = format!("include(\"part{i}.jl\")\n");
+        plan.workloads.push(fake.write(&name, text));
+        fake.write(&format!("part{i}.jl"), "1\n");
+    }
+    plan.statement_files = vec![fake.write("more.jl", "precompile(k, (Int,))\n")];
+    plan.script = Some(fake.write("script.jl", "include(\"part-of-script.jl\")\n"));
+    fake.write("part-of-script.jl", "1\n");
+    plan.workload_deps = vec![fake.write("data.csv", "1,2\n")];
+    plan
+}
+
+/// The stages of the children started since the last call.
+fn started(fake: &Fake) -> Vec<String> {
+    let stage = |line: String| line.split(' ').next().unwrap().to_string();
+    let started = fake.started().into_iter().map(stage).collect();
+    let _ = fs::remove_file(fake.path("started"));
+    started
+}
+
+/// The stages that the build told of.
+fn stages(built: &Built) -> Vec<Stage> {
+    let events = built.events.iter();
+    let started = events.filter_map(|event| match event {
+        Event::StageStarted { stage, .. } => Some(*stage),
+        _ => None,
+    });
+    started.collect()
+}
+
+/// Builds in silence and checks where the image comes from and which children were started.
+#[track_caller]
+fn expect(fake: &Fake, plan: BuildPlan, origin: Origin, children: &[&str]) -> BuildReport {
+    let built = build(plan);
+    assert_eq!(built.warnings(), NONE);
+    let report = built.report();
+    assert_eq!(started(fake), children);
+    assert_eq!(report.origin, origin);
+    report
+}
+
+/// A build that has filled the cache.
+#[track_caller]
+fn first(fake: &Fake, plan: &BuildPlan) -> BuildReport {
+    let report = build(plan.clone()).report();
+    assert_eq!(report.origin, Origin::Built);
+    assert!(!started(fake).is_empty());
+    report
+}
+
+/// Every path below `folder`, and when it last changed in any way.
+fn times(folder: &Path) -> BTreeMap<PathBuf, (i64, i64)> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(path) = open.pop() {
+        let there = fs::symlink_metadata(&path).unwrap();
+        if there.is_dir() {
+            let entries = fs::read_dir(&path).unwrap();
+            open.extend(entries.map(|entry| entry.unwrap().path()));
+        }
+        found.insert(path, (there.ctime(), there.ctime_nsec()));
+    }
+    found
+}
+
+fn change_byte(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+/// The files of this name in entries of the cache.
+fn in_cache(fake: &Fake, name: &str) -> Vec<PathBuf> {
+    let all = times(&fake.path("cache")).into_keys();
+    let mut named: Vec<PathBuf> = all
+        .filter(|path| path.ends_with(name) && path.is_file())
+        .collect();
+    named.sort();
+    named
+}
+
+#[test]
+fn an_unchanged_build_starts_no_child_and_touches_no_file() {
+    let fake = fake();
+    let plan = full_plan(&fake);
+    let report = first(&fake, &plan);
+    let before = times(fake.root());
+    let built = build(plan);
+    assert_eq!(times(fake.root()), before);
+    assert_eq!(built.events, []);
+    let again = built.report();
+    assert_eq!(again.origin, Origin::UpToDate);
+    assert_eq!(again.sysimage_path, fake.image());
+    assert_eq!(again.image_size, report.image_size);
+    assert_eq!(
+        again.statements.entries.len(),
+        report.statements.entries.len()
+    );
+    assert!(started(&fake).is_empty());
+}
+
+#[test]
+fn touching_files_without_changing_them_does_nothing() {
+    let fake = fake();
+    let plan = full_plan(&fake);
+    first(&fake, &plan);
+    let then = SystemTime::now() + Duration::from_secs(3600);
+    for path in times(fake.root()).into_keys() {
+        if !path.is_symlink() {
+            File::open(path).unwrap().set_modified(then).unwrap();
+        }
+    }
+    expect(&fake, plan, Origin::UpToDate, &NONE);
+}
+
+#[test]
+fn an_image_is_up_to_date_without_a_cache_too() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    plan.cache = None;
+    first(&fake, &plan);
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    fs::remove_file(fake.image()).unwrap();
+    expect(&fake, plan, Origin::Built, &ALL);
+}
+
+#[test]
+fn a_deleted_image_comes_from_the_cache() {
+    let fake = fake();
+    let plan = plan(&fake);
+    let report = first(&fake, &plan);
+    fs::remove_file(fake.image()).unwrap();
+    let built = build(plan.clone());
+    assert_eq!(stages(&built), [Stage::Publish]);
+    let again = built.report();
+    assert_eq!(again.origin, Origin::Cached);
+    assert_eq!(again.image_size, report.image_size);
+    assert_eq!(
+        again.statements.entries.len(),
+        report.statements.entries.len()
+    );
+    assert!(started(&fake).is_empty());
+    assert_eq!(fake.read_image(), OBJECT);
+    assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
+    expect(&fake, plan, Origin::UpToDate, &NONE);
+}
+
+#[test]
+fn an_image_without_its_stamp_comes_from_the_cache() {
+    let fake = fake();
+    let plan = plan(&fake);
+    first(&fake, &plan);
+    let stamp = fake.path("target/Image.so.json");
+    fs::remove_file(&stamp).unwrap();
+    expect(&fake, plan.clone(), Origin::Cached, &NONE);
+    for garbage in ["", "{}", "no JSON", "[1]", "\0\u{1}"] {
+        fs::write(&stamp, garbage).unwrap();
+        expect(&fake, plan.clone(), Origin::Cached, &NONE);
+        expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    }
+    let half = fs::read(&stamp).unwrap();
+    fs::write(&stamp, &half[..half.len() / 2]).unwrap();
+    expect(&fake, plan, Origin::Cached, &NONE);
+}
+
+#[test]
+fn an_image_with_another_byte_is_put_right() {
+    let fake = fake();
+    let plan = plan(&fake);
+    first(&fake, &plan);
+    change_byte(&fake.image());
+    expect(&fake, plan.clone(), Origin::Cached, &NONE);
+    assert_eq!(fake.read_image(), OBJECT);
+    // Changing what came from the cache does not reach what is in it.
+    change_byte(&fake.image());
+    expect(&fake, plan, Origin::Cached, &NONE);
+    assert_eq!(fake.read_image(), OBJECT);
+}
+
+#[test]
+fn an_image_of_the_same_name_elsewhere_comes_from_the_cache() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    first(&fake, &plan);
+    plan.sysimage_path = fake.path("elsewhere/Image.so");
+    let report = expect(&fake, plan.clone(), Origin::Cached, &NONE);
+    assert_eq!(report.sysimage_path, plan.sysimage_path);
+    assert_eq!(fs::read_to_string(&plan.sysimage_path).unwrap(), OBJECT);
+    // An image holds its name.
+    plan.sysimage_path = fake.path("elsewhere/Other.so");
+    expect(&fake, plan, Origin::Built, &FROM_IMAGE);
+}
+
+#[test]
+fn force_builds_everything_anew_and_replaces_what_the_cache_has() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    plan.base = Base::Fresh {
+        filter_stdlibs: true,
+    };
+    first(&fake, &plan);
+    fake.write("content", "another object file");
+    fake.statements(&["l, (Int,)"]);
+    plan.force = true;
+    let all = [
+        "base", "link", "base", "link", "trace", "image", "link", "verify",
+    ];
+    expect(&fake, plan.clone(), Origin::Built, &all);
+    assert_eq!(fake.read_image(), "another object file");
+    plan.force = false;
+    fs::remove_file(fake.image()).unwrap();
+    let report = expect(&fake, plan.clone(), Origin::Cached, &NONE);
+    assert_eq!(fake.read_image(), "another object file");
+    assert_eq!(report.statements.entries[0].text, "precompile(l, (Int,))");
+    // Base and trace are new as well.
+    plan.import_into_main = false;
+    let report = expect(&fake, plan, Origin::Built, &FROM_IMAGE);
+    assert_eq!(report.statements.entries[0].text, "precompile(l, (Int,))");
+    for base in in_cache(&fake, "files/image") {
+        assert_eq!(fs::read_to_string(base).unwrap(), "another object file");
+    }
+}
+
+#[test]
+fn a_changed_statements_file_starts_neither_precompilation_nor_tracing() {
+    let fake = fake();
+    let plan = full_plan(&fake);
+    first(&fake, &plan);
+    fake.write("more.jl", "precompile(l, (Int,))\n");
+    let report = expect(&fake, plan, Origin::Built, &FROM_IMAGE);
+    let texts = report.statements.entries.iter().map(|e| &*e.text);
+    let texts: Vec<&str> = texts.collect();
+    assert!(texts.contains(&"precompile(l, (Int,))"), "{texts:?}");
+    assert!(texts.contains(&"precompile(f, (Int,))"), "{texts:?}");
+}
+
+#[test]
+fn a_changed_script_or_a_file_it_includes_starts_neither_precompilation_nor_tracing() {
+    for changed in ["script.jl", "part-of-script.jl"] {
+        let fake = fake();
+        let plan = full_plan(&fake);
+        first(&fake, &plan);
+        let text = fs::read_to_string(fake.path(changed)).unwrap();
+        fake.write(changed, text + "# more\n");
+        expect(&fake, plan, Origin::Built, &FROM_IMAGE);
+    }
+}
+
+#[test]
+fn a_file_that_a_workload_includes_has_only_that_workload_traced_again() {
+    let fake = fake();
+    let plan = full_plan(&fake);
+    first(&fake, &plan);
+    for (changed, workload) in [
+        ("part1.jl", "workload1.jl"),
+        ("part2.jl", "workload2.jl"),
+        ("workload2.jl", "workload2.jl"),
+    ] {
+        let text = fs::read_to_string(fake.path(changed)).unwrap();
+        fake.write(changed, text + "2\n");
+        build(plan.clone()).report();
+        let traced = fake.started().into_iter();
+        let traced: Vec<String> = traced.filter(|line| line.starts_with("trace ")).collect();
+        assert_eq!(traced.len(), 1);
+        let path = fake.path(workload).display().to_string();
+        assert!(traced[0].ends_with(&path), "{traced:?}");
+        let trace_and_image = ["trace", "image", "link", "verify"];
+        assert_eq!(started(&fake), trace_and_image);
+    }
+}
+
+#[test]
+fn a_changed_file_of_workload_deps_has_the_workloads_traced_again() {
+    let fake = fake();
+    let mut plan = full_plan(&fake);
+    fs::create_dir(fake.path("folder")).unwrap();
+    fake.write("folder/data", "1");
+    plan.workload_deps.push(fake.path("folder"));
+    first(&fake, &plan);
+    let again = ["trace", "trace", "image", "link", "verify"];
+    fake.write("data.csv", "1,3\n");
+    expect(&fake, plan.clone(), Origin::Built, &again);
+    fake.write("folder/data", "2");
+    expect(&fake, plan.clone(), Origin::Built, &again);
+    expect(&fake, plan, Origin::UpToDate, &NONE);
+}
+
+#[test]
+fn a_changed_byte_in_a_path_package_rebuilds() {
+    let fake = fake();
+    let plan = plan(&fake);
+    first(&fake, &plan);
+    change_byte(&fake.path("Needed/src/Needed.jl"));
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    // As it was: nothing is to be done again.
+    change_byte(&fake.path("Needed/src/Needed.jl"));
+    expect(&fake, plan, Origin::Cached, &NONE);
+}
+
+#[test]
+fn a_comment_in_the_manifest_changes_nothing_and_an_entry_does() {
+    let fake = fake();
+    let plan = plan(&fake);
+    first(&fake, &plan);
+    fake.write(MANIFEST, "# by hand\n\n[[deps.Asked]]\n");
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    // A workload can load it.
+    fake.write(MANIFEST, "[[deps.Asked]]\n[[deps.Other]]\n");
+    let all_but_precompile = ["trace", "image", "link", "verify"];
+    expect(&fake, plan, Origin::Built, &all_but_precompile);
+}
+
+/// What a change is to be answered with: the image, or all that comes before it.
+fn rebuilds(children: &[&str], what: &str, change: impl FnOnce(&Fake, &mut BuildPlan)) {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    first(&fake, &plan);
+    change(&fake, &mut plan);
+    let report = build(plan).report();
+    assert_eq!(started(&fake), children, "{what}");
+    assert_eq!(report.origin, Origin::Built, "{what}");
+}
+
+#[test]
+fn what_a_package_is_counts() {
+    // As `Pkg.update` changes them.
+    rebuilds(&ALL, "version", |fake, plan| {
+        fake.write(MANIFEST, "version = \"1.0.1\"");
+        plan.packages[1].version = Some("1.0.1".into());
+    });
+    rebuilds(&ALL, "tree", |fake, plan| {
+        fake.write(MANIFEST, "git-tree-sha1 = \"5\"");
+        plan.packages[1].tree_hash = Some("56d2680e618f8abd007bce0c3026cb0c4a8f2032".into());
+    });
+    rebuilds(&ALL, "preferences", |_, plan| {
+        plan.preferences = "one {\"a\":1}".into();
+    });
+    rebuilds(&FROM_IMAGE, "load", |_, plan| {
+        plan.packages[0].load = false;
+    });
+    rebuilds(&ALL, "path", |fake, plan| {
+        // An image may hold paths into the folder.
+        fs::rename(fake.path("Needed"), fake.path("Moved")).unwrap();
+        plan.packages[0].path = Some(fake.path("Moved"));
+        plan.project.sources = vec![fake.path("Moved")];
+    });
+}
+
+#[test]
+fn options_that_the_image_has_count() {
+    rebuilds(&FROM_IMAGE, "cpu_target", |_, plan| {
+        plan.cpu_target = "generic".into();
+    });
+    rebuilds(&FROM_IMAGE, "CPU", |_, plan| {
+        // The home folder of a cluster, on another machine.
+        plan.julia.cpu = "znver4".into();
+    });
+    rebuilds(&FROM_IMAGE, "build_args", |_, plan| {
+        plan.build_args = vec!["-O1".into()];
+    });
+    rebuilds(&FROM_IMAGE, "import_into_main", |_, plan| {
+        plan.import_into_main = false;
+    });
+    rebuilds(&FROM_IMAGE, "guard", |_, plan| plan.guard = true);
+    rebuilds(&FROM_IMAGE, "statement_timeout", |_, plan| {
+        plan.statement_timeout = 600.0;
+    });
+}
+
+#[test]
+fn julia_and_the_image_below_count() {
+    rebuilds(&ALL, "base", |fake, _| {
+        fake.write("sys.so", "another default image");
+    });
+    rebuilds(&ALL, "library", |fake, _| {
+        fake.write("libjulia.so", "another library");
+    });
+    // As `Pkg.update` changes them.
+    rebuilds(&ALL, "version", |fake, plan| {
+        fake.write(MANIFEST, "version = \"1.0.1\"");
+        plan.julia.version = "1.10.7".parse().unwrap();
+    });
+    rebuilds(&ALL, "executable", |fake, _| {
+        let script = fs::read(fake.path("julia")).unwrap();
+        fs::remove_file(fake.path("julia")).unwrap();
+        make_executable(&fake.path("julia"), &[&script[..], b"\n"].concat());
+    });
+    rebuilds(&ALL, "a stdlib", |fake, _| {
+        fs::create_dir_all(fake.path("stdlib/Dates/src")).unwrap();
+        fake.write("stdlib/Dates/src/Dates.jl", "module Dates end");
+    });
+    rebuilds(&FROM_IMAGE, "linker", |fake, _| {
+        let script = fs::read(fake.path("cc")).unwrap();
+        fs::remove_file(fake.path("cc")).unwrap();
+        make_executable(&fake.path("cc"), &[&script[..], b"\n"].concat());
+    });
+}
+
+/// By way of another process: no other thread may hold the file open while it is to be run.
+fn make_executable(path: &Path, script: &[u8]) {
+    let other = path.with_extension("new");
+    fs::write(&other, script).unwrap();
+    let copied = Command::new("install").arg(&other).arg(path).status();
+    assert!(copied.unwrap().success());
+    fs::remove_file(other).unwrap();
+}
+
+#[test]
+fn the_library_that_compiles_counts_though_nothing_is_linked_against_it() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    plan.julia.libraries = vec![fake.write("libjulia-internal.so.1.10", "1")];
+    fake.write("libjulia-codegen.so.1.10", "1");
+    first(&fake, &plan);
+    fake.write("libjulia-codegen.so.1.10", "2");
+    expect(&fake, plan, Origin::Built, &ALL);
+}
+
+#[test]
+fn a_fresh_base_is_built_once_for_different_packages() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    plan.base = Base::Fresh {
+        filter_stdlibs: false,
+    };
+    first(&fake, &plan);
+    plan.packages.pop();
+    plan.sysimage_path = fake.path("target/Other.so");
+    // Its stage is told of, though no child is started.
+    let built = build(plan.clone());
+    assert_eq!(stages(&built)[0], Stage::Base);
+    built.report();
+    assert_eq!(started(&fake), ["stdlibs", "image", "link", "verify"]);
+    // What is put upon it is another matter.
+    plan.base = Base::Fresh {
+        filter_stdlibs: true,
+    };
+    expect(&fake, plan, Origin::Built, &FROM_IMAGE);
+}
+
+#[test]
+fn a_fresh_base_that_was_to_have_no_stdlibs_serves_an_image_with_them() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    plan.base = Base::Fresh {
+        filter_stdlibs: true,
+    };
+    first(&fake, &plan);
+    plan.base = Base::Fresh {
+        filter_stdlibs: false,
+    };
+    fake.on("load", "echo loading $name");
+    let built = build(plan);
+    assert!(built.output(Stage::Image).contains(&"loading Dates"));
+}
+
+#[test]
+fn what_a_fresh_base_is_made_of_counts() {
+    for (what, change) in [
+        ("base/sysimg.jl", "stdlibs = [:Dates]\n\n"),
+        ("sys.so", "another image"),
+        ("libjulia.so", "another library"),
+    ] {
+        let fake = fake();
+        let mut plan = plan(&fake);
+        plan.base = Base::Fresh {
+            filter_stdlibs: true,
+        };
+        first(&fake, &plan);
+        fake.write(what, change);
+        build(plan).report();
+        assert_eq!(started(&fake)[..2], ["base", "link"], "{what}");
+    }
+}
+
+/// A statement that is not compiled, and the report of it.
+fn with_a_loss(fake: &Fake) -> BuildPlan {
+    let mut plan = plan(fake);
+    plan.statement_files = vec![fake.write("more.jl", "no statement\n")];
+    let built = build(plan.clone());
+    assert_eq!(built.warnings().len(), 1);
+    built.report();
+    started(fake);
+    plan
+}
+
+#[test]
+fn a_strict_build_takes_no_image_that_lacks_a_statement() {
+    let fake = fake();
+    let mut plan = with_a_loss(&fake);
+    plan.strict = true;
+    for _ in 0..2 {
+        let error = build(plan.clone()).error();
+        assert_eq!(error.stage, Stage::Statements);
+        assert!(started(&fake).contains(&"image".to_string()));
+    }
+    fs::remove_file(fake.image()).unwrap();
+    build(plan.clone()).error();
+    assert!(started(&fake).contains(&"image".to_string()));
+    plan.strict = false;
+    expect(&fake, plan.clone(), Origin::Cached, &NONE);
+    // Without the loss, an image of a build that was not strict is as good.
+    fake.write("more.jl", "precompile(k, (Int,))\n");
+    build(plan.clone()).report();
+    started(&fake);
+    plan.strict = true;
+    expect(&fake, plan, Origin::UpToDate, &NONE);
+}
+
+#[test]
+fn an_image_that_was_not_tried_is_tried_and_not_built_again() {
+    let fake = fake();
+    let mut plan = full_plan(&fake);
+    plan.verify = Verify::None;
+    first(&fake, &plan);
+    plan.verify = Verify::Load;
+    expect(&fake, plan.clone(), Origin::Cached, &["verify"]);
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    plan.verify = Verify::Trace;
+    let built = build(plan.clone());
+    assert_eq!(stages(&built), [Stage::Verify, Stage::Publish]);
+    let report = built.report();
+    assert_eq!(started(&fake), ["verify", "trace", "trace"]);
+    assert!(report.statements.residual.is_some());
+    let report = expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    assert!(report.statements.residual.is_some());
+    // The cache has the fuller report now.
+    fs::remove_file(fake.image()).unwrap();
+    let report = expect(&fake, plan.clone(), Origin::Cached, &NONE);
+    assert!(report.statements.residual.is_some());
+    plan.verify = Verify::None;
+    expect(&fake, plan, Origin::UpToDate, &NONE);
+}
+
+#[test]
+fn a_cached_image_that_fails_its_trial_leaves_the_older_one() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    plan.verify = Verify::None;
+    first(&fake, &plan);
+    fs::write(fake.image(), "old").unwrap();
+    fake.on("verify", "exit 1");
+    plan.verify = Verify::Load;
+    assert_eq!(build(plan).error().stage, Stage::Verify);
+    assert_eq!(fake.read_image(), "old");
+}
+
+#[test]
+fn an_image_in_the_folder_of_a_package_is_not_part_of_the_package() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    plan.sysimage_path = fake.path("Needed/build/Image.so");
+    plan.log = Some(fake.path("Needed/build/my.log"));
+    fs::create_dir(fake.path("Needed/build")).unwrap();
+    first(&fake, &plan);
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    // A folder that the build makes is none either.
+    plan.log = None;
+    fs::remove_file(fake.path("Needed/build/my.log")).unwrap();
+    plan.sysimage_path = fake.path("Needed/new/deep/Image.so");
+    expect(&fake, plan.clone(), Origin::Cached, &NONE);
+    plan.force = true;
+    fs::remove_dir_all(fake.path("Needed/new")).unwrap();
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    plan.force = false;
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+
+    // Another image, in another folder of the package, that is built, fails, or is under way.
+    let mut other = plan.clone();
+    other.sysimage_path = fake.path("Needed/lib/Other.so");
+    other.log = None;
+    build(other.clone()).report();
+    fake.on("image", "exit 1");
+    other.cpu_target = "generic".into();
+    build(other.clone()).error();
+    other.sysimage_path = fake.path("Needed/lib/Third.so");
+    build(other.clone()).error();
+    fake.on("image", "touch \"$here/ready\"; await \"$here/go\"");
+    let under_way = start(other);
+    fake.await_file("ready");
+    let left = names(&fake.path("Needed/lib"));
+    assert_eq!(left.len(), 5, "{left:?}");
+    started(&fake);
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    fake.write("go", "");
+    finish(&under_way).report();
+    started(&fake);
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+
+    // A file that only looks like an image is part of it.
+    fake.write("Needed/lib/data.so", "1");
+    fake.write("Needed/lib/data.so.json", "{}");
+    fs::remove_file(fake.path("on-image")).unwrap();
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    fake.write("Needed/lib/data.so", "2");
+    expect(&fake, plan, Origin::Built, &ALL);
+}
+
+#[test]
+fn a_cache_in_the_folder_of_a_package_is_not_part_of_the_package() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    plan.cache.as_mut().unwrap().dir = fake.path("Needed/cache");
+    first(&fake, &plan);
+    expect(&fake, plan, Origin::UpToDate, &NONE);
+}
+
+#[test]
+fn files_outside_of_its_folder_that_a_package_includes_count() {
+    let fake = fake();
+    let plan = plan(&fake);
+    let main = "module Needed\ninclude(\"../../shared.jl\")\n\
+                include_dependency(\"../.git/HEAD\")\nend\n";
+    fs::create_dir(fake.path("Needed/.git")).unwrap();
+    fake.write("Needed/.git/HEAD", "1");
+    fake.write("Needed/.git/index", "1");
+    fake.write("Needed/src/Needed.jl", main);
+    fake.write("shared.jl", "1");
+    fs::create_dir(fake.path("linked")).unwrap();
+    fake.write("linked/a.jl", "1");
+    symlink(fake.path("linked"), fake.path("Needed/src/linked")).unwrap();
+    first(&fake, &plan);
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    fake.write("shared.jl", "2");
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    fake.write("linked/a.jl", "2");
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    fake.write("Needed/.git/HEAD", "2");
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    // Who commits changes nothing.
+    fake.write("Needed/.git/index", "2");
+    expect(&fake, plan, Origin::UpToDate, &NONE);
+}
+
+#[test]
+fn a_link_out_of_a_package_that_is_not_followed_is_told() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    fs::create_dir(fake.path("large")).unwrap();
+    symlink(fake.path("large"), fake.path("Needed/data")).unwrap();
+    let built = build(plan.clone());
+    let link = fake.path("Needed/data").display().to_string();
+    assert!(built.warnings()[0].contains(&link));
+    assert_eq!(built.warnings().len(), 1);
+    built.report();
+    plan.workload_deps = vec![fake.path("large")];
+    assert_eq!(build(plan).warnings(), NONE);
+}
+
+#[test]
+fn an_include_that_only_running_can_tell_is_told_with_file_and_line() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    plan.workloads = vec![fake.write("workload.jl", "\n\ninclude(ARGS[1])\n")];
+    let place = format!("{}:3: `include(ARGS[1])`", plan.workloads[0].display());
+    // When nothing is built too: that is when it matters.
+    for origin in [Origin::Built, Origin::UpToDate] {
+        let built = build(plan.clone());
+        assert_eq!(built.warnings().len(), 1);
+        assert!(built.warnings()[0].starts_with(&place));
+        assert!(built.warnings()[0].contains("workload_deps"));
+        assert_eq!(built.report().origin, origin);
+    }
+    plan.workload_deps = vec![fake.write("included.jl", "1")];
+    assert_eq!(build(plan).warnings(), NONE);
+}
+
+#[test]
+fn a_workload_may_be_a_link() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    fs::create_dir(fake.path("real")).unwrap();
+    fake.write("real/workload.jl", "include(\"part.jl\")\n");
+    // As in Julia: relative to the link.
+    fake.write("part.jl", "1");
+    plan.workloads = vec![fake.path("workload.jl")];
+    symlink("real/workload.jl", &plan.workloads[0]).unwrap();
+    first(&fake, &plan);
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    let again = ["trace", "image", "link", "verify"];
+    fake.write("part.jl", "2");
+    expect(&fake, plan.clone(), Origin::Built, &again);
+    fake.write("real/workload.jl", "include(\"part.jl\")\n2\n");
+    expect(&fake, plan.clone(), Origin::Built, &again);
+    fs::remove_file(&plan.workloads[0]).unwrap();
+    symlink(fake.write("third.jl", "3"), &plan.workloads[0]).unwrap();
+    expect(&fake, plan, Origin::Built, &again);
+}
+
+#[test]
+fn a_workload_that_compiles_nothing_is_traced_once() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    fs::remove_file(fake.path("trace")).unwrap();
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    plan.import_into_main = false;
+    let report = expect(&fake, plan, Origin::Built, &FROM_IMAGE);
+    assert_eq!(report.statements.entries.len(), 0);
+}
+
+#[test]
+fn without_the_folder_of_a_package_nothing_is_cached() {
+    for file_instead in [false, true] {
+        let fake = fake();
+        let plan = plan(&fake);
+        fs::remove_dir_all(fake.path("Needed")).unwrap();
+        if file_instead {
+            fake.write("Needed", "");
+        }
+        for _ in 0..2 {
+            let built = build(plan.clone());
+            assert_eq!(built.warnings().len(), 1);
+            let folder = fake.path("Needed").display().to_string();
+            assert!(built.warnings()[0].contains("nothing is taken from the cache"));
+            assert!(built.warnings()[0].contains(&folder));
+            assert_eq!(built.report().origin, Origin::Built);
+            assert_eq!(started(&fake), ALL);
+        }
+        assert!(!fake.path("cache/v1").exists());
+    }
+}
+
+#[test]
+fn an_image_is_not_taken_for_that_of_sources_which_changed_meanwhile() {
+    for (stage, file) in [("image", "Needed/src/Needed.jl"), ("trace", "workload.jl")] {
+        let fake = fake();
+        let mut plan = plan(&fake);
+        plan.workloads = vec![fake.write("workload.jl", "1\n")];
+        let before = fs::read(fake.path(file)).unwrap();
+        fake.on(stage, &format!("echo 2 >>\"$here/{file}\""));
+        let built = build(plan.clone());
+        let warnings = built.warnings();
+        assert_eq!(warnings.len(), 1);
+        let folder_or_file = fake.path(file.split('/').next().unwrap());
+        let expected = format!("`{}` changed while", folder_or_file.display());
+        assert!(warnings[0].starts_with(&expected), "{warnings:?}");
+        built.report();
+        fake.on(stage, "");
+        started(&fake);
+        // Undone: the image may be of either.
+        fake.write(file, before);
+        let again = match stage {
+            "trace" => &["trace", "image", "link", "verify"][..],
+            _ => &FROM_IMAGE,
+        };
+        expect(&fake, plan.clone(), Origin::Built, again);
+        expect(&fake, plan, Origin::UpToDate, &NONE);
+    }
+}
+
+#[test]
+fn the_cache_holds_no_more_than_it_may() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    fake.write("content", vec![b'x'; 200_000]);
+    plan.cache.as_mut().unwrap().max_bytes = 500_000;
+    let bytes = || {
+        let info = cache::info(&fake.path("cache")).unwrap();
+        info.kinds.iter().map(|kind| kind.bytes).sum::<u64>()
+    };
+    for name in ["a", "b", "c", "d"] {
+        plan.sysimage_path = fake.path(&format!("target/{name}.so"));
+        build(plan.clone()).report();
+        assert!(bytes() <= 500_000);
+    }
+    assert!(bytes() > 200_000);
+    // The last is there, the first has gone.
+    started(&fake);
+    fs::remove_file(&plan.sysimage_path).unwrap();
+    expect(&fake, plan.clone(), Origin::Cached, &NONE);
+    plan.sysimage_path = fake.path("target/a.so");
+    fs::remove_file(&plan.sysimage_path).unwrap();
+    let report = build(plan.clone()).report();
+    assert_eq!(report.origin, Origin::Built);
+    // When there is no room for a single image, none is kept.
+    plan.cache.as_mut().unwrap().max_bytes = 100_000;
+    plan.force = true;
+    build(plan).report();
+    assert!(bytes() <= 100_000);
+}
+
+#[test]
+fn a_damaged_entry_is_made_anew() {
+    let cut = |path: &Path| {
+        let bytes = fs::read(path).unwrap();
+        fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+    };
+    let empty = |path: &Path| fs::write(path, "").unwrap();
+    let remove = |path: &Path| fs::remove_file(path).unwrap();
+    let damages: [&dyn Fn(&Path); 4] = [&cut, &empty, &remove, &change_byte];
+    for damage in damages {
+        let fake = fake();
+        let mut plan = plan(&fake);
+        plan.base = Base::Fresh {
+            filter_stdlibs: true,
+        };
+        let fresh = [
+            "base", "link", "base", "link", "trace", "image", "link", "verify",
+        ];
+        first(&fake, &plan);
+        for name in ["files/image", "files/trace.jl", "record"] {
+            for file in in_cache(&fake, name) {
+                damage(&file);
+            }
+            fs::remove_file(fake.image()).unwrap();
+            plan.import_into_main = !plan.import_into_main;
+            let report = build(plan.clone()).report();
+            assert_eq!(report.origin, Origin::Built);
+            let expected = match name {
+                "files/image" => [&fresh[..4], &FROM_IMAGE].concat(),
+                "files/trace.jl" => ["trace"].iter().chain(&FROM_IMAGE).copied().collect(),
+                _ => fresh.to_vec(),
+            };
+            assert_eq!(started(&fake), expected, "{name}");
+            assert_eq!(fake.read_image(), OBJECT);
+            expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+            fs::remove_file(fake.image()).unwrap();
+            expect(&fake, plan.clone(), Origin::Cached, &NONE);
+            assert_eq!(fake.read_image(), OBJECT);
+        }
+    }
+}
+
+#[test]
+fn a_cache_below_a_file_costs_one_warning() {
+    let fake = fake();
+    let plan = plan(&fake);
+    fake.write("cache", "");
+    let built = build(plan.clone());
+    assert_eq!(built.warnings().len(), 1);
+    assert!(built.warnings()[0].starts_with("the cache was not filled: "));
+    assert_eq!(built.report().origin, Origin::Built);
+    started(&fake);
+    expect(&fake, plan, Origin::UpToDate, &NONE);
+}
+
+#[cfg(target_os = "linux")]
+mod small_disks {
+    use super::*;
+    use common::on_small_disk;
+
+    fn on_disk(size: usize, test: impl FnOnce(&Fake, BuildPlan, &common::SmallDisk<'_>) + Send) {
+        let fake = fake();
+        fs::create_dir(fake.path("cache")).unwrap();
+        let plan = plan(&fake);
+        if !on_small_disk(&fake.path("cache"), size, |disk| test(&fake, plan, disk)) {
+            eprintln!("skipped: mounting a small disk is not permitted");
+        }
+    }
+
+    #[test]
+    fn a_read_only_cache_is_read_and_costs_one_warning() {
+        on_disk(1 << 24, |fake, mut plan, disk| {
+            first(fake, &plan);
+            disk.make_read_only();
+            fs::remove_file(fake.image()).unwrap();
+            expect(fake, plan.clone(), Origin::Cached, &NONE);
+            plan.import_into_main = false;
+            let built = build(plan.clone());
+            assert_eq!(built.warnings().len(), 1);
+            assert_eq!(built.report().origin, Origin::Built);
+            assert_eq!(started(fake), FROM_IMAGE);
+            expect(fake, plan, Origin::UpToDate, &NONE);
+        });
+    }
+
+    #[test]
+    fn a_cache_on_a_full_disk_costs_one_warning() {
+        for size in [1 << 12, 1 << 16, 1 << 20] {
+            on_disk(size, |fake, plan, _| {
+                fake.write("content", vec![b'x'; 1 << 20]);
+                let built = build(plan.clone());
+                assert_eq!(built.warnings().len(), 1);
+                let warning = built.warnings()[0];
+                assert!(warning.contains("No space left"), "{warning}");
+                assert_eq!(built.report().origin, Origin::Built);
+                assert_eq!(fs::metadata(fake.image()).unwrap().len(), 1 << 20);
+                assert_eq!(in_cache(fake, "files/image"), NONE.map(PathBuf::from));
+                started(fake);
+                expect(fake, plan.clone(), Origin::UpToDate, &NONE);
+                fs::remove_file(fake.image()).unwrap();
+                let report = build(plan).report();
+                assert_eq!(report.origin, Origin::Built);
+                assert_eq!(fs::metadata(fake.image()).unwrap().len(), 1 << 20);
+            });
+        }
+    }
+
+    #[test]
+    fn an_image_that_does_not_fit_beside_the_older_one_is_told_of_and_leaves_that() {
+        let fake = fake();
+        fake.write("content", vec![b'x'; 1 << 20]);
+        let plan = plan(&fake);
+        first(&fake, &plan);
+        let done = on_small_disk(&fake.path("target"), 1 << 19, |_| {
+            fs::write(fake.image(), "old").unwrap();
+            let error = build(plan).error();
+            let said = text(&error);
+            assert!(said.to_lowercase().contains("no space"), "{said}");
+            assert_eq!(fake.read_image(), "old");
+        });
+        if !done {
+            eprintln!("skipped: mounting a small disk is not permitted");
+        }
+    }
+}
+
+/// Two plans of the same image, for two folders.
+fn twins(fake: &Fake) -> [BuildPlan; 2] {
+    ["one", "two"].map(|folder| BuildPlan {
+        sysimage_path: fake.path(&format!("{folder}/Image.so")),
+        ..plan(fake)
+    })
+}
+
+#[test]
+fn of_two_builds_of_the_same_at_once_one_builds_and_the_other_takes() {
+    let fake = fake();
+    let [one, two] = twins(&fake);
+    fake.on("image", "touch \"$here/ready\"; await \"$here/go\"");
+    let one = start(one);
+    fake.await_file("ready");
+    let two = start(two);
+    until("the other waits", || {
+        matches!(
+            two.next_event(),
+            Some(Event::StageStarted {
+                stage: Stage::Check,
+                ..
+            })
+        )
+    });
+    fake.write("go", "");
+    assert_eq!(finish(&one).report().origin, Origin::Built);
+    let built = finish(&two);
+    assert_eq!(built.warnings(), NONE);
+    assert_eq!(stages(&built), [Stage::Publish]);
+    assert_eq!(built.report().origin, Origin::Cached);
+    assert_eq!(started(&fake), ALL);
+}
+
+#[test]
+fn a_build_whose_twin_fails_goes_on_itself() {
+    let fake = fake();
+    let [one, two] = twins(&fake);
+    fake.on(
+        "image",
+        "[ ! -e \"$here/go\" ] || return 0; touch \"$here/ready\"; await \"$here/go\"; exit 1",
+    );
+    let one = start(one);
+    fake.await_file("ready");
+    let two = start(two);
+    until("the other waits", || two.next_event().is_some());
+    fake.write("go", "");
+    finish(&one).error();
+    assert_eq!(finish(&two).report().origin, Origin::Built);
+}
+
+#[test]
+fn a_build_that_waits_for_another_can_be_cancelled() {
+    for fresh in [false, true] {
+        let fake = fake();
+        let [mut one, mut two] = twins(&fake);
+        let stage = if fresh {
+            let filter_stdlibs = true;
+            one.base = Base::Fresh { filter_stdlibs };
+            two.base = Base::Fresh { filter_stdlibs };
+            // Another image on the same base.
+            two.import_into_main = false;
+            "base"
+        } else {
+            "image"
+        };
+        fake.on(stage, "touch \"$here/ready\"; await \"$here/go\"");
+        let one = start(one);
+        fake.await_file("ready");
+        let children = fake.started();
+        let two = start(two);
+        until("the other waits", || {
+            matches!(
+                two.next_event(),
+                Some(Event::StageStarted {
+                    stage: Stage::Check,
+                    ..
+                })
+            )
+        });
+        two.cancel();
+        assert!(two.wait(LIMIT / 2));
+        assert_eq!(finish(&two).error().kind, ErrorKind::Cancelled);
+        assert_eq!(fake.started(), children);
+        assert_eq!(names(&fake.path("two")), NONE);
+        fake.write("go", "");
+        finish(&one).report();
+    }
+}
+
+const ROOT: &str = "PCRS_TEST_CACHE_ROOT";
+
+/// Not a test by itself: a build in a process of its own, with an environment of its own.
+#[test]
+fn a_build_in_a_process_of_its_own() {
+    if let Some(root) = std::env::var_os(ROOT) {
+        let fake = Fake::at(root.into());
+        let origin = build(plan(&fake)).report().origin;
+        fake.write("origin", format!("{origin:?}"));
+    }
+}
+
+fn process(fake: &Fake) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "a_build_in_a_process_of_its_own"])
+        .env(ROOT, fake.root())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+fn origin_in(fake: &Fake, change: impl FnOnce(&mut Command)) -> String {
+    let mut command = process(fake);
+    change(&mut command);
+    assert!(command.status().unwrap().success());
+    fs::read_to_string(fake.path("origin")).unwrap()
+}
+
+#[test]
+fn variables_that_julia_reads_count() {
+    let fake = fake();
+    let origin = |name: &str, value: &str| {
+        origin_in(&fake, |command| {
+            command.env(name, value);
+        })
+    };
+    let plain = || origin_in(&fake, |_| ());
+    assert_eq!(plain(), "Built");
+    assert_eq!(plain(), "UpToDate");
+    assert_eq!(origin("SOMETHING_ELSE", "1"), "UpToDate");
+    // No child gets to see it.
+    assert_eq!(origin("JULIA_CPU_TARGET", "generic"), "UpToDate");
+    for name in ["JULIA_LLVM_ARGS", "JULIA_USE_FLISP_PARSER"] {
+        assert_eq!(origin(name, "1"), "Built", "{name}");
+        assert_eq!(plain(), "Cached", "{name}");
+    }
+    let depot = fake.path("depot").display().to_string();
+    assert_eq!(origin("JULIA_DEPOT_PATH", &depot), "Built");
+    assert_eq!(origin("JULIA_DEPOT_PATH", &depot), "UpToDate");
+    fs::create_dir_all(fake.path("depot/artifacts")).unwrap();
+    fake.write("depot/artifacts/Overrides.toml", "a = \"/b\"");
+    assert_eq!(origin("JULIA_DEPOT_PATH", &depot), "Built");
+    // `Pkg.build` leaves what no tree hash tells.
+    let tree = plan(&fake).packages[1].tree_hash.clone().unwrap();
+    assert_eq!(tree, "46d2680e618f8abd007bce0c3026cb0c4a8f2032");
+    let deps = fake.path(&format!("depot/packages/Asked/{SLUG}/deps"));
+    fs::create_dir_all(&deps).unwrap();
+    fs::write(deps.join("deps.jl"), "const python = 1").unwrap();
+    assert_eq!(origin("JULIA_DEPOT_PATH", &depot), "Built");
+    fs::write(deps.join("deps.jl"), "const python = 2").unwrap();
+    assert_eq!(origin("JULIA_DEPOT_PATH", &depot), "Built");
+    fs::write(deps.join("build.log"), "built").unwrap();
+    assert_eq!(origin("JULIA_DEPOT_PATH", &depot), "UpToDate");
+}
+
+/// Of the package `Asked`, as `Base.version_slug` has it.
+const SLUG: &str = "fvZHb";
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_killed_while_it_fills_the_cache_leaves_nothing_that_is_taken() {
+    let fake = fake();
+    // Of a size that takes some time to be copied and hashed.
+    let content = "0123456789abcdef".repeat(1 << 21);
+    fake.write("content", &content);
+    let growing = || -> Vec<PathBuf> {
+        let tmp = names_in(&fake.path("cache/v1/tmp"));
+        tmp.iter().map(|folder| folder.join("entry")).collect()
+    };
+    for until_file in ["files/image", "record"] {
+        let mut child: Child = process(&fake).spawn().unwrap();
+        fake.await_file("started");
+        let start = std::time::Instant::now();
+        while !growing()
+            .iter()
+            .any(|entry| entry.join(until_file).exists())
+            && in_cache_now(&fake).is_empty()
+        {
+            assert!(start.elapsed() < LIMIT);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        fake.await_end_of_processes();
+        build(plan(&fake)).report();
+        assert!(fake.read_image() == content);
+        started(&fake);
+        fs::remove_file(fake.image()).unwrap();
+        expect(&fake, plan(&fake), Origin::Cached, &NONE);
+        assert!(fake.read_image() == content);
+        fs::remove_file(fake.image()).unwrap();
+        fs::remove_dir_all(fake.path("cache")).unwrap();
+    }
+}
+
+/// Finished images in the cache, while another process fills it.
+#[cfg(target_os = "linux")]
+fn in_cache_now(fake: &Fake) -> Vec<PathBuf> {
+    names_in(&fake.path("cache/v1/image"))
+}
+
+#[cfg(target_os = "linux")]
+fn names_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+#[test]
+fn processes_that_build_the_same_at_once_all_get_it() {
+    let fake = fake();
+    fake.write("content", "x".repeat(1 << 20));
+    let mut children: Vec<Child> = (0..4).map(|_| process(&fake).spawn().unwrap()).collect();
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(started(&fake), ALL);
+    assert_eq!(fs::metadata(fake.image()).unwrap().len(), 1 << 20);
+}
