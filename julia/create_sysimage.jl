@@ -1,11 +1,13 @@
 """
     create_sysimage(packages=nothing; sysimage_path, kwargs...) -> BuildReport
+    create_sysimage() -> BuildReport
 
 Builds a sysimage that holds `packages`: a name or a vector of names, as `String` or `Symbol`. Left
 out, all dependencies of the project go in, and the project itself if it is a package. Start Julia
 on the image with `julia --sysimage=PATH`.
 
-The keywords and their defaults are those of PackageCompiler 2.4.
+The keywords and their defaults are those of PackageCompiler 2.4. Without `sysimage_path` they are
+read from a `Sysimage.toml`, see below.
 
 # Keywords
 - `sysimage_path::String`: where the image appears. Its folder is made if need be; an older image
@@ -44,17 +46,35 @@ The keywords and their defaults are those of PackageCompiler 2.4.
 - `trace_jobs`: how many workloads run at once; by default as many as cores and memory allow.
 - `workload_deps`: files and folders that the workloads read other than by `include`, so that a
   change there is noticed.
+- `workload`: a [`TestSuite`](@ref) or several: packages whose tests are run like scripts of
+  `precompile_execution_file`. Tests that fail are a warning. `verify=:trace` does not run them
+  again.
 - `force::Bool=false`: build even if nothing that goes into the image has changed.
 - `guard::Bool=false`: sessions on the image warn at their start when the active project's Manifest
   disagrees with the packages in the image, which Julia would use without a word. The environment
   variable `PCRS_GUARD=0` turns it off. See also [`sysimage_status`](@ref).
+
+# Sysimage.toml
+Without `sysimage_path` the keywords come from the file `Sysimage.toml` in the folder of the
+project, so that `create_sysimage()` is all a script needs:
+```toml
+sysimage_path = "Sysimage.so"
+packages = ["Example"]
+precompile_execution_file = "precompile_example.jl"
+workload = { TestSuite = "Example", test_args = ["quick"] }
+sysimage_build_args = ["-O1", "--strip-metadata"]
+verify = "trace"
+```
+The keys are `packages` and all keywords but `project`. Paths start at the file's folder; a
+`sysimage_build_args` in one string is split into words. What the caller gives goes before what the
+file says.
 
 # Unchanged builds
 An image whose inputs have not changed is not built again: `report.origin` is `:up_to_date` then,
 or `:cached` where an earlier image of the same was copied from the cache (see
 [`cache_info`](@ref)). Inputs are the Julia build, the base, the options, the packages as the
 Manifest has them, the source of packages tracked by path, preferences, workloads and scripts with
-all they include, and statement files.
+all they include, test suites with the package's folder, and statement files.
 
 The environment variable `JULIA_CC` names the compiler that links the image, with arguments if need
 be. Without it the system's C++ or C compiler is used, and where there is none the linker that
@@ -76,6 +96,10 @@ create_sysimage(["Example"]; sysimage_path="ExampleSysimage.so",
 """
 function create_sysimage(packages::Union{Nothing,Names,AbstractVector}=nothing; keywords...)
     options = options_from(keywords)
+    if options.sysimage_path === nothing
+        packages, keywords = with_sysimage_toml(packages, keywords, options.project)
+        options = options_from(keywords)
+    end
     plan = make_plan(packages, options)
     options.dry_run && return BuildPreview(plan, dry_run(plan))
     progress = progress_for(stderr; quiet=options.quiet)

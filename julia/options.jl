@@ -27,6 +27,7 @@ Base.@kwdef struct Options
     workload_deps::Union{AbstractString,AbstractVector} = String[]
     force::Bool = false
     guard::Bool = false
+    workload::Union{TestSuite,AbstractVector} = TestSuite[]
 end
 
 """

@@ -44,7 +44,7 @@ function make_plan(packages, options::Options)
         "packages" => [planned(package, environment, requested, options) for package in order],
         "all_packages" => names === nothing,
         "import_into_main" => options.import_into_main,
-        "workloads" => abspath.(list(options.precompile_execution_file)),
+        "workloads" => workloads(environment, options),
         "statement_files" => abspath.(list(options.precompile_statements_file)),
         "script" => options.script === nothing ? nothing : abspath(options.script),
         "guard" => options.guard,
@@ -65,6 +65,15 @@ function make_plan(packages, options::Options)
         "cache" => cache_plan(),
         "force" => options.force,
     )
+end
+
+"What is run to see what it compiles: scripts, then test suites."
+function workloads(environment, options)
+    scripts = list(options.precompile_execution_file)
+    return [
+        [Dict{String,Any}("kind" => "script", "path" => abspath(path)) for path in scripts];
+        [planned_tests(environment, suite) for suite in test_suites(options.workload)]
+    ]
 end
 
 describe_project(environment, order) = Dict{String,Any}(

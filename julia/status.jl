@@ -17,7 +17,8 @@ What [`sysimage_status`](@ref) gives. Fields:
   - `:julia`, `:cpu`, `:base`: the image is for another Julia build or CPU, or the image below it
     has changed;
   - `:workload`, `:workload_dep`, `:statements`, `:script`: a file that went in has changed;
-  - `:environment`: a package that is not in the image, but that a workload or script can load;
+  - `:environment`: a package that is not in the image, but that a workload or script can load, or
+    a depot's `Overrides.toml`, from which packages take other artifacts;
   - `:unknown`: what could not be compared.
   `name` is that of the package or file, and `message` a sentence.
 """
@@ -63,10 +64,11 @@ image the image itself. Only files are read; no process is started.
 `"@v1.10"`; the active project by default.
 
 Compared are the Julia build, the CPU (with `cpu_target="native"`), the base image, the versions and
-tree hashes of the packages, the source of packages tracked by path, preferences, and the workloads,
-scripts and statement files with all they include. With a workload or script this holds for the
-whole Manifest, as it may load any package of it. Options of the build are not compared, nor what a
-workload reads by itself, unless `workload_deps` named it.
+tree hashes of the packages, where they are installed and what `Pkg.build` made there, the source of
+packages tracked by path, preferences, and the workloads, scripts and statement files with all they
+include. With a workload or script this holds for the whole Manifest, as it may load any package of
+it. Not seen is what somebody edits in an installed package; not compared are options of the build,
+and what a workload reads by itself, unless `workload_deps` named it.
 
 An image without a stamp, such as PackageCompiler makes, is never fresh. Of the one that this
 session runs on, the loaded packages are compared with the Manifest.
@@ -190,8 +192,9 @@ runs_code(plan) = !isempty(plan["workloads"]) || plan["script"] !== nothing
 "The packages that were asked for, as far as the project still has them."
 function requested_now(plan, environment)
     plan["all_packages"] && return requested_packages(environment, nothing)
-    asked = [Base.PkgId(Base.UUID(p["uuid"]), p["name"]) for p in plan["packages"] if p["requested"]]
-    return filter!(id -> get(environment.direct, id.name, nothing) == id.uuid, asked)
+    asked = filter(package -> package["requested"], plan["packages"])
+    ids = [Base.PkgId(Base.UUID(package["uuid"]), package["name"]) for package in asked]
+    return filter!(id -> get(environment.direct, id.name, nothing) == id.uuid, ids)
 end
 
 "`plan` with this session's Julia and the project as it is."

@@ -9,6 +9,7 @@ using Libdl: Libdl
 using Pkg: Pkg
 
 export create_sysimage, BuildError, BuildPreview, BuildReport, slowest_statements, write_report
+export TestSuite
 export cache_info, clear_cache!
 export sysimage_status, SysimageStatus
 export install_launcher, remove_launcher, list_launchers, LauncherError
@@ -21,7 +22,9 @@ for file in (
     "environment.jl",
     "engine.jl",
     "cache.jl",
+    "test_suite.jl",
     "options.jl",
+    "sysimage_toml.jl",
     "plan.jl",
     "progress.jl",
     "report.jl",

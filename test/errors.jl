@@ -128,8 +128,8 @@ end
         (sysimage_pth="X.so",) => ["no keyword `sysimage_pth`", "`sysimage_path`"],
         (incremental="yes",) => ["`incremental`", "Bool"],
         (sysimage_build_args="-O1",) => ["`sysimage_build_args`", "Cmd"],
-        (verify=true,) => ["`verify` is true", ":load"],
-        NamedTuple() => ["`sysimage_path` is empty or missing"],
+        (verify=true, sysimage_path="X.so") => ["`verify` is true", ":load"],
+        NamedTuple() => ["`sysimage_path` is missing", "Sysimage.toml"],
     )
         err = @test_throws BuildError create_sysimage("Greeter"; project=PROJECT, keywords...)
         text = sprint(showerror, err.value)

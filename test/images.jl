@@ -15,6 +15,16 @@ function ask(image, code; options=``)
     return withenv(() -> read(`$JULIA --sysimage=$image --startup-file=no $options -e $code`, String), clean...)
 end
 
+"What a session on the image writes to `stderr` when it starts in the project."
+function warned(image, project; options=``, variables=())
+    clean = ("JULIA_LOAD_PATH" => nothing, "JULIA_PROJECT" => nothing, "PCRS_GUARD" => nothing)
+    command = `$JULIA --sysimage=$image --startup-file=no --project=$project $options -e 1`
+    return mktemp() do path, io
+        withenv(() -> run(pipeline(command; stdout=devnull, stderr=path)), clean..., variables...)
+        read(path, String)
+    end
+end
+
 "Names and versions-by-uuid of the packages in the image."
 loaded(image) = split(ask(image, "foreach(id -> id.uuid === nothing || println(id.name), keys(Base.loaded_modules))"))
 
@@ -43,7 +53,7 @@ with_fixtures() do fixtures
             precompile_statements_file=joinpath.(WORKLOADS, ["statements.jl", "classes.jl"]),
             statement_timeout=60,
             script=joinpath(WORKLOADS, "script.jl"), sysimage_build_args=`-O1`,
-            cpu_target="generic", log=log_a, verify=:trace, quiet=true)
+            cpu_target="generic", log=log_a, verify=:trace, guard=true, quiet=true)
         close(ticker)
         @test ticks[] > report.seconds
         @test readdir(folder) == ["A.$DLEXT", "A.$DLEXT.json"]
@@ -93,6 +103,32 @@ with_fixtures() do fixtures
         @test !occursin("\na statements file runs nothing", log)
         @test occursin("with 0 arguments", log)
         @test length(split(sprint(show, MIME"text/plain"(), report), '\n')) <= 14
+    end
+
+    @testset "the image knows what it was built from, and minds" begin
+        changed = joinpath(fixtures, "changed")
+        cp(project, changed)
+        manifest = joinpath(changed, "Manifest.toml")
+        write(manifest, replace(read(manifest, String), "\"1.2.0\"" => "\"1.2.1\""))
+        differs = "Greeter 1.2.0 in the image, 1.2.1 in the Manifest"
+
+        @test warned(image_a, project) == ""
+        @test occursin(differs, warned(image_a, changed))
+        @test warned(image_a, changed; variables=("PCRS_GUARD" => "0",)) == ""
+        @test warned(image_a, fixtures) == ""
+        object = joinpath(fixtures, "made.ji")
+        making = `--output-incremental=yes --output-ji $object`
+        @test !occursin(differs, warned(image_a, changed; options=making))
+
+        @test sysimage_status(image_a; project=project).state === :fresh
+        @test any(p -> p.message == differs, sysimage_status(image_a; project=changed).problems)
+        path = join([dirname(@__DIR__), "@stdlib"], Sys.iswindows() ? ';' : ':')
+        for (there, state) in (project => "fresh", changed => "stale")
+            code = "using PackageCompilerRS; print(sysimage_status(; project=$(repr(there))).state)"
+            clean = ("JULIA_LOAD_PATH" => path, "JULIA_PROJECT" => nothing)
+            command = `$JULIA --sysimage=$image_a --startup-file=no -e $code`
+            @test withenv(() -> read(command, String), clean...) == state
+        end
     end
 
     @testset "an extension is loaded with its trigger" begin
@@ -160,6 +196,13 @@ with_fixtures() do fixtures
             names = loaded(image_b)
             @test "Trigger" in names && "Greeter" in names
             @test ask(image_b, "print(isdefined(Main, :Trigger), isdefined(Main, :Greeter))") == "falsetrue"
+            # A's guard is in it, and has nothing to compare.
+            changed = joinpath(fixtures, "changed")
+            @test warned(image_b, changed) == ""
+            # What A holds is known; of the project of A, B is as stale as A.
+            @test sysimage_status(image_b; project=joinpath(odd, "workshop")).state === :stale
+            @test any(p -> p.name == "Greeter" && occursin("from the one below", p.message),
+                sysimage_status(image_b; project=changed).problems)
             # Broken is in this environment, and nobody asked for it.
             @test !("Broken" in names)
             @test readdir(odd) == ["B.$DLEXT", "B.$DLEXT.json", "empty", "packages", "project", "workloads", "workshop"]

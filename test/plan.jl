@@ -31,7 +31,9 @@
     @test plan_of("Home"; script="s.jl")["script"] == abspath("s.jl")
     for files in ("a.jl", ["a.jl", "b.jl"])
         plan = plan_of("Home"; precompile_execution_file=files, precompile_statements_file=files)
-        @test plan["workloads"] == plan["statement_files"] == abspath.(vcat(files))
+        @test plan["statement_files"] == abspath.(vcat(files))
+        @test [w["path"] for w in plan["workloads"]] == abspath.(vcat(files))
+        @test all(w["kind"] == "script" for w in plan["workloads"])
     end
     @test plan_of("Home"; verify=false)["verify"] == "none"
 end

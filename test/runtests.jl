@@ -4,7 +4,8 @@
 using PackageCompilerRS
 using Test
 
-const FILES = ["json", "environment", "plan", "errors", "docs", "images"]
+const FILES = ["json", "environment", "plan", "sysimage_toml", "test_suite", "errors", "status",
+    "jsonc", "launchers", "recording", "docs", "images"]
 const CHOSEN = isempty(ARGS) ? FILES : ARGS
 
 include("helpers.jl")

@@ -11,7 +11,7 @@ use pcrs_cache::{Error, Ignore, Includes, Key, KeyBuilder, hash_file, hash_tree,
 
 use crate::depots;
 use crate::linker::Linker;
-use crate::plan::{Base, BuildPlan, file_name};
+use crate::plan::{Base, BuildPlan, Workload, file_name};
 use crate::staging;
 use crate::stamp;
 use crate::workspace;
@@ -312,6 +312,27 @@ impl<'a> Reader<'a> {
         Ok(key.finish())
     }
 
+    pub(crate) fn workload(&mut self, workload: &Workload) -> Result<Key, Error> {
+        let (uuid, args, sources) = match workload {
+            Workload::Script { path } => return script_key(path, &mut self.gaps),
+            Workload::TestSuite {
+                uuid,
+                args,
+                sources,
+                ..
+            } => (uuid, args, sources),
+        };
+        let mut key = KeyBuilder::new("test_suite/v1");
+        key.field("uuid", uuid);
+        for arg in args {
+            key.field("arg", arg);
+        }
+        for source in sources {
+            key.key("source", &self.source(source)?);
+        }
+        Ok(key.finish())
+    }
+
     fn traces(&mut self, common: &[Key]) -> Result<Vec<Key>, Error> {
         let mut builder = KeyBuilder::new("trace/v1");
         for key in common {
@@ -324,7 +345,7 @@ impl<'a> Reader<'a> {
         workloads
             .map(|workload| {
                 let mut key = builder.clone();
-                key.key("workload", &script_key(workload, &mut self.gaps)?);
+                key.key("workload", &self.workload(workload)?);
                 Ok(key.finish())
             })
             .collect()

@@ -61,14 +61,18 @@ pub fn read(plan: &BuildPlan, image: &Path) -> Vec<Part> {
     }
     parts.depots(plan);
     for workload in &plan.workloads {
-        parts.script(PartKind::Workload, workload);
+        let name = shown(&workload.file());
+        parts.add(PartKind::Workload, name, |reader| reader.workload(workload));
     }
     for path in &plan.workload_deps {
         if path.is_dir() {
             parts.add(PartKind::WorkloadDep, shown(path), |reader| {
                 let tree = hash_tree(path, &reader.ignore)?;
                 reader.gaps.extend(tree.unfollowed.iter().map(|link| {
-                    format!("`{}` leads to another folder, which is not read", shown(link))
+                    format!(
+                        "`{}` leads to another folder, which is not read",
+                        shown(link)
+                    )
                 }));
                 Ok(tree.key)
             });

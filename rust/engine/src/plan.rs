@@ -25,8 +25,8 @@ pub struct BuildPlan {
     pub all_packages: bool,
     /// Whether requested packages are bound in `Main`.
     pub import_into_main: bool,
-    /// Scripts whose compiled statements go into the image (`precompile_execution_file`).
-    pub workloads: Vec<PathBuf>,
+    /// What is run so that the statements it compiles go into the image.
+    pub workloads: Vec<Workload>,
     /// Files of statements (`precompile_statements_file`).
     pub statement_files: Vec<PathBuf>,
     /// A file that runs in the image process after the statements.
@@ -154,6 +154,54 @@ pub struct Package {
     /// Loaded explicitly; a dependency may be left to the packages that need it
     /// (`include_transitive_dependencies=false`).
     pub load: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Workload {
+    /// A script (`precompile_execution_file`).
+    Script { path: PathBuf },
+    /// The tests of a package (`workload=TestSuite(name)`).
+    TestSuite {
+        name: String,
+        uuid: String,
+        /// Folder of the package.
+        path: PathBuf,
+        /// What the tests find in `ARGS`.
+        args: Vec<String>,
+        /// Folders that the tests depend on: the package's, and those of test dependencies that
+        /// are tracked by path.
+        sources: Vec<PathBuf>,
+    },
+}
+
+/// A script.
+impl From<PathBuf> for Workload {
+    fn from(path: PathBuf) -> Self {
+        Self::Script { path }
+    }
+}
+
+impl Workload {
+    /// The file that runs: what its statements are said to come from.
+    pub fn file(&self) -> PathBuf {
+        match self {
+            Self::Script { path } => path.clone(),
+            Self::TestSuite { path, .. } => path.join("test").join("runtests.jl"),
+        }
+    }
+
+    /// For lines of output and progress: "greet.jl", "the tests of Greeter".
+    pub fn label(&self) -> String {
+        match self {
+            Self::Script { path } => file_name(path),
+            Self::TestSuite { name, .. } => format!("the tests of {name}"),
+        }
+    }
+
+    pub fn is_test_suite(&self) -> bool {
+        matches!(self, Self::TestSuite { .. })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

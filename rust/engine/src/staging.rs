@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use crate::error::{BuildError, Stage};
 
 /// Every staging script, by file name; they find each other through `@__DIR__`.
-pub(crate) const SCRIPTS: [(&str, &str); 10] = [
+pub(crate) const SCRIPTS: [(&str, &str); 12] = [
     ("session.jl", include_str!("staging/session.jl")),
     ("stdlibs.jl", include_str!("staging/stdlibs.jl")),
     ("precompile.jl", include_str!("staging/precompile.jl")),
     ("trace.jl", include_str!("staging/trace.jl")),
+    ("test_suite.jl", include_str!("staging/test_suite.jl")),
+    ("recorder.jl", include_str!("staging/recorder.jl")),
     // Recordings in a session need it too, so that it lives with the Julia side.
     ("static_calls.jl", include_str!("../../../julia/trace.jl")),
     ("image.jl", include_str!("staging/image.jl")),

@@ -51,7 +51,11 @@ impl Timings {
         let mut table = table(file);
         let row = table.0.entry(self.shape.clone()).or_default();
         for time in stages {
-            row.insert(time.stage, time.seconds);
+            // A stage that found its result in the cache says nothing of one that does the work.
+            let known = row.get(&time.stage).copied().unwrap_or_default();
+            if time.seconds > known / 10.0 {
+                row.insert(time.stage, time.seconds);
+            }
         }
         let write = || {
             let folder = file.parent()?;

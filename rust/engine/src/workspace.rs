@@ -72,13 +72,13 @@ pub fn prefix(sysimage_path: &Path) -> String {
     format!(".{name}.build-")
 }
 
-/// Removes the folders of dead builds to the same image: those whose lock nobody holds.
 /// Whether `path` is named as the work folder of a build.
 pub fn is_of_a_build(path: &Path) -> bool {
     let name = file_name(path);
     name.starts_with('.') && name.contains(".build-")
 }
 
+/// Removes the folders of dead builds to the same image: those whose lock nobody holds.
 fn sweep(parent: &Path, prefix: &str) {
     let Ok(entries) = fs::read_dir(parent) else {
         return;

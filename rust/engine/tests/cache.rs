@@ -53,7 +53,7 @@ fn full_plan(fake: &Fake) -> BuildPlan {
     for i in 1..=2 {
         let name = format!("workload{i}.jl");
         let text = format!("include(\"part{i}.jl\")\n");
-        plan.workloads.push(fake.write(&name, text));
+        plan.workloads.push(fake.write(&name, text).into());
         fake.write(&format!("part{i}.jl"), "1\n");
     }
     plan.statement_files = vec![fake.write("more.jl", "precompile(k, (Int,))\n")];
@@ -705,8 +705,11 @@ fn a_link_out_of_a_package_that_is_not_followed_is_told() {
 fn an_include_that_only_running_can_tell_is_told_with_file_and_line() {
     let fake = fake();
     let mut plan = plan(&fake);
-    plan.workloads = vec![fake.write("workload.jl", "\n\ninclude(ARGS[1])\n")];
-    let place = format!("{}:3: `include(ARGS[1])`", plan.workloads[0].display());
+    plan.workloads = vec![fake.write("workload.jl", "\n\ninclude(ARGS[1])\n").into()];
+    let place = format!(
+        "{}:3: `include(ARGS[1])`",
+        plan.workloads[0].file().display()
+    );
     // When nothing is built too: that is when it matters.
     for origin in [Origin::Built, Origin::UpToDate] {
         let built = build(plan.clone());
@@ -727,8 +730,8 @@ fn a_workload_may_be_a_link() {
     fake.write("real/workload.jl", "include(\"part.jl\")\n");
     // As in Julia: relative to the link.
     fake.write("part.jl", "1");
-    plan.workloads = vec![fake.path("workload.jl")];
-    symlink("real/workload.jl", &plan.workloads[0]).unwrap();
+    plan.workloads = vec![fake.path("workload.jl").into()];
+    symlink("real/workload.jl", plan.workloads[0].file()).unwrap();
     first(&fake, &plan);
     expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
     let again = ["trace", "image", "link", "verify"];
@@ -736,8 +739,8 @@ fn a_workload_may_be_a_link() {
     expect(&fake, plan.clone(), Origin::Built, &again);
     fake.write("real/workload.jl", "include(\"part.jl\")\n2\n");
     expect(&fake, plan.clone(), Origin::Built, &again);
-    fs::remove_file(&plan.workloads[0]).unwrap();
-    symlink(fake.write("third.jl", "3"), &plan.workloads[0]).unwrap();
+    fs::remove_file(plan.workloads[0].file()).unwrap();
+    symlink(fake.write("third.jl", "3"), plan.workloads[0].file()).unwrap();
     expect(&fake, plan, Origin::Built, &again);
 }
 
@@ -779,7 +782,7 @@ fn an_image_is_not_taken_for_that_of_sources_which_changed_meanwhile() {
     for (stage, file) in [("image", "Needed/src/Needed.jl"), ("trace", "workload.jl")] {
         let fake = fake();
         let mut plan = plan(&fake);
-        plan.workloads = vec![fake.write("workload.jl", "1\n")];
+        plan.workloads = vec![fake.write("workload.jl", "1\n").into()];
         let before = fs::read(fake.path(file)).unwrap();
         fake.on(stage, &format!("echo 2 >>\"$here/{file}\""));
         let built = build(plan.clone());

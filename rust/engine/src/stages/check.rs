@@ -8,7 +8,7 @@ use object::{Object, ObjectSymbol};
 use crate::error::BuildError;
 use crate::julia_version::{Feature, JuliaVersion, OLDEST};
 use crate::linker::Linker;
-use crate::plan::{Base, BuildPlan, file_name};
+use crate::plan::{Base, BuildPlan, Workload, file_name};
 
 /// What the check found out on its way.
 #[derive(Debug)]
@@ -27,8 +27,12 @@ pub fn check(plan: &BuildPlan) -> Result<Checked, BuildError> {
     if let Some(log) = &plan.log {
         log_file(log)?;
     }
-    for file in &plan.workloads {
-        input_file("precompile_execution_file", file)?;
+    for workload in &plan.workloads {
+        let keyword = match workload {
+            Workload::Script { .. } => "precompile_execution_file",
+            Workload::TestSuite { .. } => "workload",
+        };
+        input_file(keyword, &workload.file())?;
     }
     for file in &plan.statement_files {
         input_file("precompile_statements_file", file)?;

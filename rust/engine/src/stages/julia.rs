@@ -36,17 +36,24 @@ pub fn julia(
     what: impl Into<String>,
     image: Option<&Path>,
 ) -> Invocation {
-    let mut child = Invocation::new(stage, what, &plan.julia.exe);
+    let mut child = session(plan, stage, what);
     if let Some(image) = image {
         child.option("sysimage", image);
     }
-    // No --color: it makes `stdout` an `IOContext` of the stream, so that what a workload prints is
-    // traced for types that the user's session does not have. A pipe gets no colours anyway.
-    child.args(["--startup-file=no", "--history-file=no"]);
     if plan.julia.version.has(Feature::PkgImages) {
         // Native code of a package cache is neither traced nor taken into an image.
         child.arg("--pkgimages=no");
     }
+    child
+}
+
+/// A Julia as it starts by itself, but for the startup file: one that is not traced and makes no
+/// image.
+pub fn session(plan: &BuildPlan, stage: Stage, what: impl Into<String>) -> Invocation {
+    let mut child = Invocation::new(stage, what, &plan.julia.exe);
+    // No --color: it makes `stdout` an `IOContext` of the stream, so that what a workload prints is
+    // traced for types that the user's session does not have. A pipe gets no colours anyway.
+    child.args(["--startup-file=no", "--history-file=no"]);
     for name in NOT_FOR_CHILDREN {
         child.unset(name);
     }

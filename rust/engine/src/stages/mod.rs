@@ -55,7 +55,7 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
     }
     let jobs = trace::jobs(plan, &trace::first_runs(plan, &base), folder);
     let traces: Vec<PathBuf> = jobs.iter().map(|job| job.trace.clone()).collect();
-    let missing: Vec<trace::Job> = jobs
+    let mut missing: Vec<trace::Job> = jobs
         .into_iter()
         .filter(|job| !ctx.cache.trace(job.index, &job.trace))
         .collect();
@@ -65,7 +65,9 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
             trace::what(plan, &missing),
             &mut times,
             || {
-                trace::run(ctx, &missing)?;
+                let failed = trace::run(ctx, &missing)?;
+                // The next build is to run failed tests again.
+                missing.retain(|job| !failed.contains(&job.index));
                 ctx.cache.keep_traces(ctx, &missing);
                 Ok(())
             },

@@ -30,6 +30,8 @@ struct Source {
     traced: bool,
     /// Derived from a trace, not written by it: no loss if it cannot be compiled.
     derived: bool,
+    /// Of a test suite, which loads packages that are not meant for the image.
+    of_tests: bool,
 }
 
 /// What the image process says of one statement.
@@ -74,7 +76,7 @@ pub fn merge(ctx: &Context<'_>, traces: &[PathBuf]) -> Result<Statements, BuildE
     let file = ctx.workspace.file("statements.jl");
     let mut inputs = Vec::new();
     let mut sources = Vec::new();
-    let mut add = |path: &Path, kind, known_as: &Path, derived| {
+    let mut add = |path: &Path, kind, known_as: &Path, derived, of_tests| {
         inputs.push(SourceFile {
             path: path.to_path_buf(),
             kind,
@@ -83,7 +85,12 @@ pub fn merge(ctx: &Context<'_>, traces: &[PathBuf]) -> Result<Statements, BuildE
             path: known_as.to_path_buf(),
             traced: kind == SourceKind::Trace,
             derived,
+            of_tests,
         });
+    };
+    let workload = |i: usize, trace: &PathBuf| match plan.workloads.get(i) {
+        Some(workload) => (workload.file(), workload.is_test_suite()),
+        None => (trace.clone(), false),
     };
     // A workload that compiles nothing writes no trace.
     let traces: Vec<(usize, &PathBuf)> = traces
@@ -92,18 +99,18 @@ pub fn merge(ctx: &Context<'_>, traces: &[PathBuf]) -> Result<Statements, BuildE
         .filter(|(_, trace)| trace.exists())
         .collect();
     for (i, trace) in &traces {
-        let workload = plan.workloads.get(*i).unwrap_or(trace);
-        add(trace, SourceKind::Trace, workload, false);
+        let (file, of_tests) = workload(*i, trace);
+        add(trace, SourceKind::Trace, &file, false, of_tests);
     }
     for path in &plan.statement_files {
-        add(path, SourceKind::StatementFile, path, false);
+        add(path, SourceKind::StatementFile, path, false, false);
     }
     for (i, trace) in &traces {
-        let workload = plan.workloads.get(*i).unwrap_or(trace);
+        let (file, of_tests) = workload(*i, trace);
         let variants = trace.with_extension("streams.jl");
         for_other_streams(trace, &variants)
             .map_err(|e| BuildError::io(Stage::Statements, "writing", &variants, &e))?;
-        add(&variants, SourceKind::Trace, workload, true);
+        add(&variants, SourceKind::Trace, &file, true, of_tests);
     }
     let merged = pcrs_statements::merge(&inputs)
         .map_err(|e| BuildError::io(Stage::Statements, "reading", &e.path, &e.source))?;
@@ -202,6 +209,12 @@ impl Statements {
             .is_some_and(|source| source.derived)
     }
 
+    fn is_of_tests(&self, index: u32) -> bool {
+        self.sources
+            .get(index as usize)
+            .is_some_and(|source| source.of_tests)
+    }
+
     /// Users' own files may hold lines that they think do something; traces are Julia's.
     fn warn_of_rejected(&self, ctx: &Context<'_>) {
         let merged = &self.merged;
@@ -244,8 +257,12 @@ impl Statements {
                     seconds: 0.0,
                     detail: "the image process said nothing of it".into(),
                 });
-                let (outcome, detail) =
+                let (mut outcome, mut detail) =
                     explain(plan, statement.text, evaluated.outcome, &evaluated.detail);
+                if outcome == Outcome::NameNotFound && self.is_of_tests(statement.source) {
+                    outcome = Outcome::ScriptLocal;
+                    detail = format!("{detail}. Only the tests load it.");
+                }
                 if outcome != Outcome::Precompiled && self.is_derived(statement.source) {
                     return None;
                 }

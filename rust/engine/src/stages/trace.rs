@@ -1,18 +1,23 @@
 //! Runs the workloads under `--trace-compile`, which writes a statement for each method that gets
 //! compiled.
+//!
+//! A script that fails ends the build. Tests that fail do not: what ran until then is as good as a
+//! script.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::base::BaseImage;
-use super::{count, julia::julia};
+use super::{count, julia};
 use crate::build::Context;
-use crate::child::{self, Invocation, Verdict};
+use crate::child::{self, Ended, Invocation, Verdict};
 use crate::error::{BuildError, Stage};
 use crate::event::Event;
+use crate::julia_version::Feature;
 use crate::memory;
-use crate::plan::{BuildPlan, file_name};
+use crate::plan::{BuildPlan, Workload};
 use crate::staging;
 
 /// Memory, in bytes, that one traced workload is assumed to need when several run at once.
@@ -29,12 +34,14 @@ pub struct Job {
     /// What Julia itself writes, with the statements of our own script.
     pub raw: PathBuf,
     name: String,
+    /// The package whose tests these are.
+    tests_of: Option<String>,
 }
 
 pub fn what(plan: &BuildPlan, jobs: &[Job]) -> String {
     match jobs {
         _ if plan.workloads.is_empty() => "starting Julia".into(),
-        [job] => format!("running {}", file_name(&plan.workloads[job.index])),
+        [job] => format!("running {}", plan.workloads[job.index].label()),
         many => format!("running {}", count(many.len(), "workload")),
     }
 }
@@ -44,7 +51,7 @@ impl Job {
     fn keep_raw_trace(&self) {
         if !self.trace.exists() {
             // No trace at all is a workload that compiled nothing.
-            let _ = std::fs::rename(&self.raw, &self.trace);
+            let _ = std::fs::copy(&self.raw, &self.trace);
         }
     }
 }
@@ -60,6 +67,8 @@ pub struct Runs<'a> {
     pub name: &'a str,
     /// Whether the user sees what the workloads print.
     pub show: bool,
+    /// Whether test suites are run too, or scripts only.
+    pub tests: bool,
 }
 
 /// The runs whose statements go into the image.
@@ -75,10 +84,11 @@ pub fn first_runs<'a>(plan: &BuildPlan, base: &'a BaseImage) -> Runs<'a> {
         },
         name: "trace",
         show: true,
+        tests: true,
     }
 }
 
-/// The module of `trace.jl`, whose own statements are nobody's workload.
+/// The module of `recorder.jl`, whose own statements are nobody's workload.
 pub const OUR_MODULE: &str = "PackageCompilerRSRecording.";
 
 /// Packages are loaded from their source, and no cache is made.
@@ -92,6 +102,7 @@ pub fn jobs(plan: &BuildPlan, runs: &Runs<'_>, folder: &Path) -> Vec<Job> {
     }
     let workloads = plan.workloads.iter().enumerate();
     workloads
+        .filter(|(_, workload)| runs.tests || !workload.is_test_suite())
         .map(|(i, workload)| job(plan, runs, folder, i, Some(workload)))
         .collect()
 }
@@ -101,43 +112,101 @@ fn job(
     runs: &Runs<'_>,
     folder: &Path,
     index: usize,
-    workload: Option<&PathBuf>,
+    workload: Option<&Workload>,
 ) -> Job {
     let name = format!("{}-{}", runs.name, index + 1);
     let trace = folder.join(format!("{name}.jl"));
     let raw = trace.with_extension("raw.jl");
-    let what = match workload {
-        Some(file) => format!("running the workload `{}`", file.display()),
-        None => "starting Julia".into(),
+    let mut child = match workload {
+        None => script(plan, runs, folder, &raw, None),
+        Some(Workload::Script { path }) => script(plan, runs, folder, &raw, Some(path)),
+        Some(Workload::TestSuite {
+            name, uuid, args, ..
+        }) => {
+            let mut child = test_suite(plan, runs, folder, name);
+            child.args([uuid, name]).arg(&raw);
+            let options = test_options(plan, runs, folder);
+            child.arg(options.len().to_string());
+            child.args(options).args(args);
+            child
+        }
     };
-    let mut child = julia(plan, runs.stage, what, Some(runs.image));
-    child.option("project", &plan.project.dir);
-    child.args(runs.options);
-    child.option("trace-compile", &raw);
-    child.arg(staging::path(folder, "trace.jl"));
-    child.arg(&plan.project.dir);
-    child.arg(&trace);
-    child.args(workload);
     child.show = runs.show;
     if plan.workloads.len() > 1
-        && let Some(file) = workload
+        && let Some(workload) = workload
     {
-        child.prefix = format!("[{}] ", file_name(file));
+        child.prefix = format!("[{}] ", workload.label());
     }
+    let tests_of = match workload {
+        Some(Workload::TestSuite { name, .. }) => Some(name.clone()),
+        _ => None,
+    };
     Job {
         index,
         invocation: child,
         trace,
         raw,
         name,
+        tests_of,
     }
 }
 
-/// Runs every job, several at once where cores and memory allow.
+fn script(
+    plan: &BuildPlan,
+    runs: &Runs<'_>,
+    folder: &Path,
+    raw: &Path,
+    script: Option<&Path>,
+) -> Invocation {
+    let what = match script {
+        Some(file) => format!("running the workload `{}`", file.display()),
+        None => "starting Julia".into(),
+    };
+    let mut child = julia::julia(plan, runs.stage, what, Some(runs.image));
+    child.option("project", &plan.project.dir);
+    child.args(runs.options);
+    child.option("trace-compile", raw);
+    child.arg(staging::path(folder, "trace.jl"));
+    child.arg(&plan.project.dir);
+    child.args(script);
+    child
+}
+
+/// Pkg's own process, which makes the sandbox; the process that it starts for the tests is the one
+/// that is traced.
+fn test_suite(plan: &BuildPlan, runs: &Runs<'_>, folder: &Path, name: &str) -> Invocation {
+    let what = format!("running the tests of `{name}`");
+    let mut child = julia::session(plan, runs.stage, what);
+    child.option("project", &plan.project.file);
+    // Pkg would hand the options of the test process to its workers, and all would write one trace.
+    child.set("JULIA_PKG_PRECOMPILE_AUTO", "0");
+    child.arg(staging::path(folder, "test_suite.jl"));
+    child
+}
+
+/// Options of the process that runs the tests. They come after Pkg's own and win.
+fn test_options(plan: &BuildPlan, runs: &Runs<'_>, folder: &Path) -> Vec<OsString> {
+    let mut image = OsString::from("--sysimage=");
+    image.push(runs.image);
+    let mut recorder = OsString::from("--load=");
+    recorder.push(staging::path(folder, "recorder.jl"));
+    // Pkg may ask for colours; see `julia::session` for what they do.
+    let mut options = vec![image, recorder, "--color=auto".into()];
+    if plan.julia.version.has(Feature::PkgImages) {
+        // Pkg's `--check-bounds=yes` has package caches of its own, and is not how users run.
+        options.extend(["--pkgimages=no", "--check-bounds=auto"].map(OsString::from));
+    }
+    options.extend(runs.options.iter().map(OsString::from));
+    options
+}
+
+/// Runs every job, several at once where cores and memory allow. Gives the indices of the test
+/// suites that failed on the way.
 ///
 /// # Errors
-/// That of the first workload that fails.
-pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<(), BuildError> {
+/// That of the first script that fails, or of tests that could not be started.
+pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<Vec<usize>, BuildError> {
+    let failed_tests: Mutex<Vec<usize>> = Mutex::default();
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
     let failed: Mutex<Option<BuildError>> = Mutex::default();
@@ -156,6 +225,11 @@ pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<(), BuildError> {
                     };
                     let error = match child::run(ctx, &job.invocation, &mut watch) {
                         Ok(ended) if ended.success() => None,
+                        Ok(ended) if !ended.killed && job.tests_ran() => {
+                            warn_of_tests(ctx, job, &ended);
+                            lock(&failed_tests).push(job.index);
+                            None
+                        }
                         Ok(ended) => Some(child::failure(ctx, &job.invocation, &ended)),
                         Err(error) => Some(error),
                     };
@@ -176,8 +250,29 @@ pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<(), BuildError> {
     });
     match failed.into_inner().unwrap_or_else(|e| e.into_inner()) {
         Some(error) => Err(error),
-        None => Ok(()),
+        None => Ok(failed_tests.into_inner().unwrap_or_else(|e| e.into_inner())),
     }
+}
+
+impl Job {
+    /// Whether this is a test suite that got as far as running: Julia opens its trace when it first
+    /// compiles something.
+    fn tests_ran(&self) -> bool {
+        self.tests_of.is_some() && self.raw.exists()
+    }
+}
+
+fn warn_of_tests(ctx: &Context<'_>, job: &Job, ended: &Ended) {
+    let error = child::failure(ctx, &job.invocation, ended);
+    let name = job.tests_of.as_deref().unwrap_or_default();
+    let cause = error.cause.as_deref().unwrap_or_default();
+    ctx.warn(
+        job.invocation.stage,
+        format!(
+            "the tests of `{name}` failed: {cause}; what they compiled until then goes into the \
+             image"
+        ),
+    );
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

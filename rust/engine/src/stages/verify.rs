@@ -11,7 +11,7 @@ use super::{journal, julia::julia, spec, trace};
 use crate::build::Context;
 use crate::child::{self, Invocation};
 use crate::error::{BuildError, Stage};
-use crate::plan::{BuildPlan, Verify};
+use crate::plan::{BuildPlan, Verify, Workload};
 use crate::records::{self, Records};
 use crate::report::{Outcome, Residual, StatementReport};
 use crate::staging;
@@ -23,16 +23,23 @@ pub fn needed(plan: &BuildPlan) -> bool {
 }
 
 pub fn what(plan: &BuildPlan) -> String {
-    match plan.verify {
-        Verify::Trace => "starting the image and running the workloads on it".into(),
-        _ => "starting the image".into(),
+    if runs_workloads(plan) {
+        "starting the image and running the workloads on it".into()
+    } else {
+        "starting the image".into()
     }
+}
+
+/// Test suites are not run again: most of what they compile is code of their own.
+fn runs_workloads(plan: &BuildPlan) -> bool {
+    let all_tests = plan.workloads.iter().all(Workload::is_test_suite);
+    plan.verify == Verify::Trace && (plan.workloads.is_empty() || !all_tests)
 }
 
 /// The commands of the stage: the start, and the workloads where they are to run.
 pub fn commands(plan: &BuildPlan, image: &Path, folder: &Path) -> Vec<Invocation> {
     let mut all = vec![start(plan, image, folder)];
-    if plan.verify == Verify::Trace {
+    if runs_workloads(plan) {
         let jobs = workloads(plan, image, folder).into_iter();
         all.extend(jobs.map(|job| job.invocation));
     }
@@ -58,6 +65,7 @@ fn workloads(plan: &BuildPlan, image: &Path, folder: &Path) -> Vec<trace::Job> {
         },
         name: "residual",
         show: false,
+        tests: false,
     };
     trace::jobs(plan, &runs, folder)
 }
@@ -71,7 +79,7 @@ pub fn run(
     statements: &mut StatementReport,
 ) -> Result<(), BuildError> {
     check_packages(ctx, image).map_err(unchanged)?;
-    if ctx.plan.verify == Verify::Trace {
+    if runs_workloads(ctx.plan) {
         let jobs = workloads(ctx.plan, image, ctx.workspace.path());
         trace::run(ctx, &jobs).map_err(unchanged)?;
         // What was compiled, without the calls that only might be.

@@ -15,15 +15,18 @@ for arg; do
     case $arg in
     --output-o=*) object=${arg#*=} ;;
     --trace-compile=*) trace=${arg#*=} ;;
+    --*) ;;
     */staging/*.jl)
         stage=${arg##*/}
         stage=${stage%.jl}
-        # What comes after the script: the spec, or for tracing the project, a file for the statements, and a workload.
+        # What comes after the script: the spec, for tracing the project and a workload, for tests
+        # the package's UUID and name, and the trace.
         after=0
         ;;
     *-o.a) linked=$arg ;;
     esac
-    [ "$after" != 3 ] || workload=$arg
+    [ "$after" != 2 ] || workload=$arg
+    [ "$stage $after" != "test_suite 3" ] || trace=$arg
     after=$((after + 1))
     last=$arg
 done
@@ -52,8 +55,8 @@ await() {
 }
 
 case $stage in
-trace)
-    hook trace
+trace | test_suite)
+    hook "$stage"
     [ ! -e "$here/trace" ] || cp "$here/trace" "$trace"
     ;;
 image)

@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use pcrs_engine::plan::{Base, Julia, Package, Project, SCHEMA, Verify};
+use pcrs_engine::plan::{Base, Julia, Package, Project, SCHEMA, Verify, Workload};
 use pcrs_engine::{Build, BuildError, BuildPlan, BuildReport, Event, Stage};
 use tempfile::TempDir;
 
@@ -173,8 +173,23 @@ impl Fake {
     pub fn plan_with_workloads(&self, count: usize) -> BuildPlan {
         let mut plan = self.plan();
         plan.workloads = (1..=count)
-            .map(|i| self.write(&format!("workload{i}.jl"), ""))
+            .map(|i| self.write(&format!("workload{i}.jl"), "").into())
             .collect();
+        plan
+    }
+
+    /// The plan with the tests of a package, which run `on-test_suite`.
+    pub fn plan_with_tests(&self) -> BuildPlan {
+        let mut plan = self.plan();
+        fs::create_dir_all(self.path("Asked/test")).unwrap();
+        self.write("Asked/test/runtests.jl", "");
+        plan.workloads = vec![Workload::TestSuite {
+            name: "Asked".into(),
+            uuid: plan.packages[1].uuid.clone(),
+            path: self.path("Asked"),
+            args: vec!["quick".into()],
+            sources: vec![self.path("Asked")],
+        }];
         plan
     }
 

@@ -1,0 +1,119 @@
+# Options of a build from a file of the project: the keywords of `create_sysimage` as TOML.
+
+const SYSIMAGE_TOML = "Sysimage.toml"
+
+"What a key of the file takes: in words, as a check, and how a keyword's value is made of it."
+struct TomlKey
+    expected::String
+    accepts::Function
+    "Of the value and the file's folder."
+    convert::Function
+end
+
+is_text(value) = value isa AbstractString
+is_number(value) = value isa Real && !(value isa Bool)
+is_texts(value) = is_text(value) || value isa AbstractVector && all(is_text, value)
+is_suite(value) = value isa AbstractDict && is_text(get(value, "TestSuite", nothing)) &&
+    issubset(keys(value), ("TestSuite", "test_args")) &&
+    is_texts(get(value, "test_args", String[]))
+
+as_it_is(value, folder) = value
+# An empty path is a mistake that is told of later.
+in_folder(path::AbstractString, folder) = isempty(strip(path)) ? path : joinpath(folder, path)
+in_folder(paths::AbstractVector, folder) = String[in_folder(path, folder) for path in paths]
+command(words::AbstractVector, folder) = Cmd(String[words...])
+command(text::AbstractString, folder) = Cmd(Base.shell_split(text))
+suite(table::AbstractDict, folder) =
+    TestSuite(table["TestSuite"]; test_args=list(get(table, "test_args", String[])))
+suite(tables::AbstractVector, folder) = TestSuite[suite(table, folder) for table in tables]
+
+const TOML_FLAG = TomlKey("true or false", value -> value isa Bool, as_it_is)
+const TOML_COUNT = TomlKey("a whole number", value -> is_number(value) && value isa Integer, as_it_is)
+const TOML_PATH = TomlKey("a path as a string", is_text, in_folder)
+const TOML_PATHS = TomlKey("a path as a string, or an array of them", is_texts, in_folder)
+
+"The keys that `Sysimage.toml` may have: all keywords but `project`, which is where the file is."
+const SYSIMAGE_TOML_KEYS = Dict{String,TomlKey}(
+    "packages" => TomlKey("a name as a string, or an array of names", is_texts, as_it_is),
+    "sysimage_path" => TOML_PATH,
+    "precompile_execution_file" => TOML_PATHS,
+    "precompile_statements_file" => TOML_PATHS,
+    "workload" => TomlKey("a table as in `{ TestSuite = \"Example\" }`, or an array of them",
+        value -> is_suite(value) || value isa AbstractVector && all(is_suite, value), suite),
+    "incremental" => TOML_FLAG,
+    "filter_stdlibs" => TOML_FLAG,
+    "include_transitive_dependencies" => TOML_FLAG,
+    "import_into_main" => TOML_FLAG,
+    "base_sysimage" => TOML_PATH,
+    "cpu_target" => TomlKey("a string", is_text, as_it_is),
+    "script" => TOML_PATH,
+    "sysimage_build_args" => TomlKey("a string or an array of strings", is_texts, command),
+    "compress_sysimage" => TOML_FLAG,
+    "dry_run" => TOML_FLAG,
+    "quiet" => TOML_FLAG,
+    "log" => TOML_PATH,
+    "verify" => TomlKey("\"load\", \"trace\" or false",
+        value -> value === false || value in ("load", "trace"),
+        (value, folder) -> value === false ? false : Symbol(value)),
+    "strict" => TOML_FLAG,
+    "statement_timeout" => TomlKey("a number of seconds", is_number, as_it_is),
+    "image_threads" => TOML_COUNT,
+    "trace_jobs" => TOML_COUNT,
+    "workload_deps" => TOML_PATHS,
+    "force" => TOML_FLAG,
+    "guard" => TOML_FLAG,
+)
+
+"""
+    with_sysimage_toml(packages, keywords, project) -> (packages, keywords)
+
+For a call without `sysimage_path`: adds what the `Sysimage.toml` beside the project file of `project` says and the caller does not.
+
+# Errors
+`BuildError` when there is no such file, it names no `sysimage_path`, or a key or value in it is not
+one that `create_sysimage` takes.
+"""
+function with_sysimage_toml(packages, keywords, project)
+    file = joinpath(dirname(find_project(project)), SYSIMAGE_TOML)
+    isfile(file) || throw(BuildError("`sysimage_path` is missing, and there is no `$file`";
+        hint="give the keyword, or write that file; a minimal one is the line " *
+             "`sysimage_path = \"Sysimage.$(Libdl.dlext)\"`"))
+    options = read_sysimage_toml(file)
+    haskey(options, :sysimage_path) || throw(BuildError("`$file` has no `sysimage_path`";
+        hint="add a line such as `sysimage_path = \"Sysimage.$(Libdl.dlext)\"`"))
+    own = pop!(options, :packages, nothing)
+    given = Dict{Symbol,Any}(pair for pair in keywords if pair[1] !== :sysimage_path)
+    return something(packages, Some(own)), merge(options, given)
+end
+
+"""
+    read_sysimage_toml(file) -> Dict{Symbol,Any}
+
+What the file says, as values of keywords and `:packages`; paths are absolute.
+"""
+function read_sysimage_toml(file)
+    options = Dict{Symbol,Any}()
+    for (name, value) in read_toml(file)
+        key = get(SYSIMAGE_TOML_KEYS, name, nothing)
+        key === nothing && throw(unknown_key(file, name))
+        key.accepts(value) || throw(BuildError(
+            "`$name` in `$file` is $(repr(value))"; hint="it must be $(key.expected)"))
+        options[Symbol(name)] = with_cause("`$name` in `$file` is $(repr(value))") do
+            key.convert(value, dirname(file))
+        end
+    end
+    return options
+end
+
+function unknown_key(file, name)
+    near = nearest(name, keys(SYSIMAGE_TOML_KEYS))
+    hint = if name == "project"
+        "the file is for the project whose folder it is in"
+    elseif isempty(near)
+        "the keys are those keywords of `create_sysimage`: " *
+        join(sort!(collect(keys(SYSIMAGE_TOML_KEYS))), ", ")
+    else
+        "did you mean $(join(string.('`', near, '`'), " or "))?"
+    end
+    return BuildError("there is no key `$name` in a Sysimage.toml, as `$file` has it"; hint=hint)
+end

@@ -1,0 +1,172 @@
+//! What an image says of what it was built from.
+
+#![cfg(unix)]
+
+mod common;
+
+use std::fs;
+
+use common::{Fake, build};
+use pcrs_engine::BuildPlan;
+use pcrs_engine::inspect::inspect;
+use pcrs_engine::parts::{Part, PartKind};
+use pcrs_engine::plan::Base;
+use pcrs_engine::stamp::{self, Stamp};
+
+/// A plan whose package `Asked` is tracked by path, with a folder of its own.
+fn plan(fake: &Fake) -> BuildPlan {
+    let mut plan = fake.plan();
+    let folder = fake.path("Asked");
+    fs::create_dir_all(folder.join("src")).unwrap();
+    fs::write(folder.join("Project.toml"), "name = \"Asked\"\n").unwrap();
+    fs::write(folder.join("src/Asked.jl"), "module Asked end\n").unwrap();
+    plan.project.sources = vec![folder.clone()];
+    plan.packages[1].path = Some(folder);
+    plan
+}
+
+/// The spec of the image process, as text.
+fn keep_spec(fake: &Fake) {
+    fake.on(
+        "image",
+        "values stamp >\"$here/stamp\"; values guarded >\"$here/guarded\"",
+    );
+}
+
+fn part<'a>(stamp: &'a Stamp, kind: PartKind, name: &str) -> &'a Part {
+    let mut parts = stamp.parts.iter();
+    let found = parts.find(|part| part.kind == kind && part.name.ends_with(name));
+    found.unwrap_or_else(|| panic!("no {name} in {:?}", stamp.parts))
+}
+
+#[test]
+fn the_stamp_speaks_for_one_file_only() {
+    let fake = Fake::new();
+    build(plan(&fake)).report();
+    let image = fake.image();
+    let version = fake.plan().julia.version;
+    let inspected = inspect(&image, version).unwrap();
+    let stamp = inspected.stamp.unwrap();
+    assert_eq!(stamp.image_hash, Some(inspected.hash));
+    assert!(stamp.content_key.is_some() && stamp.report.is_some());
+
+    fake.write("target/Image.so", "another");
+    let inspected = inspect(&image, version).unwrap();
+    assert!(inspected.stamp.is_none() && inspected.stamp_exists);
+    assert_eq!(inspected.is_sysimage, Some(false));
+
+    fs::remove_file(stamp::path(&image)).unwrap();
+    assert!(!inspect(&image, version).unwrap().stamp_exists);
+    fs::remove_file(&image).unwrap();
+    assert!(inspect(&image, version).is_err());
+}
+
+#[test]
+fn the_image_gets_the_stamp_without_what_is_not_known_yet() {
+    let fake = Fake::new();
+    keep_spec(&fake);
+    build(plan(&fake)).report();
+    let inside: Stamp = serde_json::from_slice(&fs::read(fake.path("stamp")).unwrap()).unwrap();
+    let beside = Stamp::read(&fake.image()).unwrap();
+    assert_eq!(inside.packages, beside.packages);
+    assert_eq!(inside.parts, beside.parts);
+    assert_eq!(inside.content_key, beside.content_key);
+    assert!(inside.image_hash.is_none() && inside.report.is_none());
+    assert_eq!(fs::read_to_string(fake.path("guarded")).unwrap(), "");
+}
+
+#[test]
+fn an_image_without_metadata_gets_none() {
+    let fake = Fake::new();
+    keep_spec(&fake);
+    let mut plan = plan(&fake);
+    plan.build_args = vec!["--strip-metadata".into()];
+    build(plan).report();
+    assert_eq!(fs::read_to_string(fake.path("stamp")).unwrap(), "");
+    assert!(Stamp::read(&fake.image()).is_some());
+}
+
+#[test]
+fn the_guard_gets_the_packages_and_is_off_in_children() {
+    let fake = Fake::new();
+    keep_spec(&fake);
+    fake.on("trace", "echo \"$PCRS_GUARD\" >\"$here/guard\"");
+    let mut plan = plan(&fake);
+    plan.guard = true;
+    build(plan).report();
+    let guarded = fs::read_to_string(fake.path("guarded")).unwrap();
+    let lines: Vec<Vec<&str>> = guarded.lines().map(|l| l.split('\t').collect()).collect();
+    assert_eq!(lines[0][1..], ["Needed", "1.0.0", "", ""]);
+    assert_eq!(lines[1][1..], ["Asked", "1.0.0", "", "path"]);
+    assert_eq!(fs::read_to_string(fake.path("guard")).unwrap(), "0\n");
+}
+
+#[test]
+fn the_source_of_a_package_is_in_the_stamp() {
+    let fake = Fake::new();
+    let plan = plan(&fake);
+    let hash = || {
+        let stamp = Stamp::new(&plan, None, &fake.image());
+        let source = &part(&stamp, PartKind::Source, "Asked").hash;
+        let held = stamp.packages.iter().find(|held| held.name == "Asked");
+        assert_eq!(&held.unwrap().source_hash, source);
+        source.clone().unwrap()
+    };
+    let before = hash();
+    assert_eq!(hash(), before);
+    fake.write("Asked/src/Asked.jl", "module Asked; end\n");
+    assert_ne!(hash(), before);
+}
+
+#[test]
+fn what_cannot_be_read_is_a_gap_and_no_error() {
+    let fake = Fake::new();
+    let mut plan = plan(&fake);
+    plan.base = Base::Existing {
+        path: fake.path("gone.so"),
+    };
+    plan.workloads = vec![fake.path("gone.jl").into()];
+    plan.workload_deps = vec![fake.path("gone.csv")];
+    let stamp = Stamp::new(&plan, None, &fake.image());
+    for (kind, name) in [
+        (PartKind::Base, "gone.so"),
+        (PartKind::Workload, "gone.jl"),
+        (PartKind::WorkloadDep, "gone.csv"),
+    ] {
+        let part = part(&stamp, kind, name);
+        assert!(part.hash.is_none());
+        assert!(part.gaps[0].contains(name), "{:?}", part.gaps);
+    }
+    assert_eq!(stamp.unknown_base, Some(fake.path("gone.so")));
+}
+
+#[test]
+fn packages_of_the_image_below_stay_as_they_are() {
+    let fake = Fake::new();
+    build(plan(&fake)).report();
+    let below = fake.path("target/Below.so");
+    fs::rename(fake.image(), &below).unwrap();
+    fs::rename(stamp::path(&fake.image()), stamp::path(&below)).unwrap();
+
+    let mut upper = plan(&fake);
+    upper.base = Base::Existing { path: below };
+    upper.packages[1].version = Some("2.0.0".into());
+    let versions = |plan: &BuildPlan| -> Vec<(Option<String>, bool)> {
+        let stamp = Stamp::new(plan, None, &fake.image());
+        assert_eq!(stamp.unknown_base, None);
+        let asked = stamp.packages.iter().filter(|held| held.name == "Asked");
+        asked
+            .map(|held| (held.version.clone(), held.from_base))
+            .collect()
+    };
+    assert_eq!(versions(&upper), [(Some("1.0.0".into()), true)]);
+    assert_eq!(versions(&plan(&fake)), [(Some("1.0.0".into()), false)]);
+
+    // One that another tool made may hold anything.
+    let other = fake.write("target/Other.so", "an image");
+    upper.base = Base::Existing {
+        path: other.clone(),
+    };
+    let stamp = Stamp::new(&upper, None, &fake.image());
+    assert_eq!(stamp.unknown_base, Some(other));
+}

@@ -1,0 +1,168 @@
+# `create_sysimage()` without arguments: all it does is in the project's Sysimage.toml.
+
+using PackageCompilerRS: Options, SYSIMAGE_TOML_KEYS, with_sysimage_toml
+
+"Runs `f` with the folder of a copy of the project whose Sysimage.toml is `text`."
+function with_toml(f, text)
+    with_fixtures() do fixtures
+        # As Julia itself names the project's files, wherever the temporary folder is a link to.
+        project = realpath(joinpath(fixtures, "project"))
+        write(joinpath(project, "Sysimage.toml"), text)
+        f(project)
+    end
+end
+
+"The error of a call without arguments, with this file."
+function error_of(text)
+    with_toml(text) do project
+        err = @test_throws BuildError create_sysimage(; project=project, dry_run=true)
+        return sprint(showerror, err.value)
+    end
+end
+
+@testset "each keyword has its key" begin
+    keywords = setdiff(string.(fieldnames(Options)), ["project"])
+    @test sort(collect(keys(SYSIMAGE_TOML_KEYS))) == sort([keywords; "packages"])
+end
+
+@testset "values become those of keywords" begin
+    with_toml("""
+        packages = ["Greeter", "Trigger"]
+        sysimage_path = "images/X.so"
+        precompile_execution_file = "run.jl"
+        precompile_statements_file = ["a.jl", "/b.jl"]
+        workload = { TestSuite = "Greeter" }
+        incremental = false
+        base_sysimage = "../base.so"
+        cpu_target = "generic"
+        sysimage_build_args = ["-O1", "two words"]
+        verify = "trace"
+        statement_timeout = 1.5
+        image_threads = 2
+        workload_deps = []
+        """) do project
+        packages, options = with_sysimage_toml(nothing, pairs(NamedTuple()), project)
+        @test packages == ["Greeter", "Trigger"]
+        @test options[:sysimage_path] == joinpath(project, "images", "X.so")
+        @test options[:precompile_execution_file] == joinpath(project, "run.jl")
+        @test options[:precompile_statements_file] == [joinpath(project, "a.jl"), "/b.jl"]
+        @test options[:workload].package == "Greeter"
+        @test options[:incremental] === false
+        @test options[:base_sysimage] == joinpath(project, "../base.so")
+        @test options[:cpu_target] == "generic"
+        @test options[:sysimage_build_args] == Cmd(["-O1", "two words"])
+        @test options[:verify] === :trace
+        @test options[:statement_timeout] == 1.5
+        @test options[:image_threads] == 2
+        @test options[:workload_deps] == String[]
+        @test PackageCompilerRS.options_from(options) isa Options
+    end
+    for (text, key, value) in (
+        ("sysimage_build_args = \"-O1 '--a b'\"", :sysimage_build_args, `-O1 '--a b'`),
+        ("verify = false", :verify, false),
+        ("verify = \"load\"", :verify, :load),
+        ("script = \"\"", :script, ""),
+        ("statement_timeout = 10", :statement_timeout, 10),
+    )
+        with_toml("sysimage_path = \"X.so\"\n" * text) do project
+            @test with_sysimage_toml(nothing, pairs(NamedTuple()), project)[2][key] == value
+        end
+    end
+end
+
+@testset "test suites" begin
+    for text in (
+        "workload = [{ TestSuite = \"A\" }, { TestSuite = \"B\", test_args = [\"quick\", \"x y\"] }]",
+        "[[workload]]\nTestSuite = \"A\"\n[[workload]]\nTestSuite = \"B\"\ntest_args = [\"quick\", \"x y\"]",
+    )
+        with_toml("sysimage_path = \"X.so\"\n" * text) do project
+            suites = with_sysimage_toml(nothing, pairs(NamedTuple()), project)[2][:workload]
+            @test [suite.package for suite in suites] == ["A", "B"]
+            @test [suite.test_args for suite in suites] == [String[], ["quick", "x y"]]
+        end
+    end
+end
+
+@testset "a call without arguments" begin
+    with_toml("""
+        packages = "Greeter"
+        sysimage_path = "X.so"
+        cpu_target = "generic"
+        dry_run = true
+        """) do project
+        before = Base.ACTIVE_PROJECT[]
+        preview = try
+            Base.ACTIVE_PROJECT[] = joinpath(project, "Project.toml")
+            create_sysimage()
+        finally
+            Base.ACTIVE_PROJECT[] = before
+        end
+        @test preview.sysimage_path == joinpath(project, "X.so")
+        @test [p.name for p in preview.packages] == ["Helper", "Late", "Twin", "Greeter"]
+        @test any(c -> occursin("--cpu-target=generic", c.command), preview.commands)
+    end
+end
+
+@testset "what the caller gives goes before what the file says" begin
+    with_toml("""
+        packages = "Greeter"
+        sysimage_path = "X.so"
+        cpu_target = "generic"
+        script = "nowhere.jl"
+        dry_run = true
+        """) do project
+        given = create_sysimage("Trigger"; project=project, cpu_target="native", script=nothing)
+        @test given.sysimage_path == joinpath(project, "X.so")
+        @test [p.name for p in given.packages] == ["Trigger"]
+        @test any(c -> occursin("--cpu-target=native", c.command), given.commands)
+        # With a path of its own a call has nothing to do with the file.
+        other = joinpath(project, "Y.so")
+        plain = create_sysimage("Trigger"; project=project, sysimage_path=other, dry_run=true)
+        @test plain.sysimage_path == other
+        @test !any(c -> occursin("--cpu-target=generic", c.command), plain.commands)
+    end
+    # `nothing` as in the signature is no path.
+    with_toml("sysimage_path = \"X.so\"") do project
+        preview = create_sysimage("Greeter"; project=project, sysimage_path=nothing, dry_run=true)
+        @test preview.sysimage_path == joinpath(project, "X.so")
+    end
+end
+
+@testset "there is no file" begin
+    err = @test_throws BuildError create_sysimage(; project=PROJECT, dry_run=true)
+    text = sprint(showerror, err.value)
+    @test occursin("`sysimage_path` is missing", text)
+    @test occursin("no `$(joinpath(PROJECT, "Sysimage.toml"))`", text)
+    @test occursin("`sysimage_path = \"Sysimage.", text)
+    @test occursin("has no `sysimage_path`", error_of("packages = \"Greeter\""))
+end
+
+@testset "keys and values that are wrong" begin
+    for (line, words) in (
+        "sysimage_pth = \"X.so\"" => ["no key `sysimage_pth`", "did you mean `sysimage_path`"],
+        "workloads = \"a.jl\"" => ["no key `workloads`", "`workload`"],
+        "xyz = 1" => ["no key `xyz`", "precompile_execution_file, "],
+        "project = \".\"" => ["no key `project`", "the project whose folder it is in"],
+        "strict = \"yes\"" => ["`strict`", "Sysimage.toml` is \"yes\"", "true or false"],
+        "image_threads = 1.5" => ["`image_threads`", "1.5", "a whole number"],
+        "image_threads = true" => ["`image_threads`", "true", "a whole number"],
+        "sysimage_path = 3" => ["`sysimage_path`", "3", "a path as a string"],
+        "precompile_execution_file = [1]" => ["`precompile_execution_file`", "array"],
+        "sysimage_build_args = \"'a\"" => ["`sysimage_build_args`", "'a"],
+        "sysimage_build_args = 1" => ["`sysimage_build_args`", "a string or an array of strings"],
+        "verify = \"maybe\"" => ["`verify`", "\"maybe\"", "\"load\", \"trace\" or false"],
+        "verify = true" => ["`verify`", "true", "\"load\", \"trace\" or false"],
+        "workload = \"Greeter\"" => ["`workload`", "{ TestSuite = \"Example\" }"],
+        "workload = { TestSuit = \"Greeter\" }" => ["`workload`", "TestSuite"],
+        "workload = { TestSuite = \"Greeter\", args = [] }" => ["`workload`", "TestSuite"],
+        "statement_timeout = 2020-01-01T00:00:00Z" => ["`statement_timeout`", "a number of seconds"],
+        "packages = [\"Greter\"]\nsysimage_path = \"X.so\"" => ["`Greter`", "`Greeter`"],
+        "script = \"\"\nsysimage_path = \"X.so\"" => ["`script`", "empty"],
+        "[verify\n" => ["Sysimage.toml", "cannot be read"],
+    )
+        text = error_of(line)
+        @testset "$line" begin
+            @test filter(word -> !occursin(word, text), words) == []
+        end
+    end
+end
