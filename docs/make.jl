@@ -22,6 +22,8 @@ makedocs(;
         "Tutorial" => "sysimages.md",
         "How to" => [
             "howto/statements.md",
+            "howto/test_suites.md",
+            "howto/sysimage_toml.md",
             "howto/scripts.md",
             "howto/launchers.md",
             "howto/fresh.md",

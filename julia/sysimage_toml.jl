@@ -115,5 +115,5 @@ function unknown_key(file, name)
     else
         "did you mean $(join(string.('`', near, '`'), " or "))?"
     end
-    return BuildError("there is no key `$name` in a Sysimage.toml, as `$file` has it"; hint=hint)
+    return BuildError("unknown key `$name` in `$file`"; hint=hint)
 end

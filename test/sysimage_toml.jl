@@ -139,10 +139,10 @@ end
 
 @testset "keys and values that are wrong" begin
     for (line, words) in (
-        "sysimage_pth = \"X.so\"" => ["no key `sysimage_pth`", "did you mean `sysimage_path`"],
-        "workloads = \"a.jl\"" => ["no key `workloads`", "`workload`"],
-        "xyz = 1" => ["no key `xyz`", "precompile_execution_file, "],
-        "project = \".\"" => ["no key `project`", "the project whose folder it is in"],
+        "sysimage_pth = \"X.so\"" => ["unknown key `sysimage_pth`", "did you mean `sysimage_path`"],
+        "workloads = \"a.jl\"" => ["unknown key `workloads`", "`workload`"],
+        "xyz = 1" => ["unknown key `xyz`", "precompile_execution_file, "],
+        "project = \".\"" => ["unknown key `project`", "the project whose folder it is in"],
         "strict = \"yes\"" => ["`strict`", "Sysimage.toml` is \"yes\"", "true or false"],
         "image_threads = 1.5" => ["`image_threads`", "1.5", "a whole number"],
         "image_threads = true" => ["`image_threads`", "true", "a whole number"],

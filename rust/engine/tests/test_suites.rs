@@ -94,7 +94,7 @@ fn failing_tests_are_a_warning_and_what_they_compiled_is_used() {
         "test_suite",
         r#"
         cp "$here/trace" "$trace"
-        echo 'ERROR: LoadError: Some tests did not pass: 3 passed, 1 failed' >&2
+        echo 'ERROR: LoadError: Some tests did not pass: 3 passed, 1 failed.' >&2
         echo 'Package Asked errored during testing' >&2
         exit 1
         "#,

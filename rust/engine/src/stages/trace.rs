@@ -266,6 +266,7 @@ fn warn_of_tests(ctx: &Context<'_>, job: &Job, ended: &Ended) {
     let error = child::failure(ctx, &job.invocation, ended);
     let name = job.tests_of.as_deref().unwrap_or_default();
     let cause = error.cause.as_deref().unwrap_or_default();
+    let cause = cause.trim_end_matches('.');
     ctx.warn(
         job.invocation.stage,
         format!(
