@@ -166,6 +166,10 @@ fn script(
     child.option("project", &plan.project.dir);
     child.args(runs.options);
     child.option("trace-compile", raw);
+    if runs.stage == Stage::Trace {
+        // What it compiles for itself must not look like something that a finished image lacks.
+        child.option("load", staging::path(folder, "recorder.jl"));
+    }
     child.arg(staging::path(folder, "trace.jl"));
     child.arg(&plan.project.dir);
     child.args(script);

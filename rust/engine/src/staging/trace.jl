@@ -1,6 +1,5 @@
 # Runs a workload as `julia workload.jl` would, under --trace-compile. ARGS: the project's folder, and
 # the workload, if any.
-include("recorder.jl")
 
 let project = ARGS[1], workload = length(ARGS) > 1 ? ARGS[2] : ""
     empty!(LOAD_PATH)
