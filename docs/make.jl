@@ -31,6 +31,7 @@ makedocs(;
             "howto/packagecompiler.md",
         ],
         "Reference" => "reference.md",
+        "Benchmarks" => "benchmarks.md",
         "Design" => "design.md",
     ],
 )
