@@ -39,10 +39,16 @@ function BuildError(table::AbstractDict)
         table["log"], table["output"])
 end
 
-function Base.showerror(io::IO, err::BuildError)
-    print(io, "BuildError in stage ", err.stage, ": ", err.message)
+"What every error of this package has: message, cause and next step."
+function show_failure(io, name, err)
+    print(io, name, ": ", err.message)
     err.cause === nothing || print(io, "\n  cause: ", err.cause)
     err.hint === nothing || print(io, "\n  next:  ", err.hint)
+    return nothing
+end
+
+function Base.showerror(io::IO, err::BuildError)
+    show_failure(io, "BuildError in stage $(err.stage)", err)
     err.log === nothing || print(io, "\n  log:   ", err.log)
     if !isempty(err.output)
         print(io, "\n  last output:")

@@ -19,13 +19,6 @@ LauncherError(message; cause=nothing, hint=nothing) = LauncherError(message, cau
 
 Base.showerror(io::IO, err::LauncherError) = show_failure(io, "LauncherError", err)
 
-function show_failure(io, name, err)
-    print(io, name, ": ", err.message)
-    err.cause === nothing || print(io, "\n  cause: ", err.cause)
-    err.hint === nothing || print(io, "\n  next:  ", err.hint)
-    return nothing
-end
-
 """
     Launcher
 

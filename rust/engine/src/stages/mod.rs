@@ -84,12 +84,11 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
     let (object, outcomes) = ctx.stage(Stage::Image, what, &mut times, || {
         image::compile(ctx, &base, &merged)
     })?;
-    let statements = merged.report(plan, outcomes);
+    let mut statements = merged.report(plan, outcomes);
     statements::enforce(plan, &statements)?;
     let image = ctx.stage(Stage::Link, checked.linker.describe(), &mut times, || {
         link::link_image(ctx, checked, &object)
     })?;
-    let mut statements = statements;
     if verify::needed(plan) {
         ctx.stage(Stage::Verify, verify::what(plan), &mut times, || {
             verify::run(ctx, &image, &mut statements)
@@ -123,11 +122,7 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
 /// Puts an earlier build's image in place, if the cache has one of the same.
 fn from_cache(ctx: &Context<'_>) -> Result<Option<BuildReport>, BuildError> {
     let plan = ctx.plan;
-    let image = link::linked(ctx.workspace.path(), plan);
-    if let Some(folder) = image.parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|e| BuildError::io(Stage::Publish, "creating the folder", folder, &e))?;
-    }
+    let image = link::place(ctx)?;
     let Some(mut report) = ctx.cache.image(plan, &image) else {
         return Ok(None);
     };
