@@ -1,14 +1,22 @@
 //! Loads the packages, evaluates the statements and generates the code of the image, in one child.
+//!
+//! That child is of no use before it has compiled Julia's own compiler: it must not run the native
+//! code of its sysimage (`imaging_mode` in Julia's src/staticdata.c), which takes about ten seconds
+//! on Julia 1.10. So it starts with the build and waits for what the earlier stages bring about.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use super::base::BaseImage;
 use super::statements::{Evaluated, Statements};
-use super::{count, journal, julia::julia, spec};
+use super::{count, journal, julia, spec};
 use crate::build::Context;
 use crate::child::{self, Invocation, Verdict};
 use crate::error::{BuildError, Stage};
@@ -17,7 +25,7 @@ use crate::julia_version::Feature;
 use crate::memory;
 use crate::plan::BuildPlan;
 use crate::records::{self, Records};
-use crate::report::Outcome;
+use crate::report::{Outcome, StatementReport};
 use crate::staging;
 use crate::stamp::Held;
 
@@ -38,7 +46,7 @@ pub fn invocation(
     folder: &Path,
     threads: Option<u32>,
 ) -> Invocation {
-    let mut child = julia(plan, Stage::Image, "compiling the image", Some(&base.path));
+    let mut child = julia::julia(plan, Stage::Image, "compiling the image", Some(&base.path));
     if !base.has_caches(plan) {
         child.arg("--compiled-modules=no");
     }
@@ -53,6 +61,7 @@ pub fn invocation(
     child.option("output-o", object(folder));
     child.arg(staging::path(folder, "image.jl"));
     child.arg(spec(folder, NAME));
+    julia::with_fast_memory(&mut child);
     if let Some(threads) = threads {
         child.set(IMAGE_THREADS, threads.to_string());
     }
@@ -61,8 +70,10 @@ pub fn invocation(
 
 /// Read by Julia >= 1.10 alone (src/aotcompile.cpp); its own choice is half the cores.
 const IMAGE_THREADS: &str = "JULIA_IMAGE_THREADS";
-/// Memory, in bytes, that a thread which generates code is assumed to need.
-const MEMORY_PER_THREAD: u64 = 3 << 29;
+/// Memory, in bytes, that the image process is assumed to need, and each of its threads besides. On
+/// Julia 1.10 a small package took 3.2 GiB with one thread and 4.8 with two, DataFrames 4.4 and 6.3.
+const MEMORY: u64 = 2 << 30;
+const MEMORY_PER_THREAD: u64 = 2 << 30;
 
 /// How many threads shall generate code: what the plan says, else what the user's environment says
 /// (then `None`, as it is handed on), else all cores that this process may use and memory feeds.
@@ -73,32 +84,150 @@ pub fn threads(plan: &BuildPlan) -> Option<u32> {
     if plan.image_threads.is_some() || std::env::var_os(IMAGE_THREADS).is_some() {
         return plan.image_threads;
     }
-    // Heeds affinity and, on Linux, the quota of a container.
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let fed = memory::available() / MEMORY_PER_THREAD;
-    let threads = u64::try_from(cores).unwrap_or(1).min(fed).max(1);
+    let fed = memory::available().saturating_sub(MEMORY) / MEMORY_PER_THREAD;
+    let threads = u64::try_from(cores()).unwrap_or(1).min(fed).max(1);
     u32::try_from(threads).ok()
 }
 
-/// Makes the object file. A statement that crashes or hangs the compiler is found by what the
-/// child noted last, and left out of another try.
-///
-/// # Errors
-/// When the child fails for another reason, or for too many statements.
-pub fn compile(
+/// Heeds affinity and, on Linux, the quota of a container.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Whether the child shall start before it has all it needs: it takes a core and memory from those
+/// that precompile and trace.
+fn starts_early() -> bool {
+    cores() > 1 && memory::available() > MEMORY + MEMORY_PER_THREAD
+}
+
+/// What becomes of each statement, by its number.
+type Outcomes = BTreeMap<usize, Evaluated>;
+
+/// What the image process waits for.
+#[derive(Debug, Default)]
+pub struct Awaited {
+    statements: OnceLock<Given>,
+    given_up: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Given {
+    statements: Statements,
+    /// Those that are not evaluated.
+    refused: Outcomes,
+}
+
+/// Ends the image process when the build fails before there are statements.
+struct GiveUp<'env>(&'env Awaited);
+
+impl Drop for GiveUp<'_> {
+    fn drop(&mut self) {
+        self.0.given_up.store(true, Ordering::SeqCst);
+    }
+}
+
+/// The image process at work, or about to be.
+pub struct ImageProcess<'scope, 'env> {
+    ctx: &'env Context<'env>,
+    awaited: &'env Awaited,
+    thread: ScopedJoinHandle<'scope, Result<(PathBuf, Outcomes), BuildError>>,
+    give_up: GiveUp<'env>,
+}
+
+impl<'scope, 'env> ImageProcess<'scope, 'env> {
+    /// Starts the child on a thread of its own, as Linux ends a child with its thread.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(
+        scope: &'scope Scope<'scope, 'env>,
+        ctx: &'env Context<'env>,
+        base: &'env BaseImage,
+        awaited: &'env Awaited,
+    ) -> Result<Self, BuildError> {
+        let thread = Builder::new()
+            .name("pcrs-image".into())
+            .spawn_scoped(scope, || compile(ctx, base, awaited))
+            .map_err(|e| {
+                let failed = BuildError::failed(Stage::Image, "no thread could be started");
+                failed.because(e.to_string())
+            })?;
+        Ok(Self {
+            ctx,
+            awaited,
+            thread,
+            give_up: GiveUp(awaited),
+        })
+    }
+
+    /// Lets the child load the packages: their caches are filled.
+    ///
+    /// # Errors
+    /// When the work folder cannot be written.
+    pub fn load_packages(&self) -> Result<(), BuildError> {
+        let path = packages_ready(self.ctx.workspace.path());
+        match File::create(&path) {
+            Ok(_) => Ok(()),
+            Err(e) => Err(BuildError::io(Stage::Image, "writing", &path, &e)),
+        }
+    }
+
+    /// Lets the child evaluate `statements` and waits for its object file. A statement that crashes
+    /// or hangs the compiler is found by what the child noted last, and left out of another try.
+    ///
+    /// # Errors
+    /// When the child fails for another reason, or for too many statements.
+    pub fn finish(self, statements: Statements) -> Result<(PathBuf, StatementReport), BuildError> {
+        let refused = statements.refused(self.ctx.plan);
+        let given = self.awaited.statements.get_or_init(|| Given {
+            statements,
+            refused,
+        });
+        let joined = self.thread.join();
+        drop(self.give_up);
+        let (object, outcomes) = joined.unwrap_or_else(|panic| resume_unwind(panic))?;
+        Ok((object, given.statements.report(self.ctx.plan, outcomes)))
+    }
+}
+
+/// How often the statements are waited for.
+const TICK: Duration = Duration::from_millis(20);
+
+impl Awaited {
+    fn given_up(&self) -> bool {
+        self.given_up.load(Ordering::SeqCst)
+    }
+
+    fn wait(&self, ctx: &Context<'_>) -> Result<&Given, BuildError> {
+        loop {
+            if let Some(given) = self.statements.get() {
+                return Ok(given);
+            }
+            if ctx.cancelled() || self.given_up() {
+                return Err(BuildError::cancelled(Stage::Image));
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+}
+
+/// Makes the object file, in as many tries as it takes.
+fn compile(
     ctx: &Context<'_>,
     base: &BaseImage,
-    statements: &Statements,
-) -> Result<(PathBuf, BTreeMap<usize, Evaluated>), BuildError> {
+    awaited: &Awaited,
+) -> Result<(PathBuf, Outcomes), BuildError> {
     let folder = ctx.workspace.path();
-    let mut broken: BTreeMap<usize, Evaluated> = BTreeMap::new();
-    let refused = statements.refused(ctx.plan);
+    write_spec(ctx, base)?;
+    if !starts_early() {
+        awaited.wait(ctx)?;
+    }
+    let mut broken = Outcomes::new();
     let mut threads = threads(ctx.plan);
     loop {
-        let skipped = broken.keys().chain(refused.keys()).copied().collect();
-        write_spec(ctx, base, statements, skipped)?;
         let _ = std::fs::remove_file(journal(folder, NAME));
-        let mut follower = Follower::new(ctx, base, statements);
+        let _ = std::fs::remove_file(statements_ready(folder));
+        let mut follower = Follower::new(ctx, base, awaited, &broken);
         let invocation = invocation(ctx.plan, base, folder, threads);
         let mut too_long = None;
         let ended = child::run(ctx, &invocation, &mut || {
@@ -109,10 +238,23 @@ pub fn compile(
             }
             verdict
         })?;
+        if let Some(error) = follower.unwritten {
+            return Err(error);
+        }
+        let given = match follower.given {
+            Some(given) => given,
+            // It ended while it waited; its failure is told when it is its turn.
+            None => awaited.wait(ctx)?,
+        };
+        if follower.given.is_none() && ended.was_killed_from_outside() {
+            ctx.log("the image process is tried again, now that it is the only one");
+            continue;
+        }
+        let statements = &given.statements;
         if ended.success() && follower.phase == GENERATE {
             let mut outcomes = follower.outcomes;
-            outcomes.extend(broken);
-            outcomes.extend(refused);
+            outcomes.extend(broken.clone());
+            outcomes.extend(given.refused.clone());
             return Ok((object(folder), outcomes));
         }
         let mut error = child::failure(ctx, &invocation, &ended);
@@ -129,57 +271,78 @@ pub fn compile(
             threads = Some(1);
             continue;
         }
-        let at = too_long.or(follower.at());
-        match at {
+        let Some(number) = too_long.or(follower.at()) else {
+            return Err(follower.place(error));
+        };
+        let text = statements.text(number);
+        if ended.lacked_space() || ended.was_killed_from_outside() {
             // No fault of the statement, and no better without it.
-            Some(_) if ended.lacked_space() => return Err(follower.place(error)),
-            Some(number) if broken.len() < RETRIES => {
-                let (outcome, why) = if ended.killed {
-                    let limit = ctx.plan.statement_timeout;
-                    (Outcome::TimedOut, format!("it took more than {limit} s"))
-                } else {
-                    let cause = error.cause.clone().unwrap_or_default();
-                    (Outcome::Crashed, cause)
-                };
-                let text = statements.text(number);
-                ctx.warn(
-                    Stage::Image,
-                    format!("left out and tried again without it: `{text}`: {why}"),
-                );
-                broken.insert(
-                    number,
-                    Evaluated {
-                        outcome,
-                        seconds: 0.0,
-                        detail: why,
-                    },
-                );
-            }
-            Some(number) => {
-                error.message = format!(
-                    "{} crashed the compiler, the last `{}`",
-                    count(broken.len() + 1, "statement"),
-                    statements.text(number)
-                );
-                let hint = "statements are tied to the Julia that wrote them; trace them again \
-                            with this one";
-                return Err(error.hint(hint));
-            }
-            None => return Err(follower.place(error)),
+            error.message = format!("compiling the image failed at the statement `{text}`");
+            return Err(error);
         }
+        if broken.len() == RETRIES {
+            error.message = format!(
+                "{} crashed the compiler, the last `{text}`",
+                count(broken.len() + 1, "statement"),
+            );
+            let hint = "statements are tied to the Julia that wrote them; trace them again with \
+                        this one";
+            return Err(error.hint(hint));
+        }
+        let (outcome, detail) = if ended.killed {
+            let limit = ctx.plan.statement_timeout;
+            (Outcome::TimedOut, format!("it took more than {limit} s"))
+        } else {
+            (Outcome::Crashed, error.cause.take().unwrap_or_default())
+        };
+        ctx.warn(
+            Stage::Image,
+            format!("left out and tried again without it: `{text}`: {detail}"),
+        );
+        let seconds = 0.0;
+        broken.insert(
+            number,
+            Evaluated {
+                outcome,
+                seconds,
+                detail,
+            },
+        );
     }
 }
 
-fn write_spec(
-    ctx: &Context<'_>,
-    base: &BaseImage,
-    statements: &Statements,
-    skip: BTreeSet<usize>,
-) -> Result<(), BuildError> {
+/// Appears when the child may load the packages.
+fn packages_ready(folder: &Path) -> PathBuf {
+    spec(folder, "image-packages")
+}
+
+/// Appears with the statements.
+fn statements_ready(folder: &Path) -> PathBuf {
+    spec(folder, "image-statements")
+}
+
+fn write_statements(ctx: &Context<'_>, given: &Given, broken: &Outcomes) -> Result<(), BuildError> {
+    let folder = ctx.workspace.path();
+    let mut records = Records::default();
+    records.push_path("statements", given.statements.file());
+    for number in broken.keys().chain(given.refused.keys()) {
+        records.push("skip", number.to_string());
+    }
+    let whole = statements_ready(folder);
+    let part = whole.with_extension("part");
+    records
+        .write(&part)
+        .and_then(|()| std::fs::rename(&part, &whole))
+        .map_err(|e| BuildError::io(Stage::Image, "writing", &whole, &e))
+}
+
+fn write_spec(ctx: &Context<'_>, base: &BaseImage) -> Result<(), BuildError> {
     let plan = ctx.plan;
     let folder = ctx.workspace.path();
     let mut records = Records::default();
     records.push_path("journal", &journal(folder, NAME));
+    records.push_path("packages_ready", &packages_ready(folder));
+    records.push_path("statements_ready", &statements_ready(folder));
     records.push_path("project", &plan.project.dir);
     records.push_path("stdlib", &plan.julia.stdlib);
     for id in &base.stdlibs {
@@ -192,10 +355,6 @@ fn write_spec(
         if package.requested && plan.import_into_main {
             records.push("import", &package.name);
         }
-    }
-    records.push_path("statements", statements.file());
-    for number in skip {
-        records.push("skip", number.to_string());
     }
     if let Some(script) = &plan.script {
         records.push_path("script", script);
@@ -225,10 +384,13 @@ fn guarded(held: &Held) -> String {
     [&held.uuid, &held.name, &version, &tree, path].join("\t")
 }
 
-/// Reads what the child notes while it runs.
+/// Reads what the child notes while it runs, and gives it the statements when they come.
 struct Follower<'a> {
     ctx: &'a Context<'a>,
-    statements: &'a Statements,
+    awaited: &'a Awaited,
+    broken: &'a Outcomes,
+    given: Option<&'a Given>,
+    unwritten: Option<BuildError>,
     journal: PathBuf,
     read: u64,
     loads: u64,
@@ -240,11 +402,19 @@ struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    fn new(ctx: &'a Context<'a>, base: &BaseImage, statements: &'a Statements) -> Self {
+    fn new(
+        ctx: &'a Context<'a>,
+        base: &BaseImage,
+        awaited: &'a Awaited,
+        broken: &'a Outcomes,
+    ) -> Self {
         let packages = ctx.plan.packages.iter().filter(|p| p.load).count();
         Self {
             ctx,
-            statements,
+            awaited,
+            broken,
+            given: None,
+            unwritten: None,
             journal: journal(ctx.workspace.path(), NAME),
             read: 0,
             loads: (packages + base.stdlibs.len()) as u64,
@@ -257,6 +427,17 @@ impl<'a> Follower<'a> {
     }
 
     fn look(&mut self) -> Verdict {
+        if self.given.is_none() {
+            if let Some(given) = self.awaited.statements.get() {
+                if let Err(error) = write_statements(self.ctx, given, self.broken) {
+                    self.unwritten = Some(error);
+                    return Verdict::Kill;
+                }
+                self.given = Some(given);
+            } else if self.awaited.given_up() {
+                return Verdict::Kill;
+            }
+        }
         // Not there yet, or gone with the work folder: the next look will tell.
         if let Ok(bytes) = self.fresh_bytes() {
             let complete = complete_records(&bytes);
@@ -301,9 +482,9 @@ impl<'a> Follower<'a> {
                 self.under_way = None;
                 if let Some((number, evaluated)) = Evaluated::parse(&value) {
                     self.outcomes.insert(number, evaluated);
-                    if number % 64 == 0 || number == self.statements.len() {
-                        let total = self.statements.len() as u64;
-                        self.progress(number as u64, total, "statements".into());
+                    let total = self.given.map_or(0, |given| given.statements.len());
+                    if number % 64 == 0 || number == total {
+                        self.progress(number as u64, total as u64, "statements".into());
                     }
                 }
             }
@@ -318,6 +499,10 @@ impl<'a> Follower<'a> {
     }
 
     fn progress(&self, done: u64, total: u64, label: String) {
+        if self.given.is_none() {
+            // The user sees another stage.
+            return;
+        }
         self.ctx.event(Event::Progress {
             stage: Stage::Image,
             done,

@@ -21,6 +21,7 @@ use crate::error::{BuildError, Stage};
 use crate::plan::{Base, BuildPlan, file_name};
 use crate::report::{BuildReport, Origin, PlannedCommand, StageTime};
 use crate::staging;
+use base::BaseImage;
 use check::Checked;
 
 /// Goes through all stages.
@@ -29,62 +30,39 @@ use check::Checked;
 /// That of the stage that fails.
 pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildError> {
     let plan = ctx.plan;
-    let folder = ctx.workspace.path();
     let mut times = Vec::new();
     let _lock = ctx.cache.lock(ctx, Kind::Image);
     if let Some(report) = from_cache(ctx)? {
         return Ok(report);
     }
-    staging::write(folder)?;
+    staging::write(ctx.workspace.path())?;
 
     let base = match &plan.base {
-        Base::Existing { path } => base::BaseImage::existing(path),
+        Base::Existing { path } => BaseImage::existing(path),
         Base::Fresh { .. } => {
             ctx.stage(Stage::Base, "compiling Julia's Base", &mut times, || {
                 base::build(ctx, checked)
             })?
         }
     };
-    if precompile::needed(plan) && !ctx.cache.precompiled() {
-        let what = count(plan.packages.len(), "package");
-        ctx.stage(Stage::Precompile, what, &mut times, || {
-            precompile::run(ctx, &base)?;
-            ctx.cache.keep_precompiled(ctx);
-            Ok(())
+    let awaited = image::Awaited::default();
+    let (object, mut statements) = std::thread::scope(|scope| {
+        let image_process = image::ImageProcess::start(scope, ctx, &base, &awaited)?;
+        precompile(ctx, &base, &mut times)?;
+        image_process.load_packages()?;
+        let traces = trace(ctx, &base, &mut times)?;
+        let merged = ctx.stage(Stage::Statements, "merging", &mut times, || {
+            statements::merge(ctx, &traces)
         })?;
-    }
-    let jobs = trace::jobs(plan, &trace::first_runs(plan, &base), folder);
-    let traces: Vec<PathBuf> = jobs.iter().map(|job| job.trace.clone()).collect();
-    let mut missing: Vec<trace::Job> = jobs
-        .into_iter()
-        .filter(|job| !ctx.cache.trace(job.index, &job.trace))
-        .collect();
-    if !missing.is_empty() {
-        ctx.stage(
-            Stage::Trace,
-            trace::what(plan, &missing),
-            &mut times,
-            || {
-                let failed = trace::run(ctx, &missing)?;
-                // The next build is to run failed tests again.
-                missing.retain(|job| !failed.contains(&job.index));
-                ctx.cache.keep_traces(ctx, &missing);
-                Ok(())
-            },
-        )?;
-    }
-    let merged = ctx.stage(Stage::Statements, "merging", &mut times, || {
-        statements::merge(ctx, &traces)
+        let what = format!(
+            "compiling {} and {}",
+            count(plan.packages.len(), "package"),
+            count(merged.len(), "statement")
+        );
+        ctx.stage(Stage::Image, what, &mut times, || {
+            image_process.finish(merged)
+        })
     })?;
-    let what = format!(
-        "compiling {} and {}",
-        count(plan.packages.len(), "package"),
-        count(merged.len(), "statement")
-    );
-    let (object, outcomes) = ctx.stage(Stage::Image, what, &mut times, || {
-        image::compile(ctx, &base, &merged)
-    })?;
-    let mut statements = merged.report(plan, outcomes);
     statements::enforce(plan, &statements)?;
     let image = ctx.stage(Stage::Link, checked.linker.describe(), &mut times, || {
         link::link_image(ctx, checked, &object)
@@ -117,6 +95,48 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
     })?;
     ctx.timings.record(&report.stages);
     Ok(report)
+}
+
+fn precompile(
+    ctx: &Context<'_>,
+    base: &BaseImage,
+    times: &mut Vec<(Stage, f64)>,
+) -> Result<(), BuildError> {
+    if !precompile::needed(ctx.plan) || ctx.cache.precompiled() {
+        return Ok(());
+    }
+    let what = count(ctx.plan.packages.len(), "package");
+    ctx.stage(Stage::Precompile, what, times, || {
+        precompile::run(ctx, base)?;
+        ctx.cache.keep_precompiled(ctx);
+        Ok(())
+    })
+}
+
+/// The traces of all workloads; those that the cache lacks are run.
+fn trace(
+    ctx: &Context<'_>,
+    base: &BaseImage,
+    times: &mut Vec<(Stage, f64)>,
+) -> Result<Vec<PathBuf>, BuildError> {
+    let plan = ctx.plan;
+    let jobs = trace::jobs(plan, &trace::first_runs(plan, base), ctx.workspace.path());
+    let traces = jobs.iter().map(|job| job.trace.clone()).collect();
+    let mut missing: Vec<trace::Job> = jobs
+        .into_iter()
+        .filter(|job| !ctx.cache.trace(job.index, &job.trace))
+        .collect();
+    if !missing.is_empty() {
+        let what = trace::what(plan, &missing);
+        ctx.stage(Stage::Trace, what, times, || {
+            let failed = trace::run(ctx, &missing)?;
+            // The next build is to run failed tests again.
+            missing.retain(|job| !failed.contains(&job.index));
+            ctx.cache.keep_traces(ctx, &missing);
+            Ok(())
+        })?;
+    }
+    Ok(traces)
 }
 
 /// Puts an earlier build's image in place, if the cache has one of the same.
@@ -175,10 +195,10 @@ fn publish_with(
 pub fn commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<PlannedCommand> {
     let mut all: Vec<Invocation> = Vec::new();
     let base = match &plan.base {
-        Base::Existing { path } => base::BaseImage::existing(path),
+        Base::Existing { path } => BaseImage::existing(path),
         Base::Fresh { .. } => {
             all.extend(base::commands(plan, checked, folder));
-            base::BaseImage::fresh(folder, plan)
+            BaseImage::fresh(folder, plan)
         }
     };
     if precompile::needed(plan) {

@@ -61,7 +61,7 @@ fn workloads(plan: &BuildPlan, image: &Path, folder: &Path) -> Vec<trace::Job> {
         options: if plan.has_caches() {
             &[]
         } else {
-            trace::NO_CACHES
+            &[trace::NO_CACHES]
         },
         name: "residual",
         show: false,

@@ -7,18 +7,19 @@ function build_image(spec)
     use_project(records)
     Base.init_depot_path()
 
+    await_file(value_of(records, "packages_ready"))
     for id in packages_of(records, "package")
         note(journal, "load", id.name)
         Base.require(id)
     end
     import_into_main(values_of(records, "import"))
 
-    statements = value_of(records, "statements")
-    if statements !== nothing
-        skipped = Set(parse.(Int, values_of(records, "skip")))
-        # The packages' code is newer than this function.
-        Base.invokelatest(evaluate_statements, statements, skipped, journal)
-    end
+    ready = value_of(records, "statements_ready")
+    await_file(ready)
+    given = read_records(ready)
+    skipped = Set(parse.(Int, values_of(given, "skip")))
+    # The packages' code is newer than this function.
+    Base.invokelatest(evaluate_statements, value_of(given, "statements"), skipped, journal)
 
     script = value_of(records, "script")
     if script !== nothing
@@ -31,6 +32,14 @@ function build_image(spec)
     note(journal, "phase", "generate")
     close(journal)
     forget_session(value_of(records, "strip_metadata") == "true")
+    return nothing
+end
+
+"The engine ends this process if the file does not come."
+function await_file(path)
+    while !isfile(path)
+        Libc.systemsleep(0.01)
+    end
     return nothing
 end
 

@@ -30,14 +30,18 @@ for arg; do
     after=$((after + 1))
     last=$arg
 done
-printf '%s %s\n' "$stage" "$*" >>"$here/started"
+started() {
+    printf '%s %s\n' "$stage" "$*" >>"$here/started"
+}
+# The image process starts with the build, and works when it is its turn.
+[ "$stage" = image ] || started "$@"
 
 hook() {
     [ ! -e "$here/on-$1" ] || . "$here/on-$1"
 }
-# The values of a key of the spec, one a line.
+# The values of a key of the spec, or of another file of records, one a line.
 values() {
-    tr '\0' '\n' <"$last" | while IFS= read -r key && IFS= read -r value; do
+    tr '\0' '\n' <"${2:-$last}" | while IFS= read -r key && IFS= read -r value; do
         [ "$key" != "$1" ] || printf '%s\n' "$value"
     done
 }
@@ -60,14 +64,19 @@ trace | test_suite)
     [ ! -e "$here/trace" ] || cp "$here/trace" "$trace"
     ;;
 image)
+    hook early
     journal=$(values journal)
+    ready=$(values statements_ready)
+    await "$(values packages_ready)"
     values package >"$journal.packages"
     while read -r uuid name; do
         note load "$name"
         hook load
     done <"$journal.packages"
+    await "$ready"
+    started "$@"
     hook image
-    skipped=" $(values skip | tr '\n' ' ')"
+    skipped=" $(values skip "$ready" | tr '\n' ' ')"
     number=0
     while IFS= read -r text; do
         number=$((number + 1))
@@ -75,7 +84,7 @@ image)
         note statement "$number"
         hook statement
         note result "$number precompiled 0.001 "
-    done <"$(values statements)"
+    done <"$(values statements "$ready")"
     note phase generate
     hook generate
     cp "$here/content" "$object" || exit 1

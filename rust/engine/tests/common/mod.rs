@@ -89,6 +89,10 @@ impl Fake {
         self.path("target/Image.so")
     }
 
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
     pub fn read_image(&self) -> String {
         fs::read_to_string(self.image()).unwrap()
     }

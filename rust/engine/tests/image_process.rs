@@ -1,0 +1,97 @@
+//! The image process, which starts with the build and waits for packages and statements.
+
+#![cfg(unix)]
+
+mod common;
+
+use common::{Fake, text};
+use pcrs_engine::report::Outcome;
+use pcrs_engine::{ErrorKind, Stage};
+
+/// Where it does not start early (one core, little memory) these tests check nothing.
+fn starts_early(fake: &Fake) -> bool {
+    fake.on("early", "echo >>\"$here/early\"");
+    fake.on(
+        "trace",
+        "for _ in 1 2 3 4 5; do [ -e \"$here/early\" ] && break; sleep 0.1; done
+        [ ! -e \"$here/early\" ] || touch \"$here/seen\"",
+    );
+    fake.build().report();
+    let early = fake.path("seen").exists();
+    if !early {
+        println!("skipped: one core or little memory");
+    }
+    for name in ["on-early", "on-trace", "early"] {
+        std::fs::remove_file(fake.path(name)).unwrap();
+    }
+    std::fs::remove_file(fake.image()).unwrap();
+    early
+}
+
+/// Waits, in a hook, until the image process was there.
+const AWAIT_EARLY: &str = "await \"$here/early\"; sleep 0.2";
+
+#[test]
+fn a_failing_trace_ends_it() {
+    let fake = Fake::new();
+    if !starts_early(&fake) {
+        return;
+    }
+    fake.on("early", "echo $$ >\"$here/early\"; exec sleep 1000");
+    fake.on("trace", &format!("{AWAIT_EARLY}; echo 'ERROR: no'; exit 1"));
+    let error = fake.build().error();
+    assert_eq!((error.kind, error.stage), (ErrorKind::Failed, Stage::Trace));
+    let pid = fake.read("early");
+    let pid = pid.trim().parse().unwrap();
+    // SAFETY: signal 0 only asks whether the process is there.
+    assert_eq!(unsafe { libc::kill(pid, 0) }, -1);
+}
+
+#[test]
+fn its_early_failure_is_told_when_it_is_its_turn() {
+    let fake = Fake::new();
+    if !starts_early(&fake) {
+        return;
+    }
+    fake.on(
+        "early",
+        "touch \"$here/early\"; echo 'ERROR: no such thing'; exit 1",
+    );
+    fake.on("trace", AWAIT_EARLY);
+    let error = fake.build().error();
+    assert_eq!(error.stage, Stage::Image);
+    let said = text(&error);
+    assert!(said.contains("no such thing"), "{said}");
+}
+
+#[test]
+fn it_is_tried_again_alone_when_it_was_killed_while_it_waited() {
+    let fake = Fake::new();
+    if !starts_early(&fake) {
+        return;
+    }
+    fake.on(
+        "early",
+        "[ -e \"$here/early\" ] || { touch \"$here/early\"; kill -KILL $$; }",
+    );
+    fake.on("trace", AWAIT_EARLY);
+    let built = fake.build();
+    assert_eq!(built.warnings(), [""; 0]);
+    built.report();
+}
+
+#[test]
+fn no_statement_is_blamed_for_a_kill_from_outside() {
+    let fake = Fake::new();
+    fake.on("statement", "[ $number != 2 ] || kill -KILL $$");
+    let error = fake.build().error();
+    let said = text(&error);
+    assert!(
+        said.contains("failed at the statement `precompile(g, (Int,))`"),
+        "{said}"
+    );
+    assert!(said.contains("out of memory?"), "{said}");
+    fake.on("statement", "[ $number != 2 ] || kill -SEGV $$");
+    let report = fake.build().report();
+    assert_eq!(report.statements.entries[1].outcome, Outcome::Crashed);
+}
