@@ -4,7 +4,8 @@
 
 mod common;
 
-use common::{Fake, text};
+use common::{Fake, build, text};
+use pcrs_engine::plan::CachePlan;
 use pcrs_engine::report::Outcome;
 use pcrs_engine::{ErrorKind, Stage};
 
@@ -94,4 +95,23 @@ fn no_statement_is_blamed_for_a_kill_from_outside() {
     fake.on("statement", "[ $number != 2 ] || kill -SEGV $$");
     let report = fake.build().report();
     assert_eq!(report.statements.entries[1].outcome, Outcome::Crashed);
+}
+
+#[test]
+fn more_memory_than_is_free_is_warned_of() {
+    let fake = Fake::new();
+    let mut plan = fake.plan();
+    plan.cache = Some(CachePlan {
+        dir: fake.path("cache"),
+        max_bytes: 1 << 30,
+    });
+    build(plan.clone()).report();
+    let table = fake.read("cache/timings.json");
+    let (before, after) = table.split_once("\"peak_memory\":").unwrap();
+    let end = after.find(['}', ',']).unwrap();
+    let huge = format!("{before}\"peak_memory\":{}{}", u64::MAX, &after[end..]);
+    fake.write("cache/timings.json", huge);
+    plan.force = true;
+    let warning = build(plan).warnings().join("\n");
+    assert!(warning.contains("memory may not suffice"), "{warning}");
 }

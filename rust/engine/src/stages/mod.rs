@@ -18,6 +18,7 @@ use pcrs_cache::Kind;
 use crate::build::Context;
 use crate::child::Invocation;
 use crate::error::{BuildError, Stage};
+use crate::memory;
 use crate::plan::{Base, BuildPlan, file_name};
 use crate::report::{BuildReport, Origin, PlannedCommand, StageTime};
 use crate::staging;
@@ -34,6 +35,9 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
     let _lock = ctx.cache.lock(ctx, Kind::Image);
     if let Some(report) = from_cache(ctx)? {
         return Ok(report);
+    }
+    if let Some(warning) = ctx.timings.lacks_memory(memory::available()) {
+        ctx.warn(Stage::Check, warning);
     }
     staging::write(ctx.workspace.path())?;
 
@@ -93,7 +97,7 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
     publish_with(ctx, &image, &mut report, &mut times, |report| {
         ctx.cache.keep_image(ctx, &image, report);
     })?;
-    ctx.timings.record(&report.stages);
+    ctx.timings.record(&report.stages, report.peak_memory);
     Ok(report)
 }
 
