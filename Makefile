@@ -7,7 +7,7 @@ help:
 	@echo "make demo   build a sysimage of a small example, and show what it saves (about 5 minutes)"
 	@echo "make test   run all tests on every Julia found (10 to 40 minutes for each)"
 	@echo "make engine build the Rust library that the package calls"
-	@echo "make bench  compare with PackageCompiler and with ourselves (see bench/README.md)"
+	@echo "make bench  compare with PackageCompiler and with ourselves (an hour or more; see bench/README.md)"
 	@echo "make clean  remove what the above made"
 
 engine:
@@ -26,6 +26,7 @@ test: engine
 	@./test/run_on_all_julias.sh
 
 bench: engine
+	@echo "== bench: statements, caches, rebuilds, growth, and PackageCompiler if there is one (an hour or more)"
 	@./bench/run.sh
 
 clean:

@@ -3,6 +3,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 ./statements/run.sh
+cargo bench -p pcrs-cache
+../deps/with_julia.sh bench/sysimage/rebuild.jl
+../deps/with_julia.sh bench/sysimage/growth.jl
 if [ -n "${PACKAGECOMPILER_ENV:-}" ]; then
     ../deps/with_julia.sh bench/sysimage/compare.jl --packagecompiler="$PACKAGECOMPILER_ENV" \
         --project="$PWD/../examples/demo" --packages=Example,Rainfall \

@@ -5,20 +5,9 @@
 #   julia bench/sysimage/compare.jl --packagecompiler=ENV --project=DIR --packages=A,B
 #       --workload=FILE [--rounds=cold|warm|both]
 
-const ROOT = dirname(dirname(@__DIR__))
-const JULIA = joinpath(Sys.BINDIR, Base.julia_exename())
+include("measure.jl")
 
-function options()
-    found = Dict{String,String}()
-    for arg in ARGS
-        name, value = split(arg, '='; limit=2)
-        found[String(lstrip(name, '-'))] = String(value)
-    end
-    for name in ("packagecompiler", "project", "packages", "workload")
-        haskey(found, name) || error("--$name is missing; see the head of $(@__FILE__)")
-    end
-    return found
-end
+const JULIA = joinpath(Sys.BINDIR, Base.julia_exename())
 
 "CPU seconds of all child processes that have ended, their own included."
 function children_cpu()
@@ -101,26 +90,20 @@ const ROWS = (wall="wall time of the build, s", cpu="CPU time of the build, s",
     workload="workload on the image, s")
 
 function main()
-    opts = options()
+    opts = options(("packagecompiler", "project", "packages", "workload"), Dict("rounds" => "both"))
     environments = ["PackageCompiler" => opts["packagecompiler"], "PackageCompilerRS" => ROOT]
     depots = Dict(tool => depot_with_empty_registry() for (tool, _) in environments)
-    rounds = get(opts, "rounds", "both")
-    for round in (rounds == "both" ? ["cold", "warm"] : [rounds])
+    for round in (opts["rounds"] == "both" ? ["cold", "warm"] : [opts["rounds"]])
         figures = Dict(tool => measure(tool, environment, depots[tool], opts)
                        for (tool, environment) in environments)
-        println("\n", opts["packages"], ", Julia ", VERSION, ", ", Sys.CPU_THREADS, " cores, dependency caches ", round, "\n")
-        println("| | PackageCompiler | PackageCompilerRS | ratio |")
-        println("|---|---:|---:|---:|")
+        print_head(string(opts["packages"], ", dependency caches ", round),
+            ["", "PackageCompiler", "PackageCompilerRS", "ratio"])
         for name in keys(ROWS)
             theirs, ours = getfield(figures["PackageCompiler"], name), getfield(figures["PackageCompilerRS"], name)
-            shown(x) = string(round_to(x))
-            println("| ", ROWS[name], " | ", shown(theirs), " | ", shown(ours), " | ", round_to(ours / theirs), " |")
+            print_row([ROWS[name], theirs, ours, ours / theirs])
         end
-        flush(stdout)
     end
     return nothing
 end
-
-round_to(x) = Base.round(x; sigdigits=3)
 
 main()
