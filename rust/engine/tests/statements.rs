@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::io::Write;
+
 use common::{Built, Fake, build, text};
 use pcrs_engine::report::{BuildReport, Outcome};
 use pcrs_engine::{ErrorKind, Stage};
@@ -222,4 +224,112 @@ fn with_strict_a_line_that_is_no_statement_fails_the_build() {
     let said = text(&build_with_a_bad_line(&fake, true).error());
     assert!(said.contains("mine.jl:2: `rm(\"x\")`"), "{said}");
     assert_eq!(fake.left(), ["Image.so.log"]);
+}
+
+fn build_with_file(fake: &Fake, text: impl AsRef<[u8]>) -> Built {
+    let mut plan = fake.plan();
+    fake.statements(&[]);
+    plan.statement_files = vec![fake.write("mine.jl", text)];
+    build(plan)
+}
+
+#[test]
+fn a_statements_file_without_statements_is_no_error() {
+    let fake = Fake::new();
+    for text in ["", "\n", "# none\n#= precompile(f, (Int,)) =#\n"] {
+        let built = build_with_file(&fake, text);
+        assert_eq!(built.warnings(), [""; 0], "{text:?}");
+        let report = built.report();
+        assert!(report.statements.entries.is_empty(), "{text:?}");
+        assert_eq!(report.statements.duplicates, 0);
+    }
+}
+
+#[test]
+fn a_statement_over_several_lines_goes_in() {
+    let fake = Fake::new();
+    let report = build_with_file(
+        &fake,
+        "precompile(a, ())\nprecompile(\n    Tuple{\n        typeof(k), # of k\n        Int,\n    \
+         },\n)\nprecompile(b, ())\n",
+    )
+    .report();
+    let places: Vec<_> = report
+        .statements
+        .entries
+        .iter()
+        .map(|entry| (entry.text.as_str(), entry.outcome, entry.line))
+        .collect();
+    let expected = [
+        ("precompile(a, ())", Outcome::Precompiled, 1),
+        ("precompile(Tuple{typeof(k), Int})", Outcome::Precompiled, 2),
+        ("precompile(b, ())", Outcome::Precompiled, 8),
+    ];
+    assert_eq!(places, expected);
+}
+
+#[test]
+fn a_file_of_200_megabytes_is_accounted_for() {
+    const UNIQUE: usize = 100;
+    // Long, so that an unoptimized reader is done soon.
+    let types = "Base.Dict{String, Array{Float64, 1}}, ".repeat(50);
+    let block: String = (0..UNIQUE)
+        .map(|i| format!("precompile(Tuple{{typeof(f{i}), {types}Int}})\n"))
+        .collect();
+    let times = 200_000_000 / block.len() + 1;
+    let fake = Fake::new();
+    let path = fake.path("large.jl");
+    let mut file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
+    for _ in 0..times {
+        file.write_all(block.as_bytes()).unwrap();
+    }
+    let last = "precompile(\n  last,\n  (Int,),\n)\nprecompile(last, <1>)\nrm(\"x\")\n";
+    file.write_all(last.as_bytes()).unwrap();
+    file.into_inner().unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() > 200_000_000);
+    fake.statements(&[]);
+    let mut plan = fake.plan();
+    plan.statement_files = vec![path];
+    let statements = build(plan).report().statements;
+    assert_eq!(statements.duplicates as usize, (times - 1) * UNIQUE);
+    let (lines, outcomes): (Vec<u32>, Vec<Outcome>) = statements
+        .entries
+        .iter()
+        .map(|entry| (entry.line, entry.outcome))
+        .unzip();
+    assert_eq!(outcomes[..=UNIQUE], [Outcome::Precompiled; UNIQUE + 1]);
+    assert_eq!(outcomes[UNIQUE + 1..], [Outcome::Rejected; 2]);
+    let end = (times * UNIQUE) as u32;
+    assert_eq!(lines[UNIQUE..], [end + 1, end + 5, end + 6]);
+    let last = &statements.entries[UNIQUE].text;
+    assert_eq!(last, "precompile(last, (Int,))");
+}
+
+#[test]
+fn no_statement_is_missing_from_the_report() {
+    const COUNT: usize = 12_000;
+    let fake = Fake::new();
+    let text: String = (0..COUNT)
+        .map(|i| format!("output {i}\nprecompile(f{i}, <{i}>)\nprecompile(g, <1>)\n"))
+        .collect();
+    let built = build_with_file(&fake, text);
+    let warning = built.warnings().join("\n");
+    assert!(warning.contains("36000 lines were not taken"), "{warning}");
+    let statements = built.report().statements;
+    let of = |start: &str| {
+        let rows = statements.entries.iter();
+        rows.filter(|row| row.text.starts_with(start)).count()
+    };
+    assert_eq!(of("precompile(f"), COUNT);
+    assert_eq!(of("precompile(g"), 1);
+    assert_eq!(statements.duplicates as usize, COUNT - 1);
+    // What is no statement is counted.
+    assert_eq!(of("output "), 1000);
+    let last = statements.entries.last().unwrap();
+    assert_eq!(last.outcome, Outcome::Rejected);
+    assert_eq!(
+        (last.text.as_str(), last.line),
+        ("and 11000 more lines", 3001)
+    );
+    assert!(last.detail.contains("not listed"), "{}", last.detail);
 }

@@ -1,6 +1,8 @@
 //! Any bytes as a source: nothing panics, and what is taken keeps the promises.
 #![no_main]
 
+use std::collections::HashSet;
+
 use libfuzzer_sys::fuzz_target;
 use pcrs_statements::classify::classify;
 use pcrs_statements::{Line, Merger, SourceKind, parse_line};
@@ -10,16 +12,7 @@ fuzz_target!(|source: &[u8]| {
         let Line::Statement { text, .. } = parse_line(line) else {
             continue;
         };
-        assert!(text.starts_with("precompile(") && text.ends_with(')'));
-        assert!(is_balanced(&text), "{text:?}");
-        match parse_line(&*text) {
-            Line::Statement {
-                text: again,
-                recompile,
-            } => assert!(again == text && !recompile, "{text:?} became {again:?}"),
-            other => panic!("{text:?} became {other:?}"),
-        }
-        let _ = classify(&text, (1, 11));
+        check(&text);
     }
     for kind in [SourceKind::Trace, SourceKind::StatementFile] {
         let mut merger = Merger::new();
@@ -29,9 +22,35 @@ fuzz_target!(|source: &[u8]| {
         assert_eq!(taken, merged.statements.len() as u64 + merged.duplicates);
         // A comment that never ends is reported besides what its line holds.
         assert!(taken + merged.rejected_total + merged.scaffold <= merged.lines + 1);
-        assert!(merged.rejected.len() as u64 <= merged.rejected_total);
+        let unlisted: u64 = merged.unlisted.iter().map(|u| u.lines).sum();
+        let listed = merged.rejected.len() as u64 + merged.rejected_again;
+        assert_eq!(listed + unlisted, merged.rejected_total);
+        let texts: HashSet<&str> = merged.statements.iter().map(|s| s.text).collect();
+        texts.iter().for_each(|text| check(text));
+        // A block comment may hide statements, and colours may hide its start.
+        if !source.contains(&0x1b) && !source.windows(2).any(|pair| pair == b"#=") {
+            for line in source.split(|&b| b == b'\n') {
+                if let Line::Statement { text, .. } = parse_line(line) {
+                    assert!(texts.contains(&*text), "{text:?} is lost");
+                }
+            }
+        }
     }
 });
+
+/// What holds for each statement that is taken.
+fn check(text: &str) {
+    assert!(text.starts_with("precompile(") && text.ends_with(')'));
+    assert!(!text.contains('\n') && is_balanced(text), "{text:?}");
+    match parse_line(text) {
+        Line::Statement {
+            text: again,
+            recompile,
+        } => assert!(again == text && !recompile, "{text:?} became {again:?}"),
+        other => panic!("{text:?} became {other:?}"),
+    }
+    let _ = classify(text, (1, 11));
+}
 
 /// Whether the brackets outside quotes match, and the first is closed by the last byte only.
 fn is_balanced(text: &str) -> bool {

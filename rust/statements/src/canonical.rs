@@ -36,22 +36,32 @@ impl<'a, 's> Canonical<'a, 's> {
     #[inline]
     pub(crate) fn push(&mut self, token: Range<usize>, blank: bool) {
         if !self.copied {
-            let as_wanted = match &self.source.as_bytes()[self.range.end..token.start] {
-                [] => !blank,
-                [b' '] => blank,
-                _ => false,
-            };
+            let end = self.range.end;
+            let as_wanted = token.start == end + usize::from(blank)
+                && (!blank || self.source.as_bytes()[end] == b' ');
             if as_wanted {
                 self.range.end = token.end;
                 return;
             }
-            self.scratch.push_str(&self.source[self.range.clone()]);
-            self.copied = true;
+            self.copy();
         }
         if blank {
             self.scratch.push(' ');
         }
         self.scratch.push_str(&self.source[token]);
+    }
+
+    /// Takes away the last byte.
+    pub(crate) fn pop(&mut self) {
+        if !self.copied {
+            self.copy();
+        }
+        self.scratch.pop();
+    }
+
+    fn copy(&mut self) {
+        self.scratch.push_str(&self.source[self.range.clone()]);
+        self.copied = true;
     }
 
     /// Ends the text.

@@ -1,4 +1,4 @@
-//! One line of a source: what it is, and its statement in normalised text.
+//! One line of a source, or the lines of one call: what it is, and its statement in normalised text.
 
 use std::borrow::Cow;
 
@@ -6,14 +6,11 @@ use crate::ansi;
 use crate::canonical::{Canonical, Text};
 use crate::reject::RejectReason;
 use crate::scaffold;
-use crate::scan::{self, Fault};
+use crate::scan::{self, CALL, Fault, QUALIFIED};
 use crate::source::SourceKind;
 
 /// How long a line, and the text of a statement, may be, in bytes.
 pub(crate) const MAX_LINE: usize = 1 << 20;
-
-const CALL: &str = "precompile(";
-const QUALIFIED: &str = "Base.precompile(";
 
 /// What a line is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +30,8 @@ pub enum Line<'a> {
     Rejected(RejectReason),
 }
 
-/// Looks at one line by itself, as it could stand in a [`SourceKind::StatementFile`].
+/// Looks at one line by itself, as it could stand in a [`SourceKind::StatementFile`]. It may be
+/// several lines if they are one call.
 ///
 /// `line` is taken with or without its line ending. Terminal colours, comments and a timing before
 /// the statement are dropped. Forms that come down to one call are reduced to it:
@@ -41,7 +39,8 @@ pub enum Line<'a> {
 /// `isdefined(M, name) && precompile(...)`.
 ///
 /// Blanks are normalised as Julia prints them: one after a comma, none next to a bracket, and one
-/// where there are several. Text that differs in nothing else becomes the same statement.
+/// where there are several. A comma after the last argument is dropped. Text that differs
+/// in nothing else becomes the same statement.
 ///
 /// Never fails: what cannot be taken is [`Line::Rejected`]. A line that ends inside its statement
 /// is [`RejectReason::Malformed`] here; whether it was [`RejectReason::Truncated`] shows only where
@@ -69,7 +68,11 @@ pub fn parse_line<L: AsRef<[u8]> + ?Sized>(line: &L) -> Line<'_> {
         Ok(text) => text,
         Err(reason) => return Line::Rejected(reason),
     };
-    match reading.line(&text, &mut scratch) {
+    let found = reading.line(&text, &mut scratch);
+    match found {
+        Found::Rejected(reason) => Line::Rejected(reason),
+        Found::Unfinished => Line::Rejected(RejectReason::Malformed),
+        _ if reading.end() < text.len() => Line::Rejected(RejectReason::Unsafe),
         Found::Statement {
             text: at,
             recompile,
@@ -83,8 +86,6 @@ pub fn parse_line<L: AsRef<[u8]> + ?Sized>(line: &L) -> Line<'_> {
         }
         Found::Blank => Line::Blank,
         Found::Scaffold => Line::Scaffold,
-        Found::Unfinished => Line::Rejected(RejectReason::Malformed),
-        Found::Rejected(reason) => Line::Rejected(reason),
     }
 }
 
@@ -113,7 +114,7 @@ pub(crate) enum Found {
     },
     Blank,
     Scaffold,
-    /// The line ends inside a statement.
+    /// The text ends inside a statement.
     Unfinished,
     Rejected(RejectReason),
 }
@@ -130,15 +131,27 @@ impl From<Fault> for Found {
 }
 
 /// What one line of a source hands on to the next.
+#[derive(Clone, Copy)]
 pub(crate) struct Reading {
     kind: SourceKind,
     /// How many block comments are open.
     comments: u32,
+    /// How much of the text was looked at.
+    end: usize,
 }
 
 impl Reading {
     pub(crate) fn new(kind: SourceKind) -> Self {
-        Self { kind, comments: 0 }
+        Self {
+            kind,
+            comments: 0,
+            end: 0,
+        }
+    }
+
+    /// Where the line that was looked at ends, or the last line of its call.
+    pub(crate) fn end(&self) -> usize {
+        self.end
     }
 
     /// Whether a block comment goes on in the next line.
@@ -146,8 +159,18 @@ impl Reading {
         self.comments > 0
     }
 
-    /// Looks at the next line. `scratch` holds the statement if it had to be spaced anew.
+    /// Looks at the first line of `line`, and at the lines that its call goes on over. `scratch`
+    /// holds the statement if it had to be spaced anew.
     pub(crate) fn line(&mut self, line: &str, scratch: &mut String) -> Found {
+        self.end = 0;
+        let found = self.look_at(line, scratch);
+        if self.end == 0 {
+            self.end = line_end(line.as_bytes(), 0);
+        }
+        found
+    }
+
+    fn look_at(&mut self, line: &str, scratch: &mut String) -> Found {
         let bytes = line.as_bytes();
         let Ok(mut at) = self.skip_blanks(bytes, 0) else {
             return match self.kind {
@@ -166,6 +189,8 @@ impl Reading {
                 guarded = true;
                 at = after;
                 continue;
+            } else if rest.is_empty() && guarded {
+                return Found::Unfinished;
             } else if !guarded && (rest.is_empty() || rest.starts_with('#')) {
                 return Found::Blank;
             } else {
@@ -177,7 +202,6 @@ impl Reading {
 
     /// The call that starts at `start`, and what follows it.
     fn statement(&mut self, line: &str, start: usize, scratch: &mut String) -> Found {
-        let bytes = line.as_bytes();
         let arguments = start + CALL.len();
         let mut text = Canonical::new(line, scratch, start..arguments);
         let mut at = match scan::call(line, arguments, &mut text) {
@@ -185,6 +209,8 @@ impl Reading {
             Err(fault) => return fault.into(),
         };
         let text = text.finish();
+        self.end = line_end(line.as_bytes(), at);
+        let bytes = &line.as_bytes()[..self.end];
         loop {
             // A block comment may go on in the next line.
             at = self.skip_blanks(bytes, at).unwrap_or(bytes.len());
@@ -208,7 +234,7 @@ impl Reading {
         if arguments.starts_with("fbody,") {
             return Found::Rejected(RejectReason::KeywordBody);
         }
-        let comment = line[at..].trim_start_matches('#').trim_start();
+        let comment = line[at..self.end].trim_start_matches('#').trim_start();
         Found::Statement {
             text,
             recompile: comment.starts_with("recompile"),
@@ -259,6 +285,11 @@ impl Reading {
     }
 }
 
+/// Where the line that `at` is in ends.
+fn line_end(bytes: &[u8], at: usize) -> usize {
+    memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |n| at + n)
+}
+
 /// The index after a wrapper that leaves the call after it as it is: `@assert`, `@warnpcfail`, or
 /// a guard `isdefined(...) &&`. Without the guard an undefined name fails in the call itself.
 fn wrapper_end(line: &str, at: usize, scratch: &mut String) -> Option<usize> {
@@ -281,7 +312,7 @@ fn wrapper_end(line: &str, at: usize, scratch: &mut String) -> Option<usize> {
     if !bytes[and..].starts_with(b"&&") {
         return None;
     }
-    scan::skip_blanks(bytes, and + 2).ok()
+    scan::skip_space(bytes, and + 2).ok()
 }
 
 /// Whether a call of `precompile` was meant, though not written so that Julia takes it as one.

@@ -91,7 +91,8 @@ fn quoted(line: &str, start: usize, raw: bool) -> Result<usize, Fault> {
         match *bytes.get(i).ok_or(Fault::Unfinished)? {
             b'"' if !triple => return Ok(i + 1),
             b'"' if bytes[i..].starts_with(b"\"\"\"") => return Ok(i + 3),
-            b'\\' if raw => i += 2,
+            b'\\' if raw && matches!(bytes.get(i + 1), Some(b'"' | b'\\')) => i += 2,
+            b'\\' if raw => i += 1,
             b'\\' => i = escape(bytes, i)?,
             b'$' if !raw => return Err(Fault::Unsafe),
             b if b < b' ' && b != b'\t' => return Err(Fault::Malformed),
@@ -206,6 +207,7 @@ mod tests {
         assert_eq!(raw_string(r#""a\"b""#, 0), Ok(6));
         assert_eq!(raw_string(r#""a\\""#, 0), Ok(5));
         assert_eq!(raw_string(r#""a\\\""#, 0), Err(Fault::Unfinished));
+        assert_eq!(raw_string("\"a\\\n\"", 0), Err(Fault::Malformed));
     }
 
     #[test]

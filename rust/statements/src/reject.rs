@@ -1,6 +1,8 @@
 //! Lines that are not taken, and why.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Why a line was not taken as a statement. A rejected line is never evaluated.
 ///
@@ -13,7 +15,7 @@ use std::fmt;
 pub enum RejectReason {
     /// The line is no call of `precompile`.
     NotAStatement,
-    /// The line starts like a statement, but what follows is not a well-formed call on one line.
+    /// The line starts like a statement, but no well-formed call follows on it and the next lines.
     Malformed,
     /// The source ends inside a statement, or inside a block comment that started on this line.
     Truncated,
@@ -69,9 +71,8 @@ impl RejectReason {
                 "Not a `precompile(...)` call; only such calls are taken from a statements file."
             }
             Self::Malformed => {
-                "Starts as a `precompile(...)` call but does not parse as one; a statement has to \
-                 stand on a single line, and Julia writes a few values in a form that it cannot \
-                 read back."
+                "Starts as a `precompile(...)` call but does not parse as one; Julia writes a few \
+                 values in a form that it cannot read back."
             }
             Self::Truncated => {
                 "The source ends inside this statement or comment, probably because the process \
@@ -116,9 +117,10 @@ impl fmt::Display for RejectReason {
 pub struct Rejected {
     /// Index of the source in the order the sources were given.
     pub source: u32,
-    /// Line number, from 1.
+    /// Line number, from 1; of a call over several lines, that of the first.
     pub line: u32,
-    /// The line, at most [`Rejected::TEXT_CHARS`] characters of it, unprintable ones escaped.
+    /// The line or call, at most [`Rejected::TEXT_CHARS`] characters of it, unprintable ones
+    /// escaped.
     pub text: Box<str>,
     /// Why it was not taken.
     pub reason: RejectReason,
@@ -138,6 +140,79 @@ impl Rejected {
     }
 }
 
+/// Lines of one source that hold no `precompile`, and were too many to be kept one by one.
+///
+/// ```
+/// # use pcrs_statements::{Merged, Merger, SourceKind};
+/// # let mut merger = Merger::new();
+/// # let text: String = (0..Merged::OTHERS_KEPT + 3).map(|i| format!("x{i}\n")).collect();
+/// # merger.add_reader(SourceKind::Trace, text.as_bytes()).unwrap();
+/// let merged = merger.finish();
+/// assert_eq!(merged.rejected.len(), Merged::OTHERS_KEPT);
+/// assert_eq!(merged.unlisted[0].lines, 3);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unlisted {
+    /// Index of the source in the order the sources were given.
+    pub source: u32,
+    /// The first of the lines, from 1.
+    pub line: u32,
+    /// How many there are.
+    pub lines: u64,
+}
+
+/// What a rejected line is to the report.
+pub(crate) enum Kept {
+    /// A row of its own.
+    New,
+    /// The same as a line before.
+    Again,
+    /// One of too many that hold no statement.
+    Unlisted,
+}
+
+/// Which rejected lines are known, and how many of a source are no statements.
+#[derive(Default)]
+pub(crate) struct Account {
+    /// Hashes of whole lines with their reason: of long lines only the start is kept.
+    known: HashSet<u64>,
+    others: usize,
+}
+
+impl Account {
+    /// How many lines of a source without a `precompile` are kept.
+    pub(crate) const OTHERS_KEPT: usize = 1000;
+
+    /// Starts to count for another source.
+    pub(crate) fn next_source(&mut self) {
+        self.others = 0;
+    }
+
+    /// Takes account of the line `raw`. If it is `partial`, the start of several, it says too little
+    /// to be the same as another.
+    pub(crate) fn add(&mut self, raw: &[u8], reason: RejectReason, partial: bool) -> Kept {
+        let may_be_statement =
+            reason == RejectReason::Truncated || memchr::memmem::find(raw, b"precompile").is_some();
+        if may_be_statement && partial {
+            return Kept::New;
+        }
+        let mut hasher = DefaultHasher::new();
+        (raw.trim_ascii(), reason).hash(&mut hasher);
+        let hash = hasher.finish();
+        if self.known.contains(&hash) {
+            return Kept::Again;
+        }
+        if !may_be_statement {
+            if self.others == Self::OTHERS_KEPT {
+                return Kept::Unlisted;
+            }
+            self.others += 1;
+        }
+        self.known.insert(hash);
+        Kept::New
+    }
+}
+
 /// The start of a line as printable text; the escapes keep a hostile line from driving a terminal.
 fn shorten(raw: &[u8]) -> Box<str> {
     // Four bytes a character at most, and one more character to know that some were cut.
@@ -146,11 +221,12 @@ fn shorten(raw: &[u8]) -> Box<str> {
     let mut text = String::with_capacity(head.len().min(Rejected::TEXT_CHARS));
     let mut chars = lossy.trim().chars();
     for c in chars.by_ref().take(Rejected::TEXT_CHARS - 1) {
-        if c.is_control() && c != '\t' {
-            text.push('\u{fffd}');
-        } else {
-            text.push(c);
-        }
+        text.push(match c {
+            '\t' => c,
+            '\n' => ' ',
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        });
     }
     if chars.next().is_some() || head.len() < raw.len() {
         text.push('…');
@@ -169,6 +245,7 @@ mod tests {
         assert_eq!(text.chars().count(), Rejected::TEXT_CHARS);
         assert!(text.ends_with('…'));
         assert_eq!(&*shorten(b"  a\x1b[31mb\xff  "), "a\u{fffd}[31mb\u{fffd}");
+        assert_eq!(&*shorten(b"f(\n1)\n"), "f( 1)");
         assert_eq!(&*shorten(b""), "");
     }
 

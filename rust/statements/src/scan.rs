@@ -1,4 +1,4 @@
-//! Scans one call on one line, and writes its canonical text.
+//! Scans one call, and writes its canonical text.
 //!
 //! A pushdown automaton over bytes: a stack of open brackets, and whether an operand or an
 //! operator has to come next. It takes the part of Julia's expression grammar that types and plain
@@ -15,6 +15,10 @@ use crate::canonical::Canonical;
 use crate::literal;
 use crate::unicode;
 
+/// What statements start with.
+pub(crate) const CALL: &str = "precompile(";
+pub(crate) const QUALIFIED: &str = "Base.precompile(";
+
 /// How deep brackets may nest. Julia's parser recurses, so what it can take has a limit too.
 pub(crate) const MAX_DEPTH: usize = 512;
 
@@ -23,7 +27,7 @@ pub(crate) const MAX_DEPTH: usize = 512;
 pub(crate) enum Fault {
     /// Not in the grammar.
     Malformed,
-    /// The line ends inside the call.
+    /// The text ends inside the call.
     Unfinished,
     /// Holds what would run other code.
     Unsafe,
@@ -77,6 +81,9 @@ enum Bracket {
 
 /// Scans a call from just after its opening parenthesis. `text` gets its tokens.
 ///
+/// The call may go on over several lines. Lines end only where Julia sees a blank there: next to
+/// brackets and commas.
+///
 /// Gives the index after the closing parenthesis.
 pub(crate) fn call(line: &str, start: usize, text: &mut Canonical<'_, '_>) -> Result<usize, Fault> {
     let mut scanner = Scanner {
@@ -102,6 +109,19 @@ pub(crate) fn skip_blanks(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
             Some(b'#') if bytes.get(at + 1) == Some(&b'=') => {
                 at = comment_end(bytes, at + 2, &mut 1).ok_or(Fault::Unfinished)?;
             }
+            _ => return Ok(at),
+        }
+    }
+}
+
+/// The index after all that may stand between two tokens of a call: blanks, comments, line ends. A
+/// comment that does not end is [`Fault::Unfinished`].
+pub(crate) fn skip_space(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
+    loop {
+        at = skip_blanks(bytes, at)?;
+        match bytes.get(at) {
+            Some(b'\n') => at += 1,
+            Some(b'#') => at += memchr::memchr(b'\n', &bytes[at..]).ok_or(Fault::Unfinished)?,
             _ => return Ok(at),
         }
     }
@@ -270,16 +290,16 @@ impl Scanner<'_, '_, '_, '_> {
     fn run(&mut self) -> Result<(), Fault> {
         while self.depth > 0 {
             let before = self.at;
-            if matches!(self.bytes.get(before), Some(b' ' | b'\t' | b'#')) {
-                self.at = skip_blanks(self.bytes, before)?;
+            // Mostly a single blank.
+            if self.peek(0) == Some(b' ') {
+                self.at += 1;
+            }
+            if matches!(self.peek(0), Some(b' ' | b'\t' | b'#' | b'\n')) {
+                self.skip_space(before)?;
             }
             self.blank = self.at > before;
-            let Some(&byte) = self.bytes.get(self.at) else {
-                return Err(Fault::Unfinished);
-            };
+            let byte = self.peek(0).ok_or(Fault::Unfinished)?;
             match byte {
-                // A line comment, so the call cannot end on this line.
-                b'#' => return Err(Fault::Unfinished),
                 b'`' | b';' | b'$' => return Err(Fault::Unsafe),
                 b')' | b'}' | b']' => self.close(byte)?,
                 b',' => self.comma()?,
@@ -295,6 +315,34 @@ impl Scanner<'_, '_, '_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Steps over what stands between two tokens, `from` on.
+    #[cold]
+    fn skip_space(&mut self, from: usize) -> Result<(), Fault> {
+        self.at = skip_space(self.bytes, from)?;
+        if self.bytes[from..self.at].contains(&b'\n') {
+            self.line_end()?;
+        }
+        Ok(())
+    }
+
+    /// Checks that a line may end before what stands here.
+    fn line_end(&self) -> Result<(), Fault> {
+        let rest = &self.line[self.at..];
+        // In the others Julia ends a row there.
+        let lists = !matches!(
+            self.top(),
+            Bracket::Square | Bracket::WhereCurly | Bracket::MacroCurly
+        );
+        let fits = match rest.bytes().next() {
+            None => true,
+            Some(b')' | b'}' | b']' | b',') if lists => true,
+            // The next statement: this one was cut off.
+            _ if rest.starts_with(CALL) || rest.starts_with(QUALIFIED) => false,
+            _ => matches!(self.state, State::Opened | State::Comma),
+        };
+        if fits { Ok(()) } else { Err(Fault::Malformed) }
     }
 
     fn peek(&self, ahead: usize) -> Option<u8> {
@@ -348,6 +396,10 @@ impl Scanner<'_, '_, '_, '_> {
         // `(a = 1)` assigns; `(a = 1,)` is a value.
         if bracket == Bracket::Assigned {
             return Err(Fault::Unsafe);
+        }
+        // A comma before the end means something in a tuple only.
+        if self.state == State::Comma && matches!(bracket, Bracket::Call | Bracket::Curly) {
+            self.text.pop();
         }
         self.emit(self.at + 1, false);
         self.depth -= 1;
@@ -465,14 +517,15 @@ impl Scanner<'_, '_, '_, '_> {
         }
         let end = self.at + self.operator_len(self.at, OPERATORS);
         if end > self.at {
-            let after = skip_blanks(self.bytes, end)?;
-            if matches!(self.bytes.get(after), Some(b',' | b')' | b'}' | b']')) {
-                return self.lone_operator(end);
+            match self.bytes.get(skip_space(self.bytes, end)?) {
+                Some(b',' | b')' | b'}' | b']') => return self.lone_operator(end),
+                None => return Err(Fault::Unfinished),
+                Some(_) => {}
             }
         }
         if matches!(&self.bytes[self.at..end], b"<:" | b">:") && !self.next_is_operator(end) {
             // Julia takes a blank here, unless it would stand between a function and its call.
-            let after = skip_blanks(self.bytes, end)?;
+            let after = skip_space(self.bytes, end)?;
             if after > end && self.bytes.get(after) == Some(&b'(') {
                 return Err(Fault::Malformed);
             }
@@ -488,7 +541,7 @@ impl Scanner<'_, '_, '_, '_> {
 
     /// An operator that stands for its function, so is an operand; the element ends after it.
     fn lone_operator(&mut self, end: usize) -> Result<(), Fault> {
-        let after = skip_blanks(self.bytes, end)?;
+        let after = skip_space(self.bytes, end)?;
         if self.state == State::Prefixed
             || !matches!(
                 self.bytes.get(after),
@@ -684,7 +737,7 @@ impl Scanner<'_, '_, '_, '_> {
         }
         // Julia looks for a misspelt `<:` behind a colon, even in parentheses.
         let is_range = &self.bytes[self.at..end] == b":";
-        if is_range && self.bytes.get(skip_blanks(self.bytes, end)?) == Some(&b'(') {
+        if is_range && self.bytes.get(skip_space(self.bytes, end)?) == Some(&b'(') {
             return Err(Fault::Malformed);
         }
         if self.next_is_operator(end) {

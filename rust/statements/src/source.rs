@@ -14,8 +14,8 @@ pub enum SourceKind {
     /// comment never goes on in the next line, so output of the traced program that got between
     /// the statements cannot hide them.
     Trace,
-    /// A file written by hand or by SnoopCompile: Julia code, so block comments may span lines,
-    /// and the lines SnoopCompile puts around statements are scaffold.
+    /// A file written by hand or by SnoopCompile: Julia code, so statements and block comments may
+    /// span lines, and the lines SnoopCompile puts around statements are scaffold.
     StatementFile,
 }
 

@@ -68,9 +68,9 @@ pub struct Statement<'a> {
     pub text: &'a str,
     /// Index of the source it came from first, in the order the sources were given.
     pub source: u32,
-    /// Line of its first occurrence, from 1.
+    /// Line where its first occurrence starts, from 1.
     pub line: u32,
-    /// How many lines hold it.
+    /// How often it was found.
     pub times: u32,
     /// Whether Julia marked one of them as compiled again.
     pub recompile: bool,

@@ -1,5 +1,5 @@
-# Reads a file of pairs of lines: a line as it was found, or an empty one, and the statement taken
-# from it. Writes those that Julia does not read as one call of `precompile` with arguments, or that
+# Reads a file of pairs of lines: a line as it was found, with U+0001 for line ends in it, or an empty
+# one, and the statement taken from it. Writes those that Julia does not read as one call of `precompile` with arguments, or that
 # mean something else than the line they came from; then how many were read.
 
 parsed(text) =
@@ -24,7 +24,7 @@ function main(file)
     count = 0
     lines = readlines(file)
     for i in 1:2:length(lines)
-        found, text = lines[i], lines[i+1]
+        found, text = replace(lines[i], '\x01' => '\n'), lines[i+1]
         count += 1
         ex = parsed(text)
         if !is_statement(ex)

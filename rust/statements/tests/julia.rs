@@ -25,7 +25,7 @@ fn julia() -> Option<PathBuf> {
 fn objections(julia: &Path, name: &str, pairs: &[(String, String)]) -> Vec<String> {
     let mut text = String::new();
     for (found, statement) in pairs {
-        writeln!(text, "{found}\n{statement}").unwrap();
+        writeln!(text, "{}\n{statement}", found.replace('\n', "\u{1}")).unwrap();
     }
     let file = std::env::temp_dir().join(format!("pcrs-{name}-{}.txt", std::process::id()));
     std::fs::write(&file, text).unwrap();
@@ -57,24 +57,61 @@ fn julia_agrees_with_what_is_taken() {
     let seed = std::env::var("PCRS_JULIA_SEED").map_or(3, |n| n.parse().unwrap());
     let seeds = common::seeds();
     let mut random = common::Random::new(seed);
-    let mut known = HashSet::new();
-    let mut pairs = Vec::new();
     let mut lines: Vec<String> = seeds.iter().map(|&seed| seed.to_owned()).collect();
     lines.extend((0..count).map(|i| common::mutate(&mut random, seeds[i % seeds.len()], &seeds)));
+    check(&julia, "agrees", &lines);
+}
+
+#[test]
+fn julia_agrees_on_where_lines_may_end() {
+    let Some(julia) = julia() else {
+        println!("skipped: no Julia in JULIA, on the path or in .tools");
+        return;
+    };
+    let seeds = common::seeds();
+    let mut random = common::Random::new(5);
+    let mut lines = Vec::new();
+    for &seed in &seeds {
+        for (at, _) in seed.char_indices() {
+            lines.push(format!("{}\n{}", &seed[..at], &seed[at..]));
+        }
+    }
+    for i in 0..20_000 {
+        let seed = seeds[i % seeds.len()];
+        let line = if i % 2 == 0 {
+            seed.to_owned()
+        } else {
+            common::mutate(&mut random, seed, &seeds)
+        };
+        lines.push(common::break_lines(&mut random, &line));
+    }
+    check(&julia, "line-ends", &lines);
+}
+
+/// Fails with what Julia objects to in the statements taken from `lines`.
+fn check(julia: &Path, name: &str, lines: &[String]) {
+    let mut known = HashSet::new();
+    let mut pairs = Vec::new();
     for line in lines {
-        let Line::Statement { text, .. } = parse_line(&line) else {
+        // Julia 1.5 takes a line end behind the call for a second expression.
+        let line = line.trim_end();
+        let Line::Statement { text, .. } = parse_line(line) else {
             continue;
         };
-        if known.insert(text.clone().into_owned()) {
+        if line.contains('\n') || known.insert(text.clone().into_owned()) {
             // Only where the call is the whole line does Julia read the same from it.
             let whole = line.starts_with("precompile(") && !line.contains(['\u{1b}', '\r', ';']);
             pairs.push((
-                if whole { line.clone() } else { String::new() },
+                if whole {
+                    line.to_owned()
+                } else {
+                    String::new()
+                },
                 text.into_owned(),
             ));
         }
     }
     println!("{} statements", pairs.len());
-    let objections = objections(&julia, "agrees", &pairs);
+    let objections = objections(julia, name, &pairs);
     assert!(objections.is_empty(), "{}", objections.join("\n"));
 }

@@ -115,6 +115,12 @@ fn blanks_are_normalised() {
         ("precompile(Tuple{A<:B})", "precompile(Tuple{A<:B})"),
         ("precompile(a -b)", "precompile(a -b)"),
         ("precompile([ ])", "precompile([])"),
+        ("precompile(f(A,),)", "precompile(f(A))"),
+        (
+            "precompile(Tuple{A, B{C,},  })",
+            "precompile(Tuple{A, B{C}})",
+        ),
+        ("precompile((A,), [B,])", "precompile((A,), [B,])"),
     ]);
 }
 

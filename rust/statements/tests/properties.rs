@@ -57,10 +57,18 @@ fn blanks() -> impl Strategy<Value = &'static str> {
     ])
 }
 
+/// Where [`spread`] ends a line.
+const LINE_END: &str = "⏎";
+
 /// What can stand between the parentheses of a call, spaced in any way.
 fn argument() -> impl Strategy<Value = String> {
-    element().prop_recursive(4, 24, 4, |inner| {
-        let part = (blanks(), inner.clone(), blanks());
+    argument_after(blanks().boxed())
+}
+
+/// The same with blanks `before` each element.
+fn argument_after(before: BoxedStrategy<&'static str>) -> impl Strategy<Value = String> {
+    element().prop_recursive(4, 24, 4, move |inner| {
+        let part = (before.clone(), inner.clone(), blanks());
         let brackets = select(vec![("Tuple{", "}"), ("f(", ")"), ("(", ",)"), ("[", "]")]);
         let bracketed =
             (brackets, prop::collection::vec(part, 0..4)).prop_map(|((open, close), parts)| {
@@ -105,6 +113,16 @@ fn statement() -> impl Strategy<Value = String> {
     )
 }
 
+/// A call on one line, and the same over several.
+fn spread() -> impl Strategy<Value = (String, String)> {
+    let before = prop_oneof![blanks(), Just(LINE_END)].boxed();
+    let end = select(vec!["\n", "\r\n", " # )\n\t", "\n#= ( \n =#"]);
+    (prop::collection::vec(argument_after(before), 1..4), end).prop_map(|(arguments, end)| {
+        let call = format!("precompile({})", arguments.join(&format!(",{LINE_END}")));
+        (call.replace(LINE_END, " "), call.replace(LINE_END, end))
+    })
+}
+
 fn any_line() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => statement(),
@@ -120,6 +138,21 @@ fn merged(lines: &[String], kind: SourceKind) -> Merged {
         .add_reader(kind, lines.join("\n").as_bytes())
         .unwrap();
     merger.finish()
+}
+
+fn set(merged: &Merged) -> BTreeSet<(String, u32, bool)> {
+    let statements = merged.statements.iter();
+    statements
+        .map(|s| (s.text.to_owned(), s.times, s.recompile))
+        .collect()
+}
+
+/// A line that a call starts on but does not end on.
+fn stray() -> impl Strategy<Value = String> {
+    (statement(), any::<prop::sample::Index>()).prop_map(|(line, at)| {
+        let cut = at.index(line.chars().count());
+        line.chars().take(cut).collect()
+    })
 }
 
 /// Whether the brackets outside quotes match, and the first closes at the end only.
@@ -209,6 +242,37 @@ proptest! {
     }
 
     #[test]
+    fn line_ends_make_no_difference(calls in prop::collection::vec(spread(), 1..10)) {
+        let (flat, spread): (Vec<String>, Vec<String>) = calls.into_iter().unzip();
+        let flat = merged(&flat, SourceKind::StatementFile);
+        let reversed: Vec<String> = spread.iter().rev().cloned().collect();
+        for lines in [&spread, &reversed] {
+            let merged = merged(lines, SourceKind::StatementFile);
+            prop_assert_eq!(set(&merged), set(&flat), "{:?}", lines);
+            prop_assert_eq!(merged.rejected_total, 0);
+        }
+        for statement in flat.statements.iter() {
+            let again = Line::Statement { text: statement.text.into(), recompile: false };
+            prop_assert_eq!(parse_line(statement.text), again);
+        }
+    }
+
+    #[test]
+    fn no_line_takes_a_statement_with_it(
+        lines in prop::collection::vec(prop_oneof![any_line(), stray()], 0..30),
+    ) {
+        // A block comment may hide statements.
+        let lines: Vec<String> = lines.iter().map(|line| line.replace("#=", "# ")).collect();
+        let found = merged(&lines, SourceKind::StatementFile);
+        let found: BTreeSet<&str> = found.statements.iter().map(|s| s.text).collect();
+        for line in &lines {
+            if let Line::Statement { text, .. } = parse_line(line) {
+                prop_assert!(found.contains(&*text), "{} in {:?}", text, lines);
+            }
+        }
+    }
+
+    #[test]
     fn merging_does_not_depend_on_order(
         lines in prop::collection::vec(any_line(), 0..30),
         seed in any::<u64>(),
@@ -220,13 +284,6 @@ proptest! {
             shuffled.swap(i, (state >> 33) as usize % (i + 1));
         }
         let (one, other) = (merged(&lines, SourceKind::Trace), merged(&shuffled, SourceKind::Trace));
-        let set = |merged: &Merged| -> BTreeSet<(String, u32, bool)> {
-            merged
-                .statements
-                .iter()
-                .map(|s| (s.text.to_owned(), s.times, s.recompile))
-                .collect()
-        };
         prop_assert_eq!(set(&one), set(&other));
         prop_assert_eq!(one.duplicates, other.duplicates);
         prop_assert_eq!(one.rejected_total, other.rejected_total);

@@ -219,7 +219,7 @@ impl Statements {
     fn warn_of_rejected(&self, ctx: &Context<'_>) {
         let merged = &self.merged;
         if let Some(first) = merged.rejected.first() {
-            let total = usize::try_from(merged.rejected_total).unwrap_or(usize::MAX);
+            let total = merged.rejected_total;
             ctx.warn(
                 Stage::Statements,
                 format!(
@@ -276,21 +276,36 @@ impl Statements {
                 })
             })
             .collect();
-        entries.extend(self.merged.rejected.iter().map(|line| StatementEntry {
-            text: line.text.to_string(),
+        let rejected = |text, detail: &str, source, line| StatementEntry {
+            text,
             outcome: Outcome::Rejected,
-            detail: line.reason.sentence().to_string(),
-            source: self.source(line.source),
-            line: self.line(line.source, line.line),
+            detail: detail.to_string(),
+            source: self.source(source),
+            line: self.line(source, line),
             seconds: 0.0,
+        };
+        entries.extend(self.merged.rejected.iter().map(|line| {
+            let detail = line.reason.sentence();
+            rejected(line.text.to_string(), detail, line.source, line.line)
+        }));
+        entries.extend(self.merged.unlisted.iter().map(|more| {
+            let text = match more.lines {
+                1 => "and 1 more line".to_string(),
+                lines => format!("and {lines} more lines"),
+            };
+            rejected(text, UNLISTED, more.source, more.line)
         }));
         StatementReport {
             entries,
-            duplicates: self.merged.duplicates,
+            duplicates: self.merged.duplicates + self.merged.rejected_again,
             residual: None,
         }
     }
 }
+
+/// What a user reads of [`pcrs_statements::Unlisted`].
+const UNLISTED: &str = "None of these lines holds a `precompile(...)` call in UTF-8, so they are \
+                        counted and not listed.";
 
 /// `file:line`, or the file alone where the line means nothing.
 fn place(source: &Path, line: u32) -> String {

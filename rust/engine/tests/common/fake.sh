@@ -50,7 +50,7 @@ note() {
 }
 # Waits for a file; a test that has gone wrong must not hang.
 await() {
-    for _ in $(seq 1500); do
+    for _ in $(seq 6000); do
         [ ! -e "$1" ] || return 0
         sleep 0.02
     done

@@ -1,5 +1,7 @@
 //! Lines made by changing good ones, the same ones on each run.
 
+#![allow(dead_code, reason = "every test file uses a part of it")]
+
 /// A small generator of pseudo-random numbers (xorshift64*).
 pub struct Random(u64);
 
@@ -152,6 +154,21 @@ const PIECES: &[&str] = &[
     "_",
     "isdefined(A, :b) && ",
 ];
+
+/// Ends lines of `text` in one to six places, mostly where a line may end.
+pub fn break_lines(random: &mut Random, text: &str) -> String {
+    let mut chars: Vec<char> = text.chars().collect();
+    for _ in 0..=random.below(6) {
+        let mut at = random.below(chars.len() + 1);
+        if random.below(8) > 0 {
+            let fits = |c: &char| "([{,".contains(*c);
+            at += chars[at..].iter().position(fits).map_or(0, |n| n + 1);
+        }
+        let end = ["\n", "\n\n", " \n\t", "# ) \"\n", "#= ( \n =#"][random.below(5)];
+        chars.splice(at..at, end.chars());
+    }
+    chars.into_iter().collect()
+}
 
 /// Changes `line` in one to four places.
 pub fn mutate(random: &mut Random, line: &str, others: &[&str]) -> String {
