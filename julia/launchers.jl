@@ -9,15 +9,11 @@ A launcher that was not installed or removed; files are as they were. Fields:
 - `cause::Union{String,Nothing}`: why, as far as is known;
 - `hint::Union{String,Nothing}`: what to do next.
 """
-struct LauncherError <: Exception
+struct LauncherError <: FileError
     message::String
     cause::Union{String,Nothing}
     hint::Union{String,Nothing}
 end
-
-LauncherError(message; cause=nothing, hint=nothing) = LauncherError(message, cause, hint)
-
-Base.showerror(io::IO, err::LauncherError) = show_failure(io, "LauncherError", err)
 
 """
     Launcher
@@ -59,7 +55,7 @@ letters, digits, `.`, `_` and `-`, and starts with a letter or digit (Jupyter ta
 |---|---|---|
 | `:shell` | `folder/name` (Windows: `name.cmd`) | a command that takes Julia's arguments |
 | `:desktop` | `folder/name.desktop`, `name.sh` | an entry in the menu of a Linux or BSD desktop |
-| `:jupyter` | `folder/kernels/name/kernel.json` | a Jupyter kernel |
+| `:jupyter` | `folder/kernels/name/kernel.json`, `kernel.sh` | a Jupyter kernel |
 | `:vscode` | `folder/.vscode/settings.json` | the setting `julia.additionalArgs` of a workspace |
 
 # Keywords
@@ -80,19 +76,24 @@ letters, digits, `.`, `_` and `-`, and starts with a letter or digit (Jupyter ta
   is looked for in `project`, in the active environments, and among the loaded packages.
 
 # What the kinds do
-A `:shell` launcher, and a `:desktop` one, which runs such a script, starts plain Julia with a
-message on `stderr` when the image is gone or its Julia was replaced. It does not follow `juliaup`'s
-default: the executable behind that command is what the launcher starts. An update in place is seen
-by the commit in Julia's `base/version_git.jl`, which the shell reads itself; only where that file
-names none (Debian's Julia) does `julia --version` run first (16 ms for Julia 1.10).
+`:shell` is a script, and `:desktop` and `:jupyter` run such a script. It starts plain Julia with a
+message on `stderr` when the image is gone, its Julia was replaced, or another Julia has built the
+image anew. It does not follow `juliaup`'s default: the executable behind that command is what the
+script starts. An update in place is seen by the commit in Julia's `base/version_git.jl`, which the
+shell reads itself; only where that file names none (Debian's Julia) does `julia --version` run first
+(16 ms for Julia 1.10). Which Julia built the image is read in its stamp; an image without one, such
+as PackageCompiler makes, is taken for that of the Julia it was installed with.
 
-The Windows script is written from the documentation of `cmd.exe` and was never run.
+On Windows a `:jupyter` launcher starts Julia itself, without such a script. The script for `:shell`
+there is written from the documentation of `cmd.exe` and was never run.
 
 A `:jupyter` launcher runs IJulia's `kernel.jl`, or `IJulia.run_kernel()`, which took its place in
-IJulia 1.28. IJulia must be in `project`, or in the default environment when there is none.
+IJulia 1.28. IJulia must be in `project`, or in the default environment when there is none. What the
+script says is in Jupyter's log.
 
 A `:vscode` launcher keeps the arguments, comments and format of the file, and marks its arguments
-with comments. An older `--sysimage` or `-J` argument is replaced, with `force=true`.
+with comments. An older `--sysimage` or `-J` argument is replaced, with `force=true`. There is no
+script: Julia does not start in VS Code when the image is gone or does not fit.
 
 # Errors
 [`LauncherError`](@ref): the image, project or Julia does not exist or they do not fit; a file is
@@ -127,7 +128,7 @@ function install_launcher(
         throw(LauncherError("`kernel_file` is given with `kind=:$kind`";
             hint="it belongs to `kind=:jupyter`"))
     end
-    project = project_folder(project)
+    project === nothing || (project = dirname(find_project(LauncherError, project)))
     isfile(sysimage) || throw(LauncherError("there is no sysimage `$(abspath(sysimage))`";
         hint="build it with `create_sysimage`, or give its path"))
     identity = start_once(executable(julia), abspath(sysimage))
@@ -238,16 +239,6 @@ check_name(name) = occursin(r"^[A-Za-z0-9][A-Za-z0-9._-]*\z", name) ? nothing :
     throw(LauncherError("`$(escape_string(name))` cannot be the name of a launcher";
         hint="use ASCII letters, digits, `.`, `_` and `-`, starting with a letter or digit"))
 
-function project_folder(project)
-    project === nothing && return nothing
-    try
-        return dirname(find_project(project))
-    catch err
-        err isa BuildError || rethrow()
-        throw(LauncherError(err.message, err.cause, err.hint))
-    end
-end
-
 function executable(julia)
     julia === nothing && return joinpath(Sys.BINDIR, Base.julia_exename())
     found = Sys.which(julia)
@@ -314,8 +305,12 @@ function launcher_path(kind, folder, name)
 end
 
 "Files beside the one at `path` that belong to the launcher."
-companions(kind, path) =
-    kind === :desktop ? [string(chop(path; tail=length(".desktop")), ".sh")] : String[]
+function companions(kind, path)
+    kind === :desktop && return [string(chop(path; tail=length(".desktop")), ".sh")]
+    # On Windows Jupyter would end the shell that reads a script, and not Julia.
+    kind === :jupyter && !Sys.iswindows() && return [joinpath(dirname(path), "kernel.sh")]
+    return String[]
+end
 
 "The files in `folder` that may be launchers."
 function candidates(kind, folder)
@@ -345,16 +340,19 @@ end
 "The files of a launcher, as `(path, text, mode)`."
 function launcher_files(launcher, identity, kernel_file)
     kind, path = launcher.kind, launcher.path
-    if kind === :jupyter
-        return [(path, kernel_spec(launcher, kernel_file), 0o644)]
-    elseif kind === :desktop
-        script = companions(kind, path)[1]
-        return [(script, shell_script(launcher, identity), 0o755),
-            (path, desktop_entry(launcher, script), 0o644)]
-    elseif Sys.iswindows()
-        return [(path, windows_script(launcher, identity), 0o644)]
+    arguments = kind === :jupyter ? kernel_arguments(launcher, kernel_file) : options(launcher)
+    if kind === :shell
+        return [Sys.iswindows() ? (path, windows_script(launcher, identity), 0o644) :
+            (path, shell_script(launcher, identity, arguments), 0o755)]
     end
-    return [(path, shell_script(launcher, identity), 0o755)]
+    scripts = companions(kind, path)
+    # Not the script itself: in a desktop entry the program's name must not hold `=`, and GLib
+    # leaves `%%` in it.
+    command = isempty(scripts) ?
+        [launcher.julia; "--sysimage=$(launcher.sysimage)"; arguments] : ["/bin/sh"; scripts]
+    text = kind === :desktop ? desktop_entry(launcher, command) : kernel_spec(launcher, command)
+    files = [(script, shell_script(launcher, identity, arguments), 0o755) for script in scripts]
+    return push!(files, (path, text, 0o644))
 end
 
 "Fills in the `@NAMES@` of a template, once: what is filled in may hold such words itself."
@@ -375,15 +373,16 @@ marked(launcher) = Dict("name" => launcher.name, "sysimage" => launcher.sysimage
 options(launcher) = launcher.project === nothing ? launcher.args :
     ["--project=$(launcher.project)"; launcher.args]
 
-function shell_script(launcher, identity)
+function shell_script(launcher, identity, arguments)
     return render("shell.sh", Dict(
         "MARKER" => marker(launcher),
+        "NAME" => launcher.name,
         "JULIA" => shell_quote(launcher.julia),
         "SYSIMAGE" => shell_quote(launcher.sysimage),
         "VERSION" => shell_quote(identity.version),
         "COMMIT" => shell_quote(identity.commit),
         "COMMIT_FILE" => shell_quote(identity.version_file),
-        "OPTIONS" => join(string.(shell_quote.(options(launcher)), ' ')),
+        "OPTIONS" => join(string.(shell_quote.(arguments), ' ')),
     ))
 end
 
@@ -392,6 +391,7 @@ shell_quote(text) = string('\'', replace(text, "'" => "'\\''"), '\'')
 
 function windows_script(launcher, identity)
     values = Dict(
+        "NAME" => launcher.name,
         "JULIA" => launcher.julia,
         "SYSIMAGE" => launcher.sysimage,
         "VERSION" => identity.version,
@@ -409,13 +409,12 @@ function windows_script(launcher, identity)
     return replace(render("windows.cmd", values), "\n" => "\r\n")
 end
 
-function desktop_entry(launcher, script)
+function desktop_entry(launcher, command)
     return render("application.desktop", Dict(
         "MARKER" => marker(launcher),
         "NAME" => launcher.name,
         "COMMENT" => desktop_string("Julia on the sysimage $(basename(launcher.sysimage))"),
-        # Not the script itself: the program's name must not hold `=`, and GLib leaves `%%` in it.
-        "EXEC" => desktop_string("/bin/sh " * desktop_argument(script)),
+        "EXEC" => desktop_string(join(desktop_argument.(command), ' ')),
     ))
 end
 
@@ -424,15 +423,15 @@ desktop_string(text) = replace(replace(replace(replace(text, "\\" => "\\\\"), "\
     "\r" => "\\r"), "\t" => "\\t")
 
 "An argument of `Exec`: quoted, and `%`, which would start a field code, doubled."
-desktop_argument(text) =
+desktop_argument(text) = occursin(r"^[A-Za-z0-9/._-]+\z", text) ? text :
     string('"', replace(replace(text, r"[\"`$\\]" => s"\\\0"), "%" => "%%"), '"')
 
-function kernel_spec(launcher, kernel_file)
-    kernel = kernel_command(kernel_file, launcher.project)
-    argv = [launcher.julia; "-i"; "--color=yes"; "--sysimage=$(launcher.sysimage)";
-        options(launcher); kernel; "{connection_file}"]
+kernel_arguments(launcher, kernel_file) = ["-i"; "--color=yes"; options(launcher);
+    kernel_command(kernel_file, launcher.project)]
+
+function kernel_spec(launcher, command)
     return write_json(Dict(
-        "argv" => argv,
+        "argv" => [command; "{connection_file}"],
         "display_name" => launcher.name,
         "language" => "julia",
         "env" => Dict{String,String}(),
@@ -494,23 +493,13 @@ function install_files(files, force)
             throw(already_there(path))
     end
     for (path, text, mode) in files
-        write_launcher_file(path, text, mode)
+        write_atomically(LauncherError, path, text; mode=mode)
     end
     return nothing
 end
 
 already_there(path) = LauncherError("`$path` is already there";
     hint="replace it with `force=true`, or choose another name")
-
-function write_launcher_file(path, text, mode)
-    try
-        write_atomically(path, text; mode=mode)
-    catch err
-        is_file_error(err) || rethrow()
-        throw(LauncherError("`$path` cannot be written"; cause=first_line(err)))
-    end
-    return nothing
-end
 
 "The launcher in the file at `path`; `nothing` for a file that is not one."
 function read_launcher(kind, path)
@@ -630,8 +619,7 @@ function install_setting(launcher, force)
         text = append_item(text, array,
             string(write_json(argument), ' ', settings_marker(launcher.name)))
     end
-    mode = isfile(path) ? filemode(path) & 0o777 : 0o644
-    write_launcher_file(path, text, mode)
+    write_atomically(LauncherError, path, text)
     return nothing
 end
 
@@ -675,7 +663,7 @@ function remove_setting(path, name, folder)
         index = findlast(item -> item === array, root.items)
         new = remove_item(new, root, index, 0)
     end
-    write_launcher_file(path, new, filemode(path) & 0o777)
+    write_atomically(LauncherError, path, new)
     return nothing
 end
 

@@ -4,8 +4,7 @@
 # (record_precompile_statement in src/gf.c, up to Julia 1.8 src/jitlayers.cpp). The option is looked
 # at each time, so it can be switched in a running session. The file is opened once, by the first
 # method compiled, and stays open: a session has one trace file, of which a recording is a part.
-# (`jl_dump_compiles`, the other switch,
-# shows the same methods up to Julia 1.8, as times and types.)
+# (`jl_dump_compiles`, the other switch, shows the same methods up to Julia 1.8, as times and types.)
 
 """
     RecordingError <: Exception
@@ -16,15 +15,11 @@ A recording that was not made. Fields:
 - `cause::Union{String,Nothing}`: why, as far as is known;
 - `hint::Union{String,Nothing}`: what to do next.
 """
-struct RecordingError <: Exception
+struct RecordingError <: FileError
     message::String
     cause::Union{String,Nothing}
     hint::Union{String,Nothing}
 end
-
-RecordingError(message; cause=nothing, hint=nothing) = RecordingError(message, cause, hint)
-
-Base.showerror(io::IO, err::RecordingError) = show_failure(io, "RecordingError", err)
 
 "The recording under way: the file it is for, and where in the session's trace it starts."
 struct Recording
@@ -199,19 +194,17 @@ function recording_command(trace, project, args)
         --trace-compile=$trace --load=$first`
     project === nothing || (command = `$command --project=$project`)
     VERSION >= v"1.9" && (command = `$command --pkgimages=no`)
+    # Tells packages in the startup file, which runs before `recording_session.jl`, of the prompt.
+    stdin isa Base.TTY && comes_to_prompt(args) && (command = `$command -i`)
     return `$command $args`
 end
 
-function recorded_project(project)
-    # A session may have no project file yet; Julia then starts as it would by itself.
-    project === nothing && return Base.active_project()
-    try
-        return find_project(project)
-    catch err
-        err isa BuildError || rethrow()
-        throw(RecordingError(err.message, err.cause, err.hint))
-    end
-end
+"Whether a session with these arguments is sure to come to a prompt: options only, none with code."
+comes_to_prompt(args) = all(arg -> occursin(r"^-(?!-?e|E|-print|-?\z)", arg), args.exec)
+
+# A session may have no project file yet; Julia then starts as it would by itself.
+recorded_project(project) = project === nothing ? Base.active_project() :
+    find_project(RecordingError, project)
 
 "Ctrl-C in the terminal is for the child; Julia leaves a signal alone whose handler is `SIG_IGN`."
 function without_interrupts(f)
@@ -293,12 +286,7 @@ function save_recording(path, statements)
     versions = union(versions, [string(VERSION)])
     header = string(RECORDING_HEADER, join(versions, ", "))
     text = join(string.([header; lines; fresh], '\n'))
-    try
-        write_atomically(path, text; mode=isfile(path) ? filemode(path) & 0o777 : 0o644)
-    catch err
-        is_file_error(err) || rethrow()
-        throw(RecordingError("`$path` cannot be written"; cause=first_line(err)))
-    end
+    write_atomically(RecordingError, path, text)
     return length(fresh)
 end
 

@@ -103,7 +103,10 @@ if !Sys.iswindows()
             @test code == 0
             @test split(out, '\0')[1] == DEFAULT_IMAGE
             @test split(out, '\0')[3:4] == ["a", "b c"]
-            @test err == "gone: the sysimage $image is gone; starting Julia without it\n"
+            @test err == """
+                gone: the sysimage $image is gone; starting Julia without it
+                  next:  build it again with `create_sysimage`
+                """
         end
 
         # A stand-in for Julia, whose version and commit can be changed.
@@ -134,13 +137,38 @@ if !Sys.iswindows()
             stand_in(place; version="1.2.4", commit=isempty(commit) ? "" : "4567cdef")
             code, out, err = run_bare(`$path x`)
             @test (code, out) == (0, "x\n")
-            @test occursin("$exe is no longer the Julia 1.2.3", err)
+            @test occursin("other: $exe is no longer the Julia 1.2.3", err)
+            @test occursin("\n  next:  build the sysimage again", err)
             # Of the same version, but another build.
             if !isempty(commit)
                 stand_in(place; commit="4567cdef")
                 @test run_bare(`$path x`)[2] == "x\n"
                 rm(joinpath(place, "version_git.jl"))
                 @test run_bare(`$path x`)[2] == "x\n"
+            end
+        end
+
+        @testset "an image that another Julia built later" begin
+            place = folder()
+            image = joinpath(place, "image.so")
+            touch(image)
+            path = install("later"; sysimage=image, folder=place, julia=stand_in(place))
+            on_image = (0, "--sysimage=$image\nx\n", "")
+            # As `create_sysimage` writes it: one line, long, with these keys first.
+            stamp(version) = write(image * ".json", """{"schema":1,"content_key":"$('a'^64)",""",
+                """"image_hash":"$('b'^64)","julia_version":"$version","project":"/é","plan":{""",
+                """"julia":{"version":"7.7.7"}},"rest":"$('c'^100_000)"}""")
+            stamp("1.2.3")
+            @test run_bare(`$path x`) == on_image
+            stamp("1.2.4")
+            @test run_bare(`$path x`) == (0, "x\n", """
+                later: the sysimage $image was built by Julia 1.2.4; starting Julia 1.2.3 without it
+                  next:  make this launcher again, with `install_launcher` and `force=true`
+                """)
+            # What says nothing is no reason to go without the image.
+            for text in ("", "{}", "\"julia_version\":\"1.2.", "\xff")
+                write(image * ".json", text)
+                @test run_bare(`$path x`) == on_image
             end
         end
 
@@ -307,7 +335,24 @@ if Sys.islinux()
     end
 end
 
-@testset "Launchers: Jupyter" begin
+"A session of Jupyter's own client with the kernel `name`: what it finds, starts, and ends."
+const CLIENT = raw"""
+    import os, sys, time
+    from jupyter_client import KernelManager
+    from jupyter_client.kernelspec import KernelSpecManager
+    name, told = sys.argv[1:]
+    print(KernelSpecManager().find_kernel_specs()[name.lower()], end="\0")
+    manager = KernelManager(kernel_name=name)
+    manager.start_kernel()
+    end = time.time() + 60
+    while not os.path.exists(told) and manager.is_alive() and time.time() < end:
+        time.sleep(0.1)
+    print(manager.is_alive(), manager.connection_file, sep="\0", end="\0")
+    manager.shutdown_kernel(now=True)
+    print(manager.is_alive(), end="")
+    """
+
+Sys.iswindows() || @testset "Launchers: Jupyter" begin
     place = hard_places()
     kernel = joinpath(place, "kernel.jl")
     # As IJulia's up to 1.27: a script.
@@ -316,15 +361,23 @@ end
         kernel_file=kernel, project=joinpath(place, "project"), args=["--startup-file=no"])
     @test path == joinpath(place, "kernels", "Julia-X", "kernel.json")
     spec = parse_json(read(path, String))
-    @test spec["argv"][1:3] == [realpath(JULIA), "-i", "--color=yes"]
-    @test spec["argv"][4:end] == ["--sysimage=$(joinpath(place, "image.so"))",
-        "--project=$(joinpath(place, "project"))", "--startup-file=no", kernel, "{connection_file}"]
+    script = joinpath(dirname(path), "kernel.sh")
+    @test spec["argv"] == ["/bin/sh", script, "{connection_file}"]
     @test spec["display_name"] == "Julia-X"
     @test spec["language"] == "julia"
-    code, out, err = run_bare(Cmd(String[spec["argv"][1:(end - 1)]; "a file.json"]))
-    @test code == 0
-    @test realpath(split(out, '\0')[1]) == realpath(DEFAULT_IMAGE)
-    @test split(out, '\0')[3:end] == ["a file.json"]
+    run_kernel() = run_bare(Cmd(String[spec["argv"][1:(end - 1)]; "a file.json"]))
+    code, out, err = run_kernel()
+    @test (code, err) == (0, "")
+    told = split(out, '\0')
+    @test realpath(told[1]) == realpath(DEFAULT_IMAGE)
+    @test told[2] == joinpath(place, "project", "Project.toml")
+    @test told[3:end] == ["a file.json"]
+    # Jupyter has what the script says in its log.
+    mv(joinpath(place, "image.so"), joinpath(place, "away.so"))
+    code, out, err = run_kernel()
+    @test (code, split(out, '\0')[3:end]) == (0, ["a file.json"])
+    @test startswith(err, "Julia-X: the sysimage $place/image.so is gone")
+    mv(joinpath(place, "away.so"), joinpath(place, "image.so"))
     launcher = list_launchers(; kind=:jupyter, folder=place)[1]
     @test launcher.sysimage == joinpath(place, "image.so")
     @test launcher.project == joinpath(place, "project")
@@ -339,13 +392,13 @@ end
     logo = joinpath(dirname(path), "logo-64x64.png")
     touch(logo)
     remove_launcher("Julia-X"; kind=:jupyter, folder=place)
-    @test isfile(logo) && !isfile(path)
+    @test isfile(logo) && !isfile(path) && !isfile(script)
 
     # As IJulia's from 1.28 on: a part of the package.
     write(kernel, "function run_kernel()\nend\n")
     path = install("new"; sysimage=DEFAULT_IMAGE, kind=:jupyter, folder=place, kernel_file=kernel)
-    @test parse_json(read(path, String))["argv"][5:end] ==
-        ["-e", "import IJulia; IJulia.run_kernel()", "{connection_file}"]
+    @test occursin("'-i' '--color=yes' '-e' 'import IJulia; IJulia.run_kernel()' \"\$@\"",
+        read(joinpath(dirname(path), "kernel.sh"), String))
     remove_launcher("new"; kind=:jupyter, folder=place)
     @test !isdir(dirname(path))
 
@@ -367,7 +420,34 @@ end
         before = copy(LOAD_PATH)
         path = install("x"; sysimage=DEFAULT_IMAGE, kind=:jupyter, folder=place, project=project)
         @test LOAD_PATH == before
-        @test parse_json(read(path, String))["argv"][end - 1] == joinpath(source, "kernel.jl")
+        @test occursin("'$(joinpath(source, "kernel.jl"))' \"\$@\"",
+            read(joinpath(dirname(path), "kernel.sh"), String))
+    end
+
+    if success(pipeline(ignorestatus(`python3 -c "import jupyter_client"`); stderr=devnull))
+        @testset "Jupyter's own client" begin
+            place = hard_places()
+            kernel, told = joinpath(place, "kernel.jl"), joinpath(place, "told")
+            # It has no ZeroMQ to answer with: it tells that it was started, and stays.
+            write(kernel, """
+                open(io -> redirect_stdout(() -> $TELL, io), $(repr(told * ".part")), "w")
+                mv($(repr(told * ".part")), $(repr(told)))
+                sleep(100)
+                """)
+            install("Client-1"; sysimage=joinpath(place, "image.so"), kind=:jupyter, folder=place,
+                kernel_file=kernel, args=["--startup-file=no"])
+            script = joinpath(place, "client.py")
+            write(script, CLIENT)
+            seen = withenv("JUPYTER_DATA_DIR" => place) do
+                split(read(`python3 $script Client-1 $told`, String), '\0')
+            end
+            image, _, connection_file = split(read(told, String), '\0')
+            @test realpath(image) == realpath(DEFAULT_IMAGE)
+            @test seen ==
+                [joinpath(place, "kernels", "Client-1"), "True", connection_file, "False"]
+        end
+    else
+        println("skipped: Jupyter's own client, as Python has no module jupyter_client")
     end
 
     @testset "Jupyter's data folder" begin
@@ -426,6 +506,12 @@ end
         "{\n  \"julia.additionalArgs\": [\n    \"-O1\", // one\n    \"-q\", // two\n  ],\n}\n",
         "{\n  \"julia.additionalArgs\": [\n    \"-O1\"\n  ]\n}",
         "\ufeff{\n  \"é\": \"日本\"\n}\n",
+        "\ufeff// mine\r\n{\r\n  \"julia.additionalArgs\": [\r\n    \"-O1\", // one\r\n  ],\r\n}\r\n",
+        # The same key elsewhere is another setting.
+        "{\n  \"[julia]\": {\n    \"julia.additionalArgs\": [[\"-J/x.so\"], {\"a\": []}]\n  }\n}\n",
+        "{\n  \"a\": [\"julia.additionalArgs\", [\"--sysimage=/x.so\"]],\n  \"b\": 1 /* b */,\n}\n",
+        "{ \"julia.additionalArgs\" /* k */ : /* v */ [ /* in */ \"-O1\" /* one */ , \"-q\" /* two */ ] }",
+        "{\n  // \"julia.additionalArgs\": [\"-J/x.so\"],\n  \"c\": \"/* not */ // a comment\"\n}\n",
     )
         place = folder()
         path = joinpath(mkpath(joinpath(place, ".vscode")), "settings.json")

@@ -199,4 +199,44 @@ folder() = realpath(mktempdir())
         @test !any(line -> occursin("PackageCompilerRS", line), statements(path))
         @test_throws RecordingError julia_record(path; project=joinpath(folder(), "none"))
     end
+
+    @testset "a recorded session is told apart by nothing" begin
+        @test all(PackageCompilerRS.comes_to_prompt, (``, `-q --startup-file=no -t4`))
+        @test !any(PackageCompilerRS.comes_to_prompt,
+            (`a.jl`, `-t 4`, `-e 1`, `-e1`, `-E 1`, `--eval=1`, `--print=1`, `-q -`, `-q -- a.jl`))
+        # What packages such as OhMyREPL look at: no commands, or an interactive session.
+        look(file) = """
+            open($(repr(file)), "a") do io
+                options = Base.JLOptions()
+                rest = Base.unsafe_load_commands(options.commands)
+                println(io, options.isinteractive, ' ', [first(command) for command in rest])
+            end
+            """
+        place = folder()
+        path, seen = joinpath(place, "statements.jl"), joinpath(place, "seen")
+        script = joinpath(place, "script.jl")
+        write(script, look(seen))
+        quietly() do
+            julia_record(path; args=`--startup-file=no $script`)
+            julia_record(path; args=`--startup-file=no -L $script -e 1`)
+        end
+        @test readlines(seen) == ["0 Char[]", "0 ['L', 'e']"]
+
+        if Sys.islinux() && Sys.which("script") !== nothing
+            depot = joinpath(place, "depot")
+            mkpath(joinpath(depot, "config"))
+            write(joinpath(depot, "config", "startup.jl"), look(seen))
+            rm(seen)
+            code = "using PackageCompilerRS; julia_record($(repr(path)); args=`-q`)"
+            command = Base.shell_escape(`$julia -e $code`)
+            terminal = `script -qec $command /dev/null`
+            keys = IOBuffer("struct Typed end; [Typed()] == [Typed()]\r\n" * look(seen) * "exit()\n")
+            withenv("JULIA_DEPOT_PATH" => join([depot; DEPOT_PATH], ':')) do
+                run(pipeline(terminal; stdin=keys, stdout=devnull, stderr=devnull))
+            end
+            # By the startup file, which is run before there could be no commands, and at the prompt.
+            @test readlines(seen) == ["1 ['L']", "1 Char[]"]
+            @test any(line -> occursin("Main.Typed", line), statements(path))
+        end
+    end
 end

@@ -1,8 +1,8 @@
 #!/bin/sh
 # @MARKER@
 #
-# Starts Julia on a sysimage. When the image is gone, or the Julia that it was made for was replaced
-# by another, says so and starts Julia without it.
+# Starts Julia on a sysimage. When the image is gone, or it and Julia no longer fit, says so and
+# starts Julia without it.
 
 julia=@JULIA@
 image=@SYSIMAGE@
@@ -10,7 +10,7 @@ version=@VERSION@
 commit=@COMMIT@
 commit_file=@COMMIT_FILE@
 
-# Whether `julia` is still the build that the image was made for. Julia's sources on disk name the
+# Whether `julia` is still the build that this was written for. Julia's sources on disk name the
 # commit, so no process is started; where they do not, Julia tells its version.
 same_build() {
     if [ -z "$commit" ]; then
@@ -24,6 +24,18 @@ same_build() {
         esac
     done <"$commit_file"
     return 1
+}
+
+# The Julia that built the image which is there now, from the start of its stamp; nothing for an
+# image without one. (`read` would take the stamp, one long line, byte by byte.)
+built_by() {
+    stamp=$(dd if="$image.json" bs=512 count=1 2>/dev/null)
+    case $stamp in
+    *'"julia_version":"'*'"'*)
+        stamp=${stamp#*'"julia_version":"'}
+        printf '%s' "${stamp%%'"'*}"
+        ;;
+    esac
 }
 
 # The first `julia` on PATH that is not this script, which may have that name.
@@ -40,24 +52,33 @@ julia_on_path() {
     return 1
 }
 
+# What is wrong, and what to do next.
 say() {
-    printf '%s: %s\n' "${0##*/}" "$1" >&2
+    printf '%s: %s\n  next:  %s\n' '@NAME@' "$1" "$2" >&2
 }
 
 set -- @OPTIONS@"$@"
 
+again='make this launcher again, with `install_launcher` and `force=true`'
 if ! [ -x "$julia" ]; then
-    gone=$julia
+    gone="Julia $version is gone ($julia)"
+    again="build the sysimage with another, and $again"
     if ! julia=$(julia_on_path); then
-        say "Julia $version is gone ($gone), and there is no other on PATH"
+        say "$gone, and there is no other on PATH" "$again"
         exit 127
     fi
-    say "Julia $version is gone ($gone); starting $julia without the sysimage"
+    say "$gone; starting $julia without the sysimage" "$again"
 elif ! [ -f "$image" ]; then
-    say "the sysimage $image is gone; starting Julia without it"
+    say "the sysimage $image is gone; starting Julia without it" \
+        'build it again with `create_sysimage`'
 elif ! same_build; then
-    say "$julia is no longer the Julia $version that the sysimage was made for; starting it without"
+    say "$julia is no longer the Julia $version that the sysimage was made for; starting it without" \
+        "build the sysimage again, and $again"
 else
-    exec "$julia" --sysimage="$image" "$@"
+    builder=$(built_by)
+    if [ "${builder:-$version}" = "$version" ]; then
+        exec "$julia" --sysimage="$image" "$@"
+    fi
+    say "the sysimage $image was built by Julia $builder; starting Julia $version without it" "$again"
 fi
 exec "$julia" "$@"

@@ -1,6 +1,6 @@
 @echo off
-rem Starts Julia on a sysimage. When the image is gone, or the Julia that it was made for was
-rem replaced by another, says so and starts Julia without it.
+rem Starts Julia on a sysimage. When the image is gone, or it and Julia no longer fit, says so and
+rem starts Julia without it.
 setlocal EnableExtensions DisableDelayedExpansion
 @CODE_PAGE@
 set "julia=@JULIA@"
@@ -13,26 +13,34 @@ if not exist "%julia%" goto no_julia
 if not exist "%image%" goto no_image
 if "%commit%"=="" goto ask_version
 findstr /l /c:"%commit%" "%commit_file%" >nul 2>nul || goto other_build
-goto start
+goto look_at_stamp
 
 :ask_version
 "%julia%" --version | findstr /x /l /c:"julia version %version%" >nul || goto other_build
+
+:look_at_stamp
+if not exist "%image%.json" goto start
+findstr /l /c:"\"julia_version\":\"%version%\"" "%image%.json" >nul 2>nul || goto other_image
 
 :start
 "%julia%" "--sysimage=%image%" @OPTIONS@%*
 exit /b %errorlevel%
 
 :no_julia
-echo %~n0: Julia %version% is gone ("%julia%"); starting Julia without the sysimage 1>&2
+echo @NAME@: Julia %version% is gone ("%julia%"); starting Julia without the sysimage 1>&2
 julia.exe @OPTIONS@%*
 exit /b %errorlevel%
 
 :no_image
-echo %~n0: the sysimage "%image%" is gone; starting Julia without it 1>&2
+echo @NAME@: the sysimage "%image%" is gone; starting Julia without it 1>&2
 goto plain
 
 :other_build
-echo %~n0: "%julia%" is no longer the Julia %version% that the sysimage was made for 1>&2
+echo @NAME@: "%julia%" is no longer the Julia %version% that the sysimage was made for 1>&2
+goto plain
+
+:other_image
+echo @NAME@: the sysimage "%image%" was built by another Julia than %version%; starting Julia without it 1>&2
 
 :plain
 "%julia%" @OPTIONS@%*
