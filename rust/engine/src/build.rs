@@ -314,11 +314,12 @@ fn build(plan: &BuildPlan, shared: &Shared) -> Result<BuildReport, BuildError> {
     let started = Instant::now();
     let checked = stages::check::check(plan)?;
     let cache = Cache::open(plan, &checked.linker);
-    if let Some(report) = up_to_date(plan, cache.image_key(), started) {
-        for remark in &cache.remarks {
+    if let Some(mut report) = up_to_date(plan, cache.image_key(), started) {
+        let of_image = std::mem::take(&mut report.warnings);
+        for text in cache.remarks.iter().cloned().chain(of_image) {
             shared.send(Event::Warning {
                 stage: Stage::Check,
-                text: remark.clone(),
+                text,
             });
         }
         return Ok(report);

@@ -7,7 +7,7 @@ mod common;
 
 use common::{Fake, build, text};
 use pcrs_engine::plan::{CachePlan, Verify, Workload};
-use pcrs_engine::report::Outcome;
+use pcrs_engine::report::{Origin, Outcome};
 use pcrs_engine::{BuildPlan, Stage};
 
 fn started(fake: &Fake, stage: &str) -> Vec<String> {
@@ -57,9 +57,10 @@ fn the_test_process_gets_its_options_and_pkgs_own_process_does_not() {
         "--pkgimages=no",
         "--check-bounds=auto",
         "--compile=all",
+        "-O1",
     ];
-    assert_eq!(&words[4..10], options);
-    assert_eq!((words[3], &words[10..]), ("6", &["quick"][..]));
+    assert_eq!(&words[4..11], options);
+    assert_eq!((words[3], &words[11..]), ("7", &["quick"][..]));
 }
 
 #[test]
@@ -264,4 +265,31 @@ fn a_trace_of_failed_tests_is_not_kept() {
     plan.cpu_target = "generic".into();
     build(plan).report();
     assert_eq!(started(&fake, "test_suite").len(), 2);
+}
+
+#[test]
+fn failed_tests_are_told_of_whenever_their_image_is_handed_out() {
+    let fake = Fake::new();
+    fake.on(
+        "test_suite",
+        r#"cp "$here/trace" "$trace"; echo "ERROR: no"; exit 1"#,
+    );
+    let plan = with_cache(&fake, fake.plan_with_tests());
+    let hand_out = |expected| {
+        let built = build(plan.clone());
+        let warnings = built.warnings().join("\n");
+        let report = built.report();
+        assert_eq!(report.origin, expected);
+        assert!(
+            warnings.starts_with("the tests of `Asked` failed: no"),
+            "{warnings}"
+        );
+        assert_eq!(report.warnings, [""; 0]);
+    };
+    hand_out(Origin::Built);
+    hand_out(Origin::UpToDate);
+    std::fs::remove_file(fake.image()).unwrap();
+    hand_out(Origin::Cached);
+    hand_out(Origin::UpToDate);
+    assert_eq!(started(&fake, "test_suite").len(), 1);
 }

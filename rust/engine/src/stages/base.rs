@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use pcrs_cache::Kind;
 
-use super::julia::{julia, with_fast_memory};
-use super::{check::Checked, journal, spec};
+use super::{check::Checked, journal, julia::julia, spec};
 use crate::build::Context;
 use crate::child::{self, Invocation};
 use crate::error::{BuildError, Stage};
@@ -145,7 +144,6 @@ fn common(child: &mut Invocation, plan: &BuildPlan) {
     // Base's source is needed to compile the packages upon it.
     let kept = |arg: &&String| !arg.starts_with("--compile") && *arg != "--strip-ir";
     child.args(plan.build_args.iter().filter(kept));
-    with_fast_memory(child);
     child.cwd = Some(plan.julia.base_source.clone());
 }
 

@@ -61,7 +61,6 @@ pub fn invocation(
     child.option("output-o", object(folder));
     child.arg(staging::path(folder, "image.jl"));
     child.arg(spec(folder, NAME));
-    julia::with_fast_memory(&mut child);
     if let Some(threads) = threads {
         child.set(IMAGE_THREADS, threads.to_string());
     }

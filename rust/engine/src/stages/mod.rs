@@ -50,11 +50,12 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
         }
     };
     let awaited = image::Awaited::default();
+    let mut warnings = Vec::new();
     let (object, mut statements) = std::thread::scope(|scope| {
         let image_process = image::ImageProcess::start(scope, ctx, &base, &awaited)?;
         precompile(ctx, &base, &mut times)?;
         image_process.load_packages()?;
-        let traces = trace(ctx, &base, &mut times)?;
+        let traces = trace(ctx, &base, &mut times, &mut warnings)?;
         let merged = ctx.stage(Stage::Statements, "merging", &mut times, || {
             statements::merge(ctx, &traces)
         })?;
@@ -92,12 +93,14 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
             Base::Fresh { .. } => None,
         },
         log: None,
-        warnings: Vec::new(),
+        warnings,
     };
     publish_with(ctx, &image, &mut report, &mut times, |report| {
         ctx.cache.keep_image(ctx, &image, report);
     })?;
     ctx.timings.record(&report.stages, report.peak_memory);
+    // They were told when they came; who is given this image later has them from the stamp.
+    report.warnings.clear();
     Ok(report)
 }
 
@@ -117,11 +120,13 @@ fn precompile(
     })
 }
 
-/// The traces of all workloads; those that the cache lacks are run.
+/// The traces of all workloads; those that the cache lacks are run. `warnings` gets what is to be
+/// said of the image as long as it lasts.
 fn trace(
     ctx: &Context<'_>,
     base: &BaseImage,
     times: &mut Vec<(Stage, f64)>,
+    warnings: &mut Vec<String>,
 ) -> Result<Vec<PathBuf>, BuildError> {
     let plan = ctx.plan;
     let jobs = trace::jobs(plan, &trace::first_runs(plan, base), ctx.workspace.path());
@@ -135,8 +140,9 @@ fn trace(
         ctx.stage(Stage::Trace, what, times, || {
             let failed = trace::run(ctx, &missing)?;
             // The next build is to run failed tests again.
-            missing.retain(|job| !failed.contains(&job.index));
+            missing.retain(|job| !failed.contains_key(&job.index));
             ctx.cache.keep_traces(ctx, &missing);
+            warnings.extend(failed.into_values());
             Ok(())
         })?;
     }
@@ -151,6 +157,9 @@ fn from_cache(ctx: &Context<'_>) -> Result<Option<BuildReport>, BuildError> {
         return Ok(None);
     };
     report.origin = Origin::Cached;
+    for warning in &report.warnings {
+        ctx.warn(Stage::Trace, warning);
+    }
     report.sysimage_path.clone_from(&plan.sysimage_path);
     let mut times = Vec::new();
     let verified = report.verified >= plan.verify;
@@ -166,6 +175,7 @@ fn from_cache(ctx: &Context<'_>) -> Result<Option<BuildReport>, BuildError> {
             ctx.cache.replace_image(ctx, &image, report);
         }
     })?;
+    report.warnings.clear();
     Ok(Some(report))
 }
 

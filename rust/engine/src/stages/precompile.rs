@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::base::BaseImage;
-use super::{journal, julia::julia, spec};
+use super::{julia::julia, spec};
 use crate::build::Context;
 use crate::child::{self, Invocation};
 use crate::error::{BuildError, Stage};
@@ -36,7 +36,6 @@ pub fn run(ctx: &Context<'_>, base: &BaseImage) -> Result<(), BuildError> {
     let plan = ctx.plan;
     let folder = ctx.workspace.path();
     let mut records = Records::default();
-    records.push_path("journal", &journal(folder, NAME));
     records.push_path("project", &plan.project.dir);
     let parallel = plan.julia.version.has(Feature::ParallelPrecompile);
     records.push("parallel", parallel.to_string());

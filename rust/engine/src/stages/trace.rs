@@ -4,6 +4,7 @@
 //! A script that fails ends the build. Tests that fail do not: what ran until then is as good as a
 //! script.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -205,13 +206,13 @@ fn test_options(plan: &BuildPlan, runs: &Runs<'_>, folder: &Path) -> Vec<OsStrin
     options
 }
 
-/// Runs every job, several at once where cores and memory allow. Gives the indices of the test
-/// suites that failed on the way.
+/// Runs every job, several at once where cores and memory allow. Gives the warnings about test suites
+/// that failed on the way, by the index of the job.
 ///
 /// # Errors
 /// That of the first script that fails, or of tests that could not be started.
-pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<Vec<usize>, BuildError> {
-    let failed_tests: Mutex<Vec<usize>> = Mutex::default();
+pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<BTreeMap<usize, String>, BuildError> {
+    let failed_tests: Mutex<BTreeMap<usize, String>> = Mutex::default();
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
     let failed: Mutex<Option<BuildError>> = Mutex::default();
@@ -231,8 +232,9 @@ pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<Vec<usize>, BuildError> {
                     let error = match child::run(ctx, &job.invocation, &mut watch) {
                         Ok(ended) if ended.success() => None,
                         Ok(ended) if !ended.killed && job.tests_ran() => {
-                            warn_of_tests(ctx, job, &ended);
-                            lock(&failed_tests).push(job.index);
+                            let warning = warning_of_tests(ctx, job, &ended);
+                            ctx.warn(job.invocation.stage, &warning);
+                            lock(&failed_tests).insert(job.index, warning);
                             None
                         }
                         Ok(ended) => Some(child::failure(ctx, &job.invocation, &ended)),
@@ -267,18 +269,14 @@ impl Job {
     }
 }
 
-fn warn_of_tests(ctx: &Context<'_>, job: &Job, ended: &Ended) {
+fn warning_of_tests(ctx: &Context<'_>, job: &Job, ended: &Ended) -> String {
     let error = child::failure(ctx, &job.invocation, ended);
     let name = job.tests_of.as_deref().unwrap_or_default();
     let cause = error.cause.as_deref().unwrap_or_default();
     let cause = cause.trim_end_matches('.');
-    ctx.warn(
-        job.invocation.stage,
-        format!(
-            "the tests of `{name}` failed: {cause}; what they compiled until then goes into the \
-             image"
-        ),
-    );
+    format!(
+        "the tests of `{name}` failed: {cause}; what they compiled until then goes into the image"
+    )
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

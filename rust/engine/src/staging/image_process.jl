@@ -14,6 +14,8 @@ function build_image(spec)
     end
     import_into_main(values_of(records, "import"))
 
+    # Compiles what evaluates them, while they are still to come.
+    Base.invokelatest(evaluate, Binder(), "precompile(Tuple{typeof(Base.:!), Bool})")
     ready = value_of(records, "statements_ready")
     await_file(ready)
     given = read_records(ready)

@@ -16,20 +16,21 @@ function precompile_in_parallel(ids)
     return nothing
 end
 
-let records = read_records(ARGS[1]), journal = Journal(value_of(records, "journal"))
-    use_project(records)
+function precompile_packages(records)
     direct = packages_of(records, "direct")
     if value_of(records, "parallel") == "true" && !isempty(direct)
         try
-            precompile_in_parallel(direct)
+            return precompile_in_parallel(direct)
         catch err
             # Loading one by one says more plainly which package it is.
             println(stderr, sprint(showerror, err))
         end
     end
-    for id in packages_of(records, "package")
-        note(journal, "load", id.name)
-        Base.require(id)
-    end
-    close(journal)
+    foreach(Base.require, packages_of(records, "package"))
+    return nothing
+end
+
+let records = read_records(ARGS[1])
+    use_project(records)
+    precompile_packages(records)
 end
