@@ -214,7 +214,9 @@ pub fn run(
                     invocation.show,
                 );
                 let line = clipped(line);
-                if names_an_error(&line) {
+                // Julia shows the error on the line below.
+                let fatal = |above: &String| above.starts_with("fatal: error thrown");
+                if names_an_error(&line) || tail.back().is_some_and(fatal) {
                     error_line = Some(line.clone());
                 }
                 if tail.len() == TAIL {

@@ -158,3 +158,22 @@ fn a_child_without_a_working_folder_is_told() {
     assert_eq!(error.stage, Stage::Image);
     assert_eq!(fake.left(), [""; 0]);
 }
+
+#[test]
+fn an_image_that_starts_only_in_its_project_is_warned_of() {
+    let fake = Fake::new();
+    fake.on(
+        "verify",
+        r#"case $(tail -n 1 "$here/started") in *--project=*) ;; *)
+            echo 'fatal: error thrown and no exception handler available.'
+            echo 'InitError(mod=:Asked, error=ArgumentError("Package Asked does not have REPL"))'
+            for i in $(seq 40); do echo "f at ./f.jl:$i"; done
+            exit 1 ;;
+        esac"#,
+    );
+    let built = fake.build();
+    let warning = built.warnings().join("\n");
+    assert!(warning.contains("starts only where"), "{warning}");
+    assert!(warning.contains("InitError(mod=:Asked"), "{warning}");
+    built.report();
+}

@@ -9,7 +9,7 @@ use pcrs_statements::{SourceFile, SourceKind};
 use super::statements::hints;
 use super::{journal, julia::julia, spec, trace};
 use crate::build::Context;
-use crate::child::{self, Invocation};
+use crate::child::{self, Invocation, Verdict};
 use crate::error::{BuildError, Stage};
 use crate::plan::{BuildPlan, Verify, Workload};
 use crate::records::{self, Records};
@@ -38,7 +38,7 @@ fn runs_workloads(plan: &BuildPlan) -> bool {
 
 /// The commands of the stage: the start, and the workloads where they are to run.
 pub fn commands(plan: &BuildPlan, image: &Path, folder: &Path) -> Vec<Invocation> {
-    let mut all = vec![start(plan, image, folder)];
+    let mut all = vec![start(plan, image, folder, None)];
     if runs_workloads(plan) {
         let jobs = workloads(plan, image, folder).into_iter();
         all.extend(jobs.map(|job| job.invocation));
@@ -46,8 +46,11 @@ pub fn commands(plan: &BuildPlan, image: &Path, folder: &Path) -> Vec<Invocation
     all
 }
 
-fn start(plan: &BuildPlan, image: &Path, folder: &Path) -> Invocation {
+fn start(plan: &BuildPlan, image: &Path, folder: &Path, project: Option<&Path>) -> Invocation {
     let mut start = julia(plan, Stage::Verify, "starting the image", Some(image));
+    if let Some(project) = project {
+        start.option("project", project);
+    }
     start.arg(staging::path(folder, "verify.jl"));
     start.arg(spec(folder, NAME));
     start
@@ -101,10 +104,34 @@ fn check_packages(ctx: &Context<'_>, image: &Path) -> Result<(), BuildError> {
     records
         .write(&path)
         .map_err(|e| BuildError::io(Stage::Verify, "writing", &path, &e))?;
-    child::run_ok(ctx, &start(plan, image, folder))?;
+    start_anywhere_or_in_project(ctx, image)?;
     let told = journal(folder, NAME);
     let bytes = fs::read(&told).map_err(|e| BuildError::io(Stage::Verify, "reading", &told, &e))?;
     compare(plan, &records::parse(&bytes))
+}
+
+/// A package may load another when it is initialised, as OhMyREPL does: that works only where a
+/// Manifest has both.
+fn start_anywhere_or_in_project(ctx: &Context<'_>, image: &Path) -> Result<(), BuildError> {
+    let (plan, folder) = (ctx.plan, ctx.workspace.path());
+    let anywhere = start(plan, image, folder, None);
+    let ended = child::run(ctx, &anywhere, &mut || Verdict::GoOn)?;
+    if ended.success() {
+        return Ok(());
+    }
+    let project = &plan.project.dir;
+    child::run_ok(ctx, &start(plan, image, folder, Some(project)))?;
+    let mut error = child::failure(ctx, &anywhere, &ended);
+    ctx.warn(
+        Stage::Verify,
+        format!(
+            "the image starts only where its packages are in the project or the default \
+             environment, as with `--project={}`: {}",
+            project.display(),
+            error.cause.take().unwrap_or_default()
+        ),
+    );
+    Ok(())
 }
 
 fn unchanged(mut error: BuildError) -> BuildError {
