@@ -27,7 +27,7 @@ const MAX_CALL_LINES: usize = 256;
 pub struct Merged {
     /// The statements, in the order of their first occurrence.
     pub statements: Statements,
-    /// The lines that were not taken, each once, in the order read. Every line that may be a
+    /// The lines that were not taken, each once a source, in the order read. Every line that may be a
     /// statement is here; of others, the first [`Merged::OTHERS_KEPT`] of each source.
     pub rejected: Vec<Rejected>,
     /// The others, counted.

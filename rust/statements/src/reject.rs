@@ -183,8 +183,10 @@ impl Account {
     /// How many lines of a source without a `precompile` are kept.
     pub(crate) const OTHERS_KEPT: usize = 1000;
 
-    /// Starts to count for another source.
+    /// Starts anew for another source.
     pub(crate) fn next_source(&mut self) {
+        // Of another file, the same line has another place.
+        self.known.clear();
         self.others = 0;
     }
 
