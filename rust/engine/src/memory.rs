@@ -1,4 +1,5 @@
-//! What the children of a build use of the machine's memory, sampled while they run.
+//! What the children of a build use of the machine's memory, sampled while they run, and how many of
+//! them fit.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex};
@@ -107,6 +108,18 @@ fn sample(shared: &(Mutex<Shared>, Condvar)) {
         guard.usage.peak = guard.usage.peak.max(held);
         guard.usage.lowest_free = guard.usage.lowest_free.min(free);
     }
+}
+
+/// Heeds affinity and, on Linux, the quota of a container.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// How many can run at once, as cores allow, and memory where each takes `each` bytes besides
+/// `shared` for all.
+pub fn fitting(shared: u64, each: u64) -> usize {
+    let fed = available().saturating_sub(shared) / each;
+    cores().min(usize::try_from(fed).unwrap_or(usize::MAX))
 }
 
 /// Bytes that new processes can have: free memory, within the limit of a container.

@@ -9,14 +9,13 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use super::base::BaseImage;
 use super::statements::{Evaluated, Statements};
-use super::{count, journal, julia, spec};
+use super::{count, journal, julia::julia, spec};
 use crate::build::Context;
 use crate::child::{self, Invocation, Verdict};
 use crate::error::{BuildError, Stage};
@@ -46,7 +45,7 @@ pub fn invocation(
     folder: &Path,
     threads: Option<u32>,
 ) -> Invocation {
-    let mut child = julia::julia(plan, Stage::Image, "compiling the image", Some(&base.path));
+    let mut child = julia(plan, Stage::Image, "compiling the image", Some(&base.path));
     if !base.has_caches(plan) {
         child.arg("--compiled-modules=no");
     }
@@ -83,32 +82,19 @@ pub fn threads(plan: &BuildPlan) -> Option<u32> {
     if plan.image_threads.is_some() || std::env::var_os(IMAGE_THREADS).is_some() {
         return plan.image_threads;
     }
-    let fed = memory::available().saturating_sub(MEMORY) / MEMORY_PER_THREAD;
-    let threads = u64::try_from(cores()).unwrap_or(1).min(fed).max(1);
-    u32::try_from(threads).ok()
-}
-
-/// Heeds affinity and, on Linux, the quota of a container.
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    u32::try_from(memory::fitting(MEMORY, MEMORY_PER_THREAD).max(1)).ok()
 }
 
 /// Whether the child shall start before it has all it needs: it takes a core and memory from those
 /// that precompile and trace.
 fn starts_early() -> bool {
-    cores() > 1 && memory::available() > MEMORY + MEMORY_PER_THREAD
+    memory::cores() > 1 && memory::available() > MEMORY + MEMORY_PER_THREAD
 }
 
 /// What becomes of each statement, by its number.
 type Outcomes = BTreeMap<usize, Evaluated>;
 
 /// What the image process waits for.
-#[derive(Debug, Default)]
-pub struct Awaited {
-    statements: OnceLock<Given>,
-    given_up: AtomicBool,
-}
-
 #[derive(Debug)]
 struct Given {
     statements: Statements,
@@ -116,21 +102,14 @@ struct Given {
     refused: Outcomes,
 }
 
-/// Ends the image process when the build fails before there are statements.
-struct GiveUp<'env>(&'env Awaited);
+type Made = Result<(PathBuf, StatementReport), BuildError>;
 
-impl Drop for GiveUp<'_> {
-    fn drop(&mut self) {
-        self.0.given_up.store(true, Ordering::SeqCst);
-    }
-}
-
-/// The image process at work, or about to be.
+/// The image process at work, or about to be. It is ended when this is dropped, as happens when
+/// another stage fails.
 pub struct ImageProcess<'scope, 'env> {
     ctx: &'env Context<'env>,
-    awaited: &'env Awaited,
-    thread: ScopedJoinHandle<'scope, Result<(PathBuf, Outcomes), BuildError>>,
-    give_up: GiveUp<'env>,
+    inbox: Sender<Given>,
+    thread: ScopedJoinHandle<'scope, Made>,
 }
 
 impl<'scope, 'env> ImageProcess<'scope, 'env> {
@@ -142,21 +121,16 @@ impl<'scope, 'env> ImageProcess<'scope, 'env> {
         scope: &'scope Scope<'scope, 'env>,
         ctx: &'env Context<'env>,
         base: &'env BaseImage,
-        awaited: &'env Awaited,
     ) -> Result<Self, BuildError> {
+        let (inbox, given) = mpsc::channel();
         let thread = Builder::new()
             .name("pcrs-image".into())
-            .spawn_scoped(scope, || compile(ctx, base, awaited))
+            .spawn_scoped(scope, move || compile(ctx, base, &given))
             .map_err(|e| {
                 let failed = BuildError::failed(Stage::Image, "no thread could be started");
                 failed.because(e.to_string())
             })?;
-        Ok(Self {
-            ctx,
-            awaited,
-            thread,
-            give_up: GiveUp(awaited),
-        })
+        Ok(Self { ctx, inbox, thread })
     }
 
     /// Lets the child load the packages: their caches are filled.
@@ -176,57 +150,49 @@ impl<'scope, 'env> ImageProcess<'scope, 'env> {
     ///
     /// # Errors
     /// When the child fails for another reason, or for too many statements.
-    pub fn finish(self, statements: Statements) -> Result<(PathBuf, StatementReport), BuildError> {
+    pub fn finish(self, statements: Statements) -> Made {
         let refused = statements.refused(self.ctx.plan);
-        let given = self.awaited.statements.get_or_init(|| Given {
+        // Nobody receives them when the thread has failed, which `join` tells.
+        let _ = self.inbox.send(Given {
             statements,
             refused,
         });
-        let joined = self.thread.join();
-        drop(self.give_up);
-        let (object, outcomes) = joined.unwrap_or_else(|panic| resume_unwind(panic))?;
-        Ok((object, given.statements.report(self.ctx.plan, outcomes)))
+        self.thread
+            .join()
+            .unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
-/// How often the statements are waited for.
+/// How often a build that waits for its statements looks whether it is cancelled.
 const TICK: Duration = Duration::from_millis(20);
 
-impl Awaited {
-    fn given_up(&self) -> bool {
-        self.given_up.load(Ordering::SeqCst)
-    }
-
-    fn wait(&self, ctx: &Context<'_>) -> Result<&Given, BuildError> {
-        loop {
-            if let Some(given) = self.statements.get() {
-                return Ok(given);
-            }
-            if ctx.cancelled() || self.given_up() {
-                return Err(BuildError::cancelled(Stage::Image));
-            }
-            std::thread::sleep(TICK);
+fn wait(ctx: &Context<'_>, inbox: &Receiver<Given>) -> Result<Given, BuildError> {
+    while !ctx.cancelled() {
+        match inbox.recv_timeout(TICK) {
+            Ok(given) => return Ok(given),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
         }
     }
+    Err(BuildError::cancelled(Stage::Image))
 }
 
 /// Makes the object file, in as many tries as it takes.
-fn compile(
-    ctx: &Context<'_>,
-    base: &BaseImage,
-    awaited: &Awaited,
-) -> Result<(PathBuf, Outcomes), BuildError> {
+fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made {
     let folder = ctx.workspace.path();
     write_spec(ctx, base)?;
+    let mut given = None;
     if !starts_early() {
-        awaited.wait(ctx)?;
+        given = Some(wait(ctx, inbox)?);
     }
     let mut broken = Outcomes::new();
     let mut threads = threads(ctx.plan);
     loop {
         let _ = std::fs::remove_file(journal(folder, NAME));
-        let _ = std::fs::remove_file(statements_ready(folder));
-        let mut follower = Follower::new(ctx, base, awaited, &broken);
+        if let Some(given) = &given {
+            write_statements(ctx, given, &broken)?;
+        }
+        let mut follower = Follower::new(ctx, base, inbox, given.take());
         let invocation = invocation(ctx.plan, base, folder, threads);
         let mut too_long = None;
         let ended = child::run(ctx, &invocation, &mut || {
@@ -240,21 +206,22 @@ fn compile(
         if let Some(error) = follower.unwritten {
             return Err(error);
         }
-        let given = match follower.given {
+        let ended_early = follower.given.is_none();
+        let work = given.insert(match follower.given.take() {
             Some(given) => given,
             // It ended while it waited; its failure is told when it is its turn.
-            None => awaited.wait(ctx)?,
-        };
-        if follower.given.is_none() && ended.was_killed_from_outside() {
+            None => wait(ctx, inbox)?,
+        });
+        if ended_early && ended.was_killed_from_outside() {
             ctx.log("the image process is tried again, now that it is the only one");
             continue;
         }
-        let statements = &given.statements;
         if ended.success() && follower.phase == GENERATE {
             let mut outcomes = follower.outcomes;
-            outcomes.extend(broken.clone());
-            outcomes.extend(given.refused.clone());
-            return Ok((object(folder), outcomes));
+            outcomes.append(&mut broken);
+            outcomes.append(&mut work.refused);
+            let report = work.statements.report(ctx.plan, outcomes);
+            return Ok((object(folder), report));
         }
         let mut error = child::failure(ctx, &invocation, &ended);
         if ended.success() {
@@ -273,7 +240,7 @@ fn compile(
         let Some(number) = too_long.or(follower.at()) else {
             return Err(follower.place(error));
         };
-        let text = statements.text(number);
+        let text = work.statements.text(number);
         if ended.lacked_space() || ended.was_killed_from_outside() {
             // No fault of the statement, and no better without it.
             error.message = format!("compiling the image failed at the statement `{text}`");
@@ -386,9 +353,8 @@ fn guarded(held: &Held) -> String {
 /// Reads what the child notes while it runs, and gives it the statements when they come.
 struct Follower<'a> {
     ctx: &'a Context<'a>,
-    awaited: &'a Awaited,
-    broken: &'a Outcomes,
-    given: Option<&'a Given>,
+    inbox: &'a Receiver<Given>,
+    given: Option<Given>,
     unwritten: Option<BuildError>,
     journal: PathBuf,
     read: u64,
@@ -404,15 +370,14 @@ impl<'a> Follower<'a> {
     fn new(
         ctx: &'a Context<'a>,
         base: &BaseImage,
-        awaited: &'a Awaited,
-        broken: &'a Outcomes,
+        inbox: &'a Receiver<Given>,
+        given: Option<Given>,
     ) -> Self {
         let packages = ctx.plan.packages.iter().filter(|p| p.load).count();
         Self {
             ctx,
-            awaited,
-            broken,
-            given: None,
+            inbox,
+            given,
             unwritten: None,
             journal: journal(ctx.workspace.path(), NAME),
             read: 0,
@@ -427,14 +392,16 @@ impl<'a> Follower<'a> {
 
     fn look(&mut self) -> Verdict {
         if self.given.is_none() {
-            if let Some(given) = self.awaited.statements.get() {
-                if let Err(error) = write_statements(self.ctx, given, self.broken) {
-                    self.unwritten = Some(error);
-                    return Verdict::Kill;
+            match self.inbox.try_recv() {
+                Ok(given) => {
+                    if let Err(error) = write_statements(self.ctx, &given, &Outcomes::new()) {
+                        self.unwritten = Some(error);
+                        return Verdict::Kill;
+                    }
+                    self.given = Some(given);
                 }
-                self.given = Some(given);
-            } else if self.awaited.given_up() {
-                return Verdict::Kill;
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return Verdict::Kill,
             }
         }
         // Not there yet, or gone with the work folder: the next look will tell.
@@ -481,7 +448,10 @@ impl<'a> Follower<'a> {
                 self.under_way = None;
                 if let Some((number, evaluated)) = Evaluated::parse(&value) {
                     self.outcomes.insert(number, evaluated);
-                    let total = self.given.map_or(0, |given| given.statements.len());
+                    let total = self
+                        .given
+                        .as_ref()
+                        .map_or(0, |given| given.statements.len());
                     if number % 64 == 0 || number == total {
                         self.progress(number as u64, total as u64, "statements".into());
                     }

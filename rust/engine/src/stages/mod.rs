@@ -49,10 +49,9 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
             })?
         }
     };
-    let awaited = image::Awaited::default();
     let mut warnings = Vec::new();
     let (object, mut statements) = std::thread::scope(|scope| {
-        let image_process = image::ImageProcess::start(scope, ctx, &base, &awaited)?;
+        let image_process = image::ImageProcess::start(scope, ctx, &base)?;
         precompile(ctx, &base, &mut times)?;
         image_process.load_packages()?;
         let traces = trace(ctx, &base, &mut times, &mut warnings)?;
@@ -99,8 +98,6 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
         ctx.cache.keep_image(ctx, &image, report);
     })?;
     ctx.timings.record(&report.stages, report.peak_memory);
-    // They were told when they came; who is given this image later has them from the stamp.
-    report.warnings.clear();
     Ok(report)
 }
 
@@ -175,7 +172,6 @@ fn from_cache(ctx: &Context<'_>) -> Result<Option<BuildReport>, BuildError> {
             ctx.cache.replace_image(ctx, &image, report);
         }
     })?;
-    report.warnings.clear();
     Ok(Some(report))
 }
 
@@ -202,6 +198,8 @@ fn publish_with(
     })?;
     stages.extend(times.drain(..).map(StageTime::from));
     report.stages = stages;
+    // They were told when they came; who is given this image later has them from the stamp.
+    report.warnings.clear();
     Ok(())
 }
 

@@ -284,13 +284,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 fn parallel(plan: &BuildPlan, jobs: usize) -> usize {
-    let chosen = plan.trace_jobs.map_or_else(
-        || {
-            let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            let fit = memory::available() / MEMORY_PER_JOB;
-            cores.min(usize::try_from(fit).unwrap_or(1))
-        },
-        |jobs| jobs as usize,
-    );
+    let chosen = plan
+        .trace_jobs
+        .map_or_else(|| memory::fitting(0, MEMORY_PER_JOB), |jobs| jobs as usize);
     chosen.clamp(1, jobs)
 }

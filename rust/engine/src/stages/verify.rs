@@ -121,14 +121,14 @@ fn start_anywhere_or_in_project(ctx: &Context<'_>, image: &Path) -> Result<(), B
     }
     let project = &plan.project.dir;
     child::run_ok(ctx, &start(plan, image, folder, Some(project)))?;
-    let mut error = child::failure(ctx, &anywhere, &ended);
+    let error = child::failure(ctx, &anywhere, &ended);
     ctx.warn(
         Stage::Verify,
         format!(
             "the image starts only where its packages are in the project or the default \
              environment, as with `--project={}`: {}",
             project.display(),
-            error.cause.take().unwrap_or_default()
+            error.cause.as_deref().unwrap_or_default()
         ),
     );
     Ok(())
