@@ -10,9 +10,9 @@ What [`create_sysimage`](@ref) did. Fields:
 - `packages`: a vector of `(name, uuid, version)`, in the order they were loaded;
 - `statements`: a vector of `(text, outcome, detail, source, line, seconds)`, one for each
   statement and each line that was not taken (lines of a file that hold no statement past the
-  first 1,000 are one); `line` is 0 for what was traced when the workload `source` ran; `outcome` is one of `:precompiled`,
-  `:returned_false`, `:script_local`, `:name_not_found`, `:unportable`, `:error`, `:crashed`,
-  `:timed_out` and `:rejected`;
+  first 1,000 are one); `line` is 0 for what was traced when the workload `source` ran; `outcome`
+  is one of `:precompiled`, `:returned_false`, `:script_local`, `:name_not_found`, `:unportable`,
+  `:error`, `:crashed`, `:timed_out` and `:rejected`;
 - `duplicates::Int`: lines that repeat a statement;
 - `residual`: with `verify=:trace`, a vector of `(text, outcome, script_local)`: what the workloads
   still compiled on the image; `outcome` is what `statements` says of it (`nothing` if it is not

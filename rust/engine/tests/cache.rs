@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use common::{Built, Fake, LIMIT, OBJECT, build, finish, names, start, text, until};
-use pcrs_engine::plan::{Base, CachePlan, Verify};
+use pcrs_engine::plan::{Base, Verify};
 use pcrs_engine::report::{BuildReport, Origin};
 use pcrs_engine::{BuildPlan, ErrorKind, Event, Stage, cache};
 
@@ -40,10 +40,7 @@ fn plan(fake: &Fake) -> BuildPlan {
     plan.packages[1].tree_hash = Some("46d2680e618f8abd007bce0c3026cb0c4a8f2032".into());
     plan.project.sources = vec![fake.path("Needed")];
     plan.julia.libraries = vec![fake.path("libjulia.so")];
-    plan.cache = Some(CachePlan {
-        dir: fake.path("cache"),
-        max_bytes: 1 << 30,
-    });
+    plan.cache = fake.cache();
     plan
 }
 

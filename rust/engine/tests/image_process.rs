@@ -5,7 +5,6 @@
 mod common;
 
 use common::{Fake, build, text};
-use pcrs_engine::plan::CachePlan;
 use pcrs_engine::report::Outcome;
 use pcrs_engine::{ErrorKind, Stage};
 
@@ -101,10 +100,7 @@ fn no_statement_is_blamed_for_a_kill_from_outside() {
 fn more_memory_than_is_free_is_warned_of() {
     let fake = Fake::new();
     let mut plan = fake.plan();
-    plan.cache = Some(CachePlan {
-        dir: fake.path("cache"),
-        max_bytes: 1 << 30,
-    });
+    plan.cache = fake.cache();
     build(plan.clone()).report();
     let table = fake.read("cache/timings.json");
     let (before, after) = table.split_once("\"peak_memory\":").unwrap();

@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Fake, build, text};
-use pcrs_engine::plan::{CachePlan, Verify, Workload};
+use pcrs_engine::plan::{Verify, Workload};
 use pcrs_engine::report::{Origin, Outcome};
 use pcrs_engine::{BuildPlan, Stage};
 
@@ -17,10 +17,7 @@ fn started(fake: &Fake, stage: &str) -> Vec<String> {
 }
 
 fn with_cache(fake: &Fake, mut plan: BuildPlan) -> BuildPlan {
-    plan.cache = Some(CachePlan {
-        dir: fake.path("cache"),
-        max_bytes: 1 << 30,
-    });
+    plan.cache = fake.cache();
     plan
 }
 

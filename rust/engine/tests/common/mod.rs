@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use pcrs_engine::plan::{Base, Julia, Package, Project, SCHEMA, Verify, Workload};
+use pcrs_engine::plan::{Base, CachePlan, Julia, Package, Project, SCHEMA, Verify, Workload};
 use pcrs_engine::{Build, BuildError, BuildPlan, BuildReport, Event, Stage};
 use tempfile::TempDir;
 
@@ -109,6 +109,14 @@ impl Fake {
             .lines()
             .map(String::from)
             .collect()
+    }
+
+    /// A cache that is this test's own.
+    pub fn cache(&self) -> Option<CachePlan> {
+        Some(CachePlan {
+            dir: self.path("cache"),
+            max_bytes: 1 << 30,
+        })
     }
 
     pub fn plan(&self) -> BuildPlan {
