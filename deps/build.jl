@@ -3,7 +3,10 @@
 using Libdl: dlext
 
 const ROOT = dirname(@__DIR__)
-const NAME = (Sys.iswindows() ? "" : "lib") * "packagecompilerrs." * dlext
+const PREFIX = Sys.iswindows() ? "" : "lib"
+# The engine, and on Linux the allocator that its children preload (see `rust/allocator`).
+const LIBRARIES = ["pcrs-ffi" => "packagecompilerrs"]
+Sys.islinux() && push!(LIBRARIES, "pcrs-allocator" => "packagecompilerrs_allocator")
 
 # By name: `Sys.which` of Julia 1.5 follows links, and rustup's cargo is one that must not be followed.
 const CARGO = get(ENV, "CARGO", "cargo")
@@ -16,10 +19,15 @@ end
 const TARGET = get(ENV, "CARGO_TARGET_DIR") do
     isdir(joinpath(ROOT, ".git")) ? joinpath(ROOT, "target") : mktempdir()
 end
-run(setenv(`$CARGO build --release --locked --package pcrs-ffi --target-dir $TARGET`; dir=ROOT))
+packages = ["--package=$package" for (package, _) in LIBRARIES]
+command = `$CARGO build --release --locked $packages --target-dir $TARGET`
+run(setenv(command; dir=ROOT))
 
 # By rename, since a running session may have the old one loaded.
 folder = mkpath(joinpath(@__DIR__, "usr", "lib"))
-fresh = joinpath(folder, NAME * ".new")
-cp(joinpath(TARGET, "release", NAME), fresh; force=true)
-mv(fresh, joinpath(folder, NAME); force=true)
+for (_, library) in LIBRARIES
+    name = PREFIX * library * "." * dlext
+    fresh = joinpath(folder, name * ".new")
+    cp(joinpath(TARGET, "release", name), fresh; force=true)
+    mv(fresh, joinpath(folder, name); force=true)
+end

@@ -4,11 +4,14 @@
 const ABI_VERSION = 2
 const LIBRARY = Ref{Ptr{Cvoid}}(C_NULL)
 
-"Where `deps/build.jl` leaves the library."
-function library_path()
-    name = (Sys.iswindows() ? "" : "lib") * "packagecompilerrs." * Libdl.dlext
-    return joinpath(dirname(@__DIR__), "deps", "usr", "lib", name)
-end
+"Where `deps/build.jl` leaves the libraries."
+const LIBRARY_DIR = normpath(joinpath(@__DIR__, "..", "deps", "usr", "lib"))
+
+library_path() =
+    joinpath(LIBRARY_DIR, (Sys.iswindows() ? "" : "lib") * "packagecompilerrs." * Libdl.dlext)
+
+"The library that the compiling Julias preload, for its allocator; there is one on Linux."
+allocator_path() = joinpath(LIBRARY_DIR, "libpackagecompilerrs_allocator.so")
 
 "Address of a function of the library, which is opened at the first call."
 function engine(name)

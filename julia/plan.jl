@@ -64,6 +64,7 @@ function make_plan(packages, options::Options)
         "preferences" => preferences(environment),
         "cache" => cache_plan(),
         "force" => options.force,
+        "allocator" => isfile(allocator_path()) ? allocator_path() : nothing,
     )
 end
 

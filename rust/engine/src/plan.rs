@@ -65,6 +65,8 @@ pub struct BuildPlan {
     pub cache: Option<CachePlan>,
     /// Build even if nothing changed.
     pub force: bool,
+    /// The library of `rust/allocator`, which the Julias that compile preload; Linux only.
+    pub allocator: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -178,6 +178,7 @@ impl Fake {
             preferences: String::new(),
             cache: None,
             force: false,
+            allocator: None,
         }
     }
 
