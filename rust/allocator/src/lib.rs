@@ -1,46 +1,87 @@
-//! mimalloc under the names of the C library's allocator, for `LD_PRELOAD` into the Julias that
+//! mimalloc under the names of C++'s `new` and `delete`, for `LD_PRELOAD` into the Julias that
 //! compile: LLVM makes billions of small allocations, on several threads.
 //!
-//! The names are those that glibc's manual wants of a replacement ("Replacing malloc"). Linux only:
-//! elsewhere the library is empty, and not used.
+//! Not under the name `malloc`: Julia's `Libc.malloc` finds the C library's (libjulia is searched for
+//! the symbol, with what it is linked to), and libuv frees that memory with the `free` that a preloaded
+//! library defines, so that the two must be one. Linux with 64 bits only: elsewhere the names are
+//! others, and the library is empty and not used.
 //!
 //! ```sh
 //! LD_PRELOAD=deps/usr/lib/libpackagecompilerrs_allocator.so julia
 //! ```
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", target_pointer_width = "64"))]
+// Names that C++ gives its symbols: `m` is a `size_t`, `Pv` a `void*`.
+#![allow(non_snake_case)]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 
-use libmimalloc_sys as mi;
+use libmimalloc_sys::mi_free;
+
+type Block = *mut c_void;
+/// `std::nothrow`, which only tells functions apart.
+type NoThrow = *const c_void;
 
 unsafe extern "C" {
     // In mimalloc's C library, but not in the crate's declarations.
-    fn mi_valloc(size: usize) -> *mut c_void;
-    fn mi_pvalloc(size: usize) -> *mut c_void;
+    fn mi_new(size: usize) -> Block;
+    fn mi_new_nothrow(size: usize) -> Block;
+    fn mi_new_aligned(size: usize, alignment: usize) -> Block;
+    fn mi_new_aligned_nothrow(size: usize, alignment: usize) -> Block;
+    fn mi_is_in_heap_region(block: Block) -> bool;
+    // The C library's.
+    fn free(block: Block);
 }
 
-/// Exports each of mimalloc's functions under a name of the C library's.
+/// A library with a `new` of its own, kept to itself, may leave the `delete` to us.
+///
+/// # Safety
+/// `block` is null, or of mimalloc or the C library, and not freed yet.
+unsafe fn delete(block: Block) {
+    // SAFETY: the first takes any address; the caller's promise for the other two.
+    unsafe {
+        if mi_is_in_heap_region(block) {
+            mi_free(block);
+        } else {
+            free(block);
+        }
+    }
+}
+
+/// Exports functions with the names and signatures that C++ gives them.
 macro_rules! export {
-    ($($name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)? = $function:expr;)*) => {$(
+    ($($name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)? = $call:expr;)*) => {$(
         /// # Safety
-        /// As the function of this name in C.
+        /// As the C++ operator of this name.
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name($($arg: $type),*) $(-> $result)? {
-            // SAFETY: the caller's promise is what mimalloc's function asks for.
-            unsafe { $function($($arg),*) }
+            // SAFETY: the caller's promise.
+            unsafe { $call }
         }
     )*};
 }
 
 export! {
-    malloc(size: usize) -> *mut c_void = mi::mi_malloc;
-    calloc(count: usize, size: usize) -> *mut c_void = mi::mi_calloc;
-    realloc(block: *mut c_void, size: usize) -> *mut c_void = mi::mi_realloc;
-    free(block: *mut c_void) = mi::mi_free;
-    aligned_alloc(alignment: usize, size: usize) -> *mut c_void = mi::mi_aligned_alloc;
-    memalign(alignment: usize, size: usize) -> *mut c_void = mi::mi_aligned_alloc;
-    posix_memalign(out: *mut *mut c_void, alignment: usize, size: usize) -> c_int = mi::mi_posix_memalign;
-    valloc(size: usize) -> *mut c_void = mi_valloc;
-    pvalloc(size: usize) -> *mut c_void = mi_pvalloc;
-    malloc_usable_size(block: *const c_void) -> usize = mi::mi_usable_size;
+    _Znwm(size: usize) -> Block = mi_new(size);
+    _Znam(size: usize) -> Block = mi_new(size);
+    _ZnwmRKSt9nothrow_t(size: usize, _no: NoThrow) -> Block = mi_new_nothrow(size);
+    _ZnamRKSt9nothrow_t(size: usize, _no: NoThrow) -> Block = mi_new_nothrow(size);
+    _ZnwmSt11align_val_t(size: usize, align: usize) -> Block = mi_new_aligned(size, align);
+    _ZnamSt11align_val_t(size: usize, align: usize) -> Block = mi_new_aligned(size, align);
+    _ZnwmSt11align_val_tRKSt9nothrow_t(size: usize, align: usize, _no: NoThrow) -> Block =
+        mi_new_aligned_nothrow(size, align);
+    _ZnamSt11align_val_tRKSt9nothrow_t(size: usize, align: usize, _no: NoThrow) -> Block =
+        mi_new_aligned_nothrow(size, align);
+
+    _ZdlPv(block: Block) = delete(block);
+    _ZdaPv(block: Block) = delete(block);
+    _ZdlPvm(block: Block, _size: usize) = delete(block);
+    _ZdaPvm(block: Block, _size: usize) = delete(block);
+    _ZdlPvRKSt9nothrow_t(block: Block, _no: NoThrow) = delete(block);
+    _ZdaPvRKSt9nothrow_t(block: Block, _no: NoThrow) = delete(block);
+    _ZdlPvSt11align_val_t(block: Block, _align: usize) = delete(block);
+    _ZdaPvSt11align_val_t(block: Block, _align: usize) = delete(block);
+    _ZdlPvmSt11align_val_t(block: Block, _size: usize, _align: usize) = delete(block);
+    _ZdaPvmSt11align_val_t(block: Block, _size: usize, _align: usize) = delete(block);
+    _ZdlPvSt11align_val_tRKSt9nothrow_t(block: Block, _align: usize, _no: NoThrow) = delete(block);
+    _ZdaPvSt11align_val_tRKSt9nothrow_t(block: Block, _align: usize, _no: NoThrow) = delete(block);
 }
