@@ -10,7 +10,7 @@ const LIBRARY_DIR = normpath(joinpath(@__DIR__, "..", "deps", "usr", "lib"))
 library_path() =
     joinpath(LIBRARY_DIR, (Sys.iswindows() ? "" : "lib") * "packagecompilerrs." * Libdl.dlext)
 
-"The library that the compiling Julias preload, for its allocator; there is one on Linux."
+"There is one on Linux."
 allocator_path() = joinpath(LIBRARY_DIR, "libpackagecompilerrs_allocator.so")
 
 "Address of a function of the library, which is opened at the first call."

@@ -64,8 +64,14 @@ function make_plan(packages, options::Options)
         "preferences" => preferences(environment),
         "cache" => cache_plan(),
         "force" => options.force,
-        "allocator" => isfile(allocator_path()) ? allocator_path() : nothing,
+        "allocator" => allocator(),
     )
+end
+
+"Path of the library that the Julias that generate code preload, for its allocator, if any."
+function allocator()
+    path = allocator_path()
+    return get(ENV, "PCRS_ALLOCATOR", "") == "0" || !isfile(path) ? nothing : path
 end
 
 "What is run to see what it compiles: scripts, then test suites."

@@ -71,6 +71,9 @@ with_fixtures() do fixtures
               "* Hello, x two ** Hello, home two *one"
         @test ask(image_a, "print(isdefined(Main, :Helper))") == "false"
         @test ask(image_a, "print(from_script)") == "42"
+        @test ask(image_a, "print(ran_in_script)") == "julia version $VERSION\n"
+        @test ask(image_a, "print(allocators)") ==
+              (Sys.islinux() ? "[\"libpackagecompilerrs_allocator.so\"]" : "Any[]")
         # What belonged to the building process is not in the image.
         @test ask(image_a, "print(isempty(ARGS), LOAD_PATH == [\"@\", \"@v#.#\", \"@stdlib\"], isdir(Sys.STDLIB), isdir(Sys.BINDIR))") ==
               "truetruetruetrue"

@@ -1,5 +1,5 @@
 //! mimalloc under the names of C++'s `new` and `delete`, for `LD_PRELOAD` into the Julias that
-//! compile: LLVM makes billions of small allocations, on several threads.
+//! generate code: LLVM makes billions of small allocations, on several threads.
 //!
 //! Not under the name `malloc`: Julia's `Libc.malloc` finds the C library's (libjulia is searched for
 //! the symbol, with what it is linked to), and libuv frees that memory with the `free` that a preloaded
@@ -84,4 +84,49 @@ export! {
     _ZdaPvmSt11align_val_t(block: Block, _size: usize, _align: usize) = delete(block);
     _ZdlPvSt11align_val_tRKSt9nothrow_t(block: Block, _align: usize, _no: NoThrow) = delete(block);
     _ZdaPvSt11align_val_tRKSt9nothrow_t(block: Block, _align: usize, _no: NoThrow) = delete(block);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    unsafe extern "C" {
+        fn malloc(size: usize) -> Block;
+    }
+
+    #[test]
+    fn blocks_are_of_the_size_and_alignment_asked_for() {
+        for size in [0, 1, 100, 1 << 20] {
+            for align in [16, 64, 4096] {
+                // SAFETY: the block is written within its size, and freed once.
+                unsafe {
+                    let block = _ZnwmSt11align_val_t(size, align);
+                    assert_eq!(block as usize % align, 0);
+                    assert!(mi_is_in_heap_region(block));
+                    block.cast::<u8>().write_bytes(1, size);
+                    _ZdlPvmSt11align_val_t(block, size, align);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_c_library_gave_goes_back_there() {
+        // SAFETY: freed once, by the library it is of.
+        unsafe {
+            let block = malloc(100);
+            assert!(!mi_is_in_heap_region(block));
+            _ZdlPv(block);
+            _ZdlPv(std::ptr::null_mut());
+        }
+    }
+
+    #[test]
+    fn a_block_may_be_freed_on_another_thread() {
+        // SAFETY: freed once.
+        let block = unsafe { _Znam(1000) } as usize;
+        // SAFETY: as above.
+        let freed = std::thread::spawn(move || unsafe { _ZdaPv(block as Block) });
+        freed.join().unwrap();
+    }
 }

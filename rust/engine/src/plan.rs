@@ -65,7 +65,7 @@ pub struct BuildPlan {
     pub cache: Option<CachePlan>,
     /// Build even if nothing changed.
     pub force: bool,
-    /// The library of `rust/allocator`, which the Julias that compile preload; Linux only.
+    /// The library of `rust/allocator`, which the Julias that generate code preload.
     pub allocator: Option<PathBuf>,
 }
 

@@ -111,3 +111,29 @@ fn more_memory_than_is_free_is_warned_of() {
     let warning = build(plan).warnings().join("\n");
     assert!(warning.contains("memory may not suffice"), "{warning}");
 }
+
+#[test]
+fn it_alone_gets_the_allocator() {
+    let fake = Fake::new();
+    let told = "echo \"preload [$LD_PRELOAD]\"";
+    fake.on("trace", told);
+    fake.on("image", told);
+    let preloads = |library: &str| {
+        let mut plan = fake.plan_with_workloads(1);
+        plan.allocator = Some(library.into());
+        plan.force = true;
+        let built = build(plan);
+        let said = |stage| {
+            let lines = built.output(stage).into_iter();
+            let mut told = lines.filter(|line| line.starts_with("preload"));
+            told.next().unwrap_or_default().to_string()
+        };
+        (said(Stage::Trace), said(Stage::Image))
+    };
+    let none = String::from("preload []");
+    let (trace, image) = preloads("/none/allocator.so");
+    assert_eq!(trace, none);
+    assert!(image.ends_with("/none/allocator.so]"), "{image}");
+    // There is no way to write such a path.
+    assert_eq!(preloads("/no ne/allocator.so"), (none.clone(), none));
+}

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use pcrs_cache::Kind;
 
-use super::{check::Checked, journal, julia::julia, spec};
+use super::julia::{generator, julia};
+use super::{check::Checked, journal, spec};
 use crate::build::Context;
 use crate::child::{self, Invocation};
 use crate::error::{BuildError, Stage};
@@ -116,7 +117,7 @@ fn compile_commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<I
 }
 
 fn compile_compiler(plan: &BuildPlan, folder: &Path) -> Invocation {
-    let mut child = julia(plan, Stage::Base, "compiling the compiler", None);
+    let mut child = generator(plan, Stage::Base, "compiling the compiler", None);
     common(&mut child, plan);
     child.option("output-o", object(folder, COMPILER));
     child.arg(if plan.julia.version.has(Feature::BaseCompiler) {
@@ -130,7 +131,7 @@ fn compile_compiler(plan: &BuildPlan, folder: &Path) -> Invocation {
 
 fn compile_base(plan: &BuildPlan, folder: &Path) -> Invocation {
     let on = image(folder, COMPILER, plan);
-    let mut child = julia(plan, Stage::Base, "compiling Base", Some(&on));
+    let mut child = generator(plan, Stage::Base, "compiling Base", Some(&on));
     common(&mut child, plan);
     child.arg("--threads=1");
     child.option("output-o", object(folder, BASE));

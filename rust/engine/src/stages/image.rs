@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::base::BaseImage;
 use super::statements::{Evaluated, Statements};
-use super::{count, journal, julia::julia, spec};
+use super::{count, journal, julia::generator, spec};
 use crate::build::Context;
 use crate::child::{self, Invocation, Verdict};
 use crate::error::{BuildError, Stage};
@@ -45,7 +45,7 @@ pub fn invocation(
     folder: &Path,
     threads: Option<u32>,
 ) -> Invocation {
-    let mut child = julia(plan, Stage::Image, "compiling the image", Some(&base.path));
+    let mut child = generator(plan, Stage::Image, "compiling the image", Some(&base.path));
     if !base.has_caches(plan) {
         child.arg("--compiled-modules=no");
     }

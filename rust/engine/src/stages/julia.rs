@@ -29,12 +29,6 @@ const NOT_FOR_CHILDREN: [&str; 15] = [
     "JULIA_WORKER_TIMEOUT",
 ];
 
-/// Compiling is billions of small allocations, on several threads, for which mimalloc is made:
-/// generating an image of DataFrames took 140 s instead of 162 (Julia 1.10.6, two cores, glibc 2.36).
-/// With large pages it is 148 s: the kernel is busier finding them than they save.
-const ALLOCATOR_OPTION: (&str, &str) = ("MIMALLOC_ALLOW_THP", "0");
-const PRELOAD: &str = "LD_PRELOAD";
-
 /// A Julia on `image` (its default one when `None`) that reads no startup file.
 pub fn julia(
     plan: &BuildPlan,
@@ -43,10 +37,6 @@ pub fn julia(
     image: Option<&Path>,
 ) -> Invocation {
     let mut child = session(plan, stage, what);
-    // Where the user's code runs in the first place, the allocator is the one it will have.
-    if matches!(stage, Stage::Base | Stage::Precompile | Stage::Image) {
-        allocate_fast(plan, &mut child);
-    }
     if let Some(image) = image {
         child.option("sysimage", image);
     }
@@ -72,25 +62,33 @@ pub fn session(plan: &BuildPlan, stage: Stage, what: impl Into<String>) -> Invoc
     child
 }
 
-/// Preloads our allocator. One that the user preloads comes first, and wins.
-fn allocate_fast(plan: &BuildPlan, child: &mut Invocation) {
-    let Some(library) = plan
-        .allocator
-        .as_ref()
-        .filter(|path| can_be_preloaded(path))
-    else {
-        return;
-    };
-    let mut preload = std::env::var_os(PRELOAD).unwrap_or_default();
-    if !preload.is_empty() {
+/// LLVM makes billions of small allocations, on several threads, for which mimalloc is made:
+/// generating an image of DataFrames took 140 s instead of 162 (Julia 1.10.6, two cores, glibc 2.36).
+/// With large pages it is 148 s: the kernel is busier finding them than they save.
+const ALLOCATOR_OPTION: (&str, &str) = ("MIMALLOC_ALLOW_THP", "0");
+const PRELOAD: &str = "LD_PRELOAD";
+
+/// As [`julia`], for one that generates the code of an image.
+pub fn generator(
+    plan: &BuildPlan,
+    stage: Stage,
+    what: impl Into<String>,
+    image: Option<&Path>,
+) -> Invocation {
+    let mut child = julia(plan, stage, what, image);
+    let allocator = plan.allocator.as_ref();
+    if let Some(library) = allocator.filter(|path| can_be_preloaded(path)) {
+        // One that the user preloads comes first, and wins.
+        let mut preload = std::env::var_os(PRELOAD).unwrap_or_default();
         preload.push(":");
+        preload.push(library);
+        child.set(PRELOAD, preload);
+        let (option, value) = ALLOCATOR_OPTION;
+        if std::env::var_os(option).is_none() {
+            child.set(option, value);
+        }
     }
-    preload.push(library);
-    child.set(PRELOAD, preload);
-    let (option, value) = ALLOCATOR_OPTION;
-    if std::env::var_os(option).is_none() {
-        child.set(option, value);
-    }
+    child
 }
 
 /// ld.so(8) ends a path of `LD_PRELOAD` at these bytes, and knows no way to quote them.
