@@ -132,8 +132,7 @@ impl Build {
         let thread = match spawned {
             Ok(thread) => Some(thread),
             Err(error) => {
-                let failed = BuildError::failed(Stage::Check, "no thread could be started");
-                shared.finish(Err(failed.because(error.to_string())));
+                shared.finish(Err(BuildError::no_thread(Stage::Check, &error)));
                 None
             }
         };

@@ -110,6 +110,10 @@ impl BuildError {
         Self::new(ErrorKind::Cancelled, stage, "the build was cancelled")
     }
 
+    pub fn no_thread(stage: Stage, error: &io::Error) -> Self {
+        Self::failed(stage, "no thread could be started").because(error.to_string())
+    }
+
     /// An error of the file system, with the path it was about.
     pub fn io(stage: Stage, what: &str, path: &Path, error: &io::Error) -> Self {
         let hint = match error.kind() {

@@ -126,10 +126,7 @@ impl<'scope, 'env> ImageProcess<'scope, 'env> {
         let thread = Builder::new()
             .name("pcrs-image".into())
             .spawn_scoped(scope, move || compile(ctx, base, &given))
-            .map_err(|e| {
-                let failed = BuildError::failed(Stage::Image, "no thread could be started");
-                failed.because(e.to_string())
-            })?;
+            .map_err(|e| BuildError::no_thread(Stage::Image, &e))?;
         Ok(Self { ctx, inbox, thread })
     }
 
