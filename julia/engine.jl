@@ -4,19 +4,16 @@
 const ABI_VERSION = 2
 const LIBRARY = Ref{Ptr{Cvoid}}(C_NULL)
 
-"Where `deps/build.jl` leaves the libraries."
-const LIBRARY_DIR = normpath(joinpath(@__DIR__, "..", "deps", "usr", "lib"))
-
-library_path() =
-    joinpath(LIBRARY_DIR, (Sys.iswindows() ? "" : "lib") * "packagecompilerrs." * Libdl.dlext)
-
-"There is one on Linux."
-allocator_path() = joinpath(LIBRARY_DIR, "libpackagecompilerrs_allocator.so")
+"Where `deps/build.jl` leaves the library called `name`."
+function library_path(name)
+    file = string(Sys.iswindows() ? "" : "lib", name, '.', Libdl.dlext)
+    return joinpath(dirname(@__DIR__), "deps", "usr", "lib", file)
+end
 
 "Address of a function of the library, which is opened at the first call."
 function engine(name)
     if LIBRARY[] == C_NULL
-        path = library_path()
+        path = library_path("packagecompilerrs")
         isfile(path) || throw(BuildError("the engine is not built: there is no `$path`";
             hint="run `using Pkg; Pkg.build(\"PackageCompilerRS\")`; it needs cargo, see " *
                  "https://rustup.rs"))

@@ -68,9 +68,9 @@ function make_plan(packages, options::Options)
     )
 end
 
-"Path of the library that the Julias that generate code preload, for its allocator, if any."
+"Path of the library that the Julias that generate code preload, for its allocator; there is one on Linux."
 function allocator()
-    path = allocator_path()
+    path = library_path("packagecompilerrs_allocator")
     return get(ENV, "PCRS_ALLOCATOR", "") == "0" || !isfile(path) ? nothing : path
 end
 

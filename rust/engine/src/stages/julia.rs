@@ -62,13 +62,14 @@ pub fn session(plan: &BuildPlan, stage: Stage, what: impl Into<String>) -> Invoc
     child
 }
 
-/// LLVM makes billions of small allocations, on several threads, for which mimalloc is made:
-/// generating an image of DataFrames took 140 s instead of 162 (Julia 1.10.6, two cores, glibc 2.36).
-/// With large pages it is 148 s: the kernel is busier finding them than they save.
-const ALLOCATOR_OPTION: (&str, &str) = ("MIMALLOC_ALLOW_THP", "0");
 const PRELOAD: &str = "LD_PRELOAD";
+/// No large pages: the kernel is busier finding them than they save (148 s in place of the 140 s of
+/// [`generator`]).
+const ALLOCATOR_OPTION: (&str, &str) = ("MIMALLOC_ALLOW_THP", "0");
 
-/// As [`julia`], for one that generates the code of an image.
+/// As [`julia`], for one that generates the code of an image. LLVM makes billions of small
+/// allocations, on several threads, for which mimalloc is made: generating an image of DataFrames
+/// took 140 s instead of 162 (Julia 1.10.6, two cores, glibc 2.36).
 pub fn generator(
     plan: &BuildPlan,
     stage: Stage,
