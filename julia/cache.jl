@@ -14,11 +14,11 @@ function cache_dir()
     return abspath(DEPOT_PATH[1], "scratchspaces", uuid, "cache")
 end
 
-const DEFAULT_CACHE_GIGABYTES = 10.0
+const DEFAULT_CACHE_GIGABYTES = "10"
 
 "Bytes that the cache may hold: `PCRS_CACHE_GB`, or $DEFAULT_CACHE_GIGABYTES GB."
 function cache_limit()
-    text = get(ENV, "PCRS_CACHE_GB", string(DEFAULT_CACHE_GIGABYTES))
+    text = get(ENV, "PCRS_CACHE_GB", DEFAULT_CACHE_GIGABYTES)
     gigabytes = tryparse(Float64, text)
     if gigabytes === nothing || !(0 <= gigabytes < 1e9)
         throw(BuildError("PCRS_CACHE_GB is `$text`"; hint="use a number of gigabytes, such as 10"))
@@ -28,7 +28,8 @@ end
 
 function cache_plan()
     dir = cache_dir()
-    return dir === nothing ? nothing : Dict("dir" => dir, "max_bytes" => cache_limit())
+    dir === nothing && return nothing
+    return Dict{String,Any}("dir" => dir, "max_bytes" => cache_limit())
 end
 
 """

@@ -95,6 +95,11 @@ create_sysimage(["Example"]; sysimage_path="ExampleSysimage.so",
 ```
 """
 function create_sysimage(packages::Union{Nothing,Names,AbstractVector}=nothing; keywords...)
+    return create(packages, keywords)
+end
+
+# Compiled once, whatever the keywords.
+function create(@nospecialize(packages), @nospecialize(keywords))
     options = options_from(keywords)
     if options.sysimage_path === nothing
         packages, keywords = with_sysimage_toml(packages, keywords, options.project)

@@ -40,7 +40,7 @@ mutable struct Build
     wake::Base.AsyncCondition
 end
 
-const LIVE_BUILDS = Set{Build}()
+const LIVE_BUILDS = Build[]
 
 function start_build(plan)
     wake = Base.AsyncCondition()
@@ -68,7 +68,7 @@ function block_until_ended(build, seconds)
 end
 
 function free(build)
-    delete!(LIVE_BUILDS, build)
+    filter!(other -> other !== build, LIVE_BUILDS)
     ccall(engine(:pcrs_free), Cvoid, (Ptr{Cvoid},), build.pointer)
     build.pointer = C_NULL
     close(build.wake)

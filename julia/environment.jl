@@ -60,14 +60,79 @@ function read_toml(file)
     end
 end
 
+"""
+    installed_environment(project_file; quiet) -> Environment
+
+What `read_environment` gives, with all that the Manifest names installed; the Manifest is made
+where there is none.
+
+# Errors
+`BuildError` when that fails.
+"""
+function installed_environment(project_file; quiet)
+    if manifest_of(project_file) !== nothing
+        environment = read_environment(project_file)
+        # `Pkg.instantiate` wants a registry even when there is nothing to install (Julia 1.10).
+        is_installed(environment) && return environment
+    end
+    instantiate(project_file; quiet=quiet)
+    return read_environment(project_file)
+end
+
+"Path of the project's Manifest, or `nothing` when there is none."
+function manifest_of(project_file)
+    file = with_cause("`$project_file` cannot be read") do
+        Base.project_file_manifest_path(project_file)
+    end
+    return file !== nothing && isfile(file) ? file : nothing
+end
+
+"Whether there is nothing to install, as `Pkg.instantiate` tells it, but without its start-up time."
+function is_installed(environment)
+    for uuid in values(environment.direct)
+        haskey(environment.packages, uuid) || return false
+    end
+    for package in values(environment.packages)
+        folder = folder_of(package)
+        folder === nothing && return false
+        has_its_artifacts(folder) || return false
+    end
+    return true
+end
+
+function has_its_artifacts(folder)
+    any(name -> isfile(joinpath(folder, name)), Pkg.Artifacts.artifact_names) || return true
+    return with_cause("the artifacts of `$folder` cannot be checked") do
+        Pkg.Operations.check_artifacts_downloaded(folder)
+    end
+end
+
+"The folder of a package, or `nothing` when it is not there."
+function folder_of(package)
+    path, tree_hash = package.path, package.tree_hash
+    if path !== nothing
+        return isdir(path) ? path : nothing
+    elseif tree_hash === nothing
+        stdlib = joinpath(Sys.STDLIB, package.id.name)
+        return isdir(stdlib) ? stdlib : nothing
+    end
+    for depot in DEPOT_PATH, slug in slugs(package.id.uuid, tree_hash)
+        folder = joinpath(depot, "packages", package.id.name, slug)
+        isdir(folder) && return folder
+    end
+    return nothing
+end
+
+"Names that Pkg gives the folder of a package with that tree hash; older versions a shorter one."
+slugs(uuid, tree_hash) =
+    String[Base.version_slug(uuid, Base.SHA1(tree_hash), letters) for letters in (5, 4)]
+
 "Installs what the Manifest names and is missing; makes a Manifest where there is none."
 function instantiate(project_file; quiet)
     hint = "run `Pkg.instantiate()` in it to see more"
     with_cause("the project `$project_file` cannot be instantiated"; hint=hint) do
         # Pkg's own session state stays as it is: the context is this project's, not the active one.
         context = Pkg.Types.Context(; env=Pkg.Types.EnvCache(project_file))
-        # `Pkg.instantiate` wants a registry even when there is nothing to install (Julia 1.10).
-        is_instantiated(context) && return nothing
         if VERSION >= v"1.6"
             io = quiet ? devnull : stderr
             Pkg.instantiate(context; io=io, allow_autoprecomp=false)
@@ -78,11 +143,6 @@ function instantiate(project_file; quiet)
     return nothing
 end
 
-function is_instantiated(context)
-    isfile(context.env.manifest_file) || return false
-    return Pkg.Operations.is_instantiated(VERSION >= v"1.6" ? context.env : context)
-end
-
 """
     read_environment(project_file) -> Environment
 
@@ -91,49 +151,79 @@ end
 """
 function read_environment(project_file)
     project = read_toml(project_file)
-    manifest_file = Base.project_file_manifest_path(project_file)
-    if manifest_file === nothing || !isfile(manifest_file)
+    manifest_file = manifest_of(project_file)
+    if manifest_file === nothing
         throw(BuildError("the project `$project_file` has no Manifest.toml";
             hint="run `Pkg.instantiate()` in it"))
     end
     packages = read_manifest(manifest_file)
-    direct = Dict{String,Base.UUID}(
-        name => Base.UUID(uuid) for (name, uuid) in get(project, "deps", Dict())
-    )
-    if haskey(project, "name") && haskey(project, "uuid")
-        id = Base.PkgId(Base.UUID(project["uuid"]), project["name"])
-        packages[id.uuid] = EnvironmentPackage(id, get(project, "version", nothing),
-            dirname(project_file), nothing, collect(values(direct)))
-        direct = merge(direct, Dict(id.name => id.uuid))
+    return with_cause("`$project_file` is not as Pkg writes a project";
+        hint="correct it, and run `Pkg.resolve()` in it") do
+        Environment(project_file, manifest_file, add_project!(packages, project, project_file),
+            packages)
     end
-    return Environment(project_file, manifest_file, direct, packages)
 end
 
+"Adds the project to `packages` if it is one, and gives the names that it can load."
+function add_project!(packages, project, project_file)
+    direct = Dict{String,Base.UUID}()
+    for (name, uuid) in get(project, "deps", Dict{String,Any}())
+        direct[name] = Base.UUID(uuid)
+    end
+    if haskey(project, "name") && haskey(project, "uuid")
+        id = Base.PkgId(Base.UUID(project["uuid"]), project["name"])
+        packages[id.uuid] = EnvironmentPackage(id, text_of(project, "version"),
+            dirname(project_file), nothing, collect(values(direct)))
+        direct[id.name] = id.uuid
+    end
+    return direct
+end
+
+"""
+    read_manifest(file) -> Dict{Base.UUID,EnvironmentPackage}
+
+# Errors
+`BuildError` when the file cannot be read or is not as Pkg writes it.
+"""
 function read_manifest(file)
     manifest = read_toml(file)
+    return with_cause(() -> packages_of(manifest, dirname(file)),
+        "`$file` is not as Pkg writes a Manifest";
+        hint="remove it, and run `Pkg.instantiate()` in its project")
+end
+
+"The packages of a Manifest in `folder`, where its relative paths start."
+function packages_of(manifest, folder)
     # Format 1 has the packages at top level, format 2 below `deps`.
-    table = haskey(manifest, "manifest_format") ? get(manifest, "deps", Dict()) : manifest
-    entries = [(name, entry) for (name, all) in table if all isa Vector for entry in all]
-    by_name = Dict{String,Vector{Base.UUID}}()
-    for (name, entry) in entries
-        push!(get!(() -> Base.UUID[], by_name, name), Base.UUID(entry["uuid"]))
+    has_format = haskey(manifest, "manifest_format")
+    table = has_format ? get(manifest, "deps", Dict{String,Any}()) : manifest
+    by_name = Dict{String,Base.UUID}()
+    for (name, entries) in table
+        entries isa Vector && !isempty(entries) || continue
+        by_name[name] = Base.UUID(entries[1]["uuid"])
     end
     packages = Dict{Base.UUID,EnvironmentPackage}()
-    for (name, entry) in entries
+    for name in keys(by_name), entry in table[name]
         id = Base.PkgId(Base.UUID(entry["uuid"]), name)
-        path = get(entry, "path", nothing)
-        path === nothing || (path = normpath(joinpath(dirname(file), path)))
-        packages[id.uuid] = EnvironmentPackage(id, get(entry, "version", nothing), path,
-            get(entry, "git-tree-sha1", nothing), dependencies_of(entry, by_name))
+        path = text_of(entry, "path")
+        path === nothing || (path = normpath(joinpath(folder, path)))
+        packages[id.uuid] = EnvironmentPackage(id, text_of(entry, "version"), path,
+            text_of(entry, "git-tree-sha1"), dependencies_of(entry, by_name))
     end
     return packages
 end
 
+text_of(table, key)::Union{String,Nothing} = get(table, key, nothing)
+
 "A Manifest names dependencies, and gives their UUIDs only where a name is not unique."
 function dependencies_of(entry, by_name)
     deps = get(entry, "deps", String[])
-    deps isa AbstractDict && return [Base.UUID(uuid) for uuid in values(deps)]
-    return [by_name[name][1] for name in deps if haskey(by_name, name)]
+    deps isa AbstractDict && return Base.UUID[Base.UUID(uuid) for uuid in values(deps)]
+    found = Base.UUID[]
+    for name in deps
+        haskey(by_name, name) && push!(found, by_name[name])
+    end
+    return found
 end
 
 """
@@ -147,10 +237,12 @@ The packages called `names`; all that the project can load when `nothing`.
 function requested_packages(environment, names)
     known = environment.direct
     names === nothing && (names = sort!(collect(keys(known))))
-    return map(unique(names)) do name
-        haskey(known, name) && return Base.PkgId(known[name], name)
-        throw(unknown_package(environment, name))
+    ids = Base.PkgId[]
+    for name in unique(names)
+        haskey(known, name) || throw(unknown_package(environment, name))
+        push!(ids, Base.PkgId(known[name], name))
     end
+    return ids
 end
 
 function unknown_package(environment, name)
@@ -204,11 +296,17 @@ function load_order(environment, roots)
         push!(order, package)
         return nothing
     end
-    foreach(visit, sorted(environment, [id.uuid for id in roots]))
+    foreach(visit, sorted(environment, Base.UUID[id.uuid for id in roots]))
     return order
 end
 
+"`uuids` by the names of their packages, and where these are the same by themselves."
 function sorted(environment, uuids)
-    name(uuid) = haskey(environment.packages, uuid) ? environment.packages[uuid].id.name : ""
-    return sort(uuids; by=uuid -> (name(uuid), string(uuid)))
+    labels = Dict{String,Base.UUID}()
+    for uuid in uuids
+        package = get(environment.packages, uuid, nothing)
+        name = package === nothing ? "" : package.id.name
+        labels[string(name, ' ', uuid)] = uuid
+    end
+    return Base.UUID[labels[label] for label in sort!(collect(keys(labels)))]
 end

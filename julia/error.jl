@@ -57,12 +57,12 @@ function Base.showerror(io::IO, err::BuildError)
     return nothing
 end
 
-"Runs `f`; what it throws becomes the cause of a `BuildError` with `message`."
+"Runs `f`; what it throws, other than a `BuildError`, becomes the cause of one with `message`."
 function with_cause(f, message; hint=nothing)
     failure = try
         return f()
     catch err
-        err isa InterruptException && rethrow()
+        (err isa InterruptException || err isa BuildError) && rethrow()
         err
     end
     # Outside of `catch`, so that nobody is shown the stack of the cause too.

@@ -39,22 +39,25 @@ end
 "Paths of the libraries that an image is linked against; libjulia-internal came with Julia 1.6."
 function runtime_libraries()
     names = VERSION < v"1.6" ? ["libjulia"] : ["libjulia", "libjulia-internal"]
-    ON_DEBUG_BUILD && (names .*= "-debug")
-    return [abspath(Libdl.dlpath(name)) for name in names]
+    suffix = ON_DEBUG_BUILD ? "-debug" : ""
+    return String[abspath(Libdl.dlpath(name * suffix)) for name in names]
 end
 
 "Their folders, and the one of Julia's private libraries, on which they depend."
 function library_dirs(libraries)
+    dirs = String[dirname(library) for library in libraries]
     private = abspath(Sys.BINDIR, Base.PRIVATE_LIBDIR)
-    return unique!(filter!(isdir, [map(dirname, libraries); private]))
+    isdir(private) && push!(dirs, private)
+    return unique!(dirs)
 end
 
 "Julia >= 1.9 brings a linker (`Base.Linking`), looked for where that module looks."
 function bundled_lld()
     isdefined(Base, :Linking) || return nothing
     name = Sys.iswindows() ? "lld.exe" : "lld"
-    folders = (Base.PRIVATE_LIBEXECDIR, joinpath("..", "tools"), "")
-    paths = [abspath(Sys.BINDIR, folder, name) for folder in folders]
-    found = findfirst(isfile, paths)
-    return found === nothing ? nothing : paths[found]
+    for folder in (Base.PRIVATE_LIBEXECDIR, joinpath("..", "tools"), "")
+        path = abspath(Sys.BINDIR, folder, name)
+        isfile(path) && return path
+    end
+    return nothing
 end

@@ -1,12 +1,15 @@
 # The values that cross between Julia and the engine. Julia has no JSON in its standard library;
 # what is needed of it is small.
 
-write_json(value) = sprint(write_json, value)
+function write_json(@nospecialize(value))
+    io = IOBuffer()
+    write_json(io, value)
+    return String(take!(io))
+end
 
 write_json(io::IO, ::Nothing) = print(io, "null")
 write_json(io::IO, value::Union{Bool,Real}) = print(io, value)
 write_json(io::IO, value::Union{Symbol,Base.UUID,VersionNumber}) = write_json(io, string(value))
-write_json(io::IO, value::Pair) = (write_json(io, value.first); print(io, ':'); write_json(io, value.second))
 
 function write_json(io::IO, text::AbstractString)
     print(io, '"')
@@ -23,17 +26,31 @@ function write_json(io::IO, text::AbstractString)
     return nothing
 end
 
-write_json(io::IO, items::Union{AbstractVector,Tuple}) = write_joined(io, '[', items, ']')
-write_json(io::IO, table::AbstractDict) = write_joined(io, '{', sort!(collect(table); by=first), '}')
-write_json(io::IO, table::NamedTuple) = write_joined(io, '{', collect(pairs(table)), '}')
+# Compiled once for all types of containers: few calls, each of which would wait for the compiler.
 
-function write_joined(io, left, items, right)
-    print(io, left)
-    for (i, item) in enumerate(items)
+function write_json(io::IO, @nospecialize(items::Union{AbstractVector,Tuple}))
+    print(io, '[')
+    for i in 1:length(items)
         i == 1 || print(io, ',')
-        write_json(io, item)
+        write_json(io, items[i])
     end
-    print(io, right)
+    print(io, ']')
+    return nothing
+end
+
+write_json(io::IO, @nospecialize(table::AbstractDict)) =
+    write_table(io, sort!(collect(keys(table))), table)
+write_json(io::IO, @nospecialize(table::NamedTuple)) = write_table(io, keys(table), table)
+
+function write_table(io, @nospecialize(names), @nospecialize(table))
+    print(io, '{')
+    for i in 1:length(names)
+        i == 1 || print(io, ',')
+        write_json(io, names[i])
+        print(io, ':')
+        write_json(io, table[names[i]])
+    end
+    print(io, '}')
     return nothing
 end
 

@@ -1,7 +1,7 @@
 # The keywords of `create_sysimage`, with their types and defaults, in one place. A struct and not a
 # long signature: whatever keywords a user gives, the code behind is compiled once.
 
-Base.@kwdef struct Options
+Base.@kwdef mutable struct Options
     sysimage_path::Union{Nothing,AbstractString} = nothing
     project::Union{Nothing,AbstractString} = nothing
     precompile_execution_file::Union{AbstractString,AbstractVector} = String[]
@@ -43,7 +43,8 @@ default_cpu_target() = VERSION >= v"1.13-" ? "sysimage" : "native"
 # Errors
 `BuildError` for a keyword that there is not, with the nearest, or a value of the wrong type.
 """
-function options_from(keywords)
+function options_from(@nospecialize(keywords))
+    options = Options()
     for (name, value) in keywords
         if !(name in fieldnames(Options))
             near = nearest(string(name), map(string, fieldnames(Options)))
@@ -53,8 +54,9 @@ function options_from(keywords)
         wanted = fieldtype(Options, name)
         value isa wanted || throw(BuildError(
             "`$name` is $(repr(value)), a $(typeof(value))"; hint="it must be a $wanted"))
+        setfield!(options, name, value)
     end
-    return Options(; keywords...)
+    return options
 end
 
 "The options, checked for what needs no look at the disk."
@@ -73,8 +75,8 @@ function check_options(options)
     end
     for keyword in (:precompile_execution_file, :precompile_statements_file, :script,
         :base_sysimage, :log, :workload_deps)
-        if any(file -> isempty(strip(file)), list(getfield(options, keyword)))
-            throw(BuildError("`$keyword` holds an empty file name";
+        for file in list(getfield(options, keyword))
+            isempty(strip(file)) && throw(BuildError("`$keyword` holds an empty file name";
                 hint="give a path, or leave the keyword out"))
         end
     end

@@ -33,19 +33,19 @@ function make_plan(packages, options::Options)
     check_options(options)
     names = package_names(packages)
     project_file = find_project(options.project)
-    options.dry_run || instantiate(project_file; quiet=options.quiet)
-    environment = read_environment(project_file)
+    environment = options.dry_run ? read_environment(project_file) :
+        installed_environment(project_file; quiet=options.quiet)
     requested = requested_packages(environment, names)
     order = load_order(environment, requested)
     return Dict{String,Any}(
         "schema" => PLAN_SCHEMA,
         "julia" => describe_julia(),
         "project" => describe_project(environment, order),
-        "packages" => [planned(package, environment, requested, options) for package in order],
+        "packages" => planned(order, environment, requested, options),
         "all_packages" => names === nothing,
         "import_into_main" => options.import_into_main,
         "workloads" => workloads(environment, options),
-        "statement_files" => abspath.(list(options.precompile_statements_file)),
+        "statement_files" => absolute(options.precompile_statements_file),
         "script" => options.script === nothing ? nothing : abspath(options.script),
         "guard" => options.guard,
         "base" => base_of(options),
@@ -60,7 +60,7 @@ function make_plan(packages, options::Options)
         "statement_timeout" => Float64(options.statement_timeout),
         "image_threads" => options.image_threads,
         "trace_jobs" => options.trace_jobs,
-        "workload_deps" => abspath.(list(options.workload_deps)),
+        "workload_deps" => absolute(options.workload_deps),
         "preferences" => preferences(environment),
         "cache" => cache_plan(),
         "force" => options.force,
@@ -76,12 +76,17 @@ end
 
 "What is run to see what it compiles: scripts, then test suites."
 function workloads(environment, options)
-    scripts = list(options.precompile_execution_file)
-    return [
-        [Dict{String,Any}("kind" => "script", "path" => abspath(path)) for path in scripts];
-        [planned_tests(environment, suite) for suite in test_suites(options.workload)]
-    ]
+    found = Dict{String,Any}[]
+    for path in absolute(options.precompile_execution_file)
+        push!(found, Dict{String,Any}("kind" => "script", "path" => path))
+    end
+    for suite in test_suites(options.workload)
+        push!(found, planned_tests(environment, suite))
+    end
+    return found
 end
+
+absolute(files) = String[abspath(file) for file in list(files)]
 
 describe_project(environment, order) = Dict{String,Any}(
     "dir" => dirname(environment.project_file),
@@ -93,15 +98,26 @@ describe_project(environment, order) = Dict{String,Any}(
 
 "Folders of the packages whose source can change without a change of the Manifest."
 function sources(environment)
-    paths = [package.path for package in values(environment.packages)]
-    return sort!(unique(filter(path -> path !== nothing && isdir(path), paths)))
+    folders = Set{String}()
+    for package in values(environment.packages)
+        path = package.path
+        path !== nothing && isdir(path) && push!(folders, path)
+    end
+    return sort!(collect(folders))
 end
 
 "The packages that are not in `order`."
 function others(environment, order)
-    planned = Set(package.id.uuid for package in order)
-    rest = [p for p in values(environment.packages) if !(p.id.uuid in planned)]
-    return [described(p) for p in sort!(rest; by=p -> (p.id.name, string(p.id.uuid)))]
+    planned = Set{Base.UUID}()
+    for package in order
+        push!(planned, package.id.uuid)
+    end
+    rest = Base.UUID[]
+    for uuid in keys(environment.packages)
+        uuid in planned || push!(rest, uuid)
+    end
+    packages = environment.packages
+    return Dict{String,Any}[described(packages[uuid]) for uuid in sorted(environment, rest)]
 end
 
 described(package) = Dict{String,Any}(
@@ -143,21 +159,28 @@ function with_load_path(f, path)
     end
 end
 
-function planned(package, environment, requested, options)
+"The packages of `order` with what the image does with each."
+function planned(order, environment, requested, options)
+    return Dict{String,Any}[
+        planned_package(package, environment, requested, options) for package in order
+    ]
+end
+
+function planned_package(package, environment, requested, options)
     asked = package.id in requested
-    return merge!(described(package), Dict{String,Any}(
-        "requested" => asked,
-        "direct" => get(environment.direct, package.id.name, nothing) == package.id.uuid &&
-                    package.path != dirname(environment.project_file),
-        "load" => asked || options.include_transitive_dependencies,
-    ))
+    table = described(package)
+    table["requested"] = asked
+    table["direct"] = get(environment.direct, package.id.name, nothing) == package.id.uuid &&
+                      package.path != dirname(environment.project_file)
+    table["load"] = asked || options.include_transitive_dependencies
+    return table
 end
 
 function base_of(options)
-    options.incremental || return Dict("kind" => "fresh",
+    options.incremental || return Dict{String,Any}("kind" => "fresh",
         "filter_stdlibs" => options.filter_stdlibs)
     path = options.base_sysimage === nothing ? running_sysimage() : abspath(options.base_sysimage)
-    return Dict("kind" => "existing", "path" => path)
+    return Dict{String,Any}("kind" => "existing", "path" => path)
 end
 
 "JULIA_CC may hold arguments; it is split as Julia splits commands."

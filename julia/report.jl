@@ -1,3 +1,13 @@
+# Rows of reports.
+const StageTime = NamedTuple{(:stage, :seconds),Tuple{Symbol,Float64}}
+const PackageRow =
+    NamedTuple{(:name, :uuid, :version),Tuple{String,Base.UUID,Union{VersionNumber,Nothing}}}
+const StatementRow = NamedTuple{(:text, :outcome, :detail, :source, :line, :seconds),
+    Tuple{String,Symbol,String,String,Int,Float64}}
+const ResidualRow =
+    NamedTuple{(:text, :outcome, :script_local),Tuple{String,Union{Symbol,Nothing},Bool}}
+const CommandRow = NamedTuple{(:stage, :what, :command),Tuple{Symbol,String,String}}
+
 """
     BuildReport
 
@@ -26,14 +36,11 @@ struct BuildReport
     sysimage_path::String
     image_size::Int
     seconds::Float64
-    stages::Vector{NamedTuple{(:stage, :seconds),Tuple{Symbol,Float64}}}
-    packages::Vector{NamedTuple{(:name, :uuid, :version),
-        Tuple{String,Base.UUID,Union{VersionNumber,Nothing}}}}
-    statements::Vector{NamedTuple{(:text, :outcome, :detail, :source, :line, :seconds),
-        Tuple{String,Symbol,String,String,Int,Float64}}}
+    stages::Vector{StageTime}
+    packages::Vector{PackageRow}
+    statements::Vector{StatementRow}
     duplicates::Int
-    residual::Union{Nothing,Vector{NamedTuple{(:text, :outcome, :script_local),
-        Tuple{String,Union{Symbol,Nothing},Bool}}}}
+    residual::Union{Nothing,Vector{ResidualRow}}
     peak_memory::Int
     linker::String
     base_sysimage::Union{String,Nothing}
@@ -48,11 +55,9 @@ function BuildReport(table::AbstractDict)
         table["sysimage_path"],
         table["image_size"],
         table["seconds"],
-        [(stage=Symbol(s["stage"]), seconds=Float64(s["seconds"])) for s in table["stages"]],
-        [(name=p["name"], uuid=Base.UUID(p["uuid"]), version=version_or_nothing(p["version"]))
-         for p in table["packages"] if p["load"]],
-        [(text=s["text"], outcome=Symbol(s["outcome"]), detail=s["detail"], source=s["source"],
-            line=s["line"], seconds=Float64(s["seconds"])) for s in statements["entries"]],
+        StageTime[StageTime((Symbol(s["stage"]), s["seconds"])) for s in table["stages"]],
+        loaded_packages(table["packages"]),
+        StatementRow[statement_row(s) for s in statements["entries"]],
         statements["duplicates"],
         residual_of(statements["residual"]),
         table["peak_memory"],
@@ -64,12 +69,23 @@ function BuildReport(table::AbstractDict)
 end
 
 residual_of(::Nothing) = nothing
-residual_of(rows) = [(text=r["text"],
-    outcome=r["outcome"] === nothing ? nothing : Symbol(r["outcome"]),
-    script_local=r["script_local"]) for r in rows]
+residual_of(rows) = ResidualRow[
+    ResidualRow((r["text"], symbol_or_nothing(r["outcome"]), r["script_local"])) for r in rows
+]
 
-version_or_nothing(::Nothing) = nothing
-version_or_nothing(text) = VersionNumber(text)
+symbol_or_nothing(text) = text === nothing ? nothing : Symbol(text)
+
+statement_row(s) = StatementRow((s["text"], Symbol(s["outcome"]), s["detail"], s["source"],
+    s["line"], s["seconds"]))
+
+function loaded_packages(tables)
+    rows = PackageRow[]
+    for p in tables
+        version = p["version"] === nothing ? nothing : VersionNumber(p["version"])
+        p["load"] && push!(rows, PackageRow((p["name"], Base.UUID(p["uuid"]), version)))
+    end
+    return rows
+end
 
 function Base.show(io::IO, ::MIME"text/plain", report::BuildReport)
     print_summary(io, report)
@@ -184,23 +200,21 @@ What [`create_sysimage`](@ref) with `dry_run=true` gives: what a build would do.
 struct BuildPreview
     sysimage_path::String
     base_sysimage::Union{String,Nothing}
-    packages::Vector{NamedTuple{(:name, :uuid, :version),
-        Tuple{String,Base.UUID,Union{VersionNumber,Nothing}}}}
+    packages::Vector{PackageRow}
     linker::String
     log::String
-    commands::Vector{NamedTuple{(:stage, :what, :command),Tuple{Symbol,String,String}}}
+    commands::Vector{CommandRow}
 end
 
 function BuildPreview(plan, table)
     return BuildPreview(
         table["sysimage_path"],
         get(plan["base"], "path", nothing),
-        [(name=p["name"], uuid=Base.UUID(p["uuid"]), version=version_or_nothing(p["version"]))
-         for p in plan["packages"] if p["load"]],
+        loaded_packages(plan["packages"]),
         table["linker"],
         table["log"],
-        [(stage=Symbol(c["stage"]), what=c["what"], command=c["command"])
-         for c in table["commands"]],
+        CommandRow[CommandRow((Symbol(c["stage"]), c["what"], c["command"]))
+                   for c in table["commands"]],
     )
 end
 

@@ -203,7 +203,7 @@ function plan_now(plan, environment, requested, order)
     return merge(plan, Dict{String,Any}(
         "julia" => describe_julia(),
         "project" => describe_project(environment, order),
-        "packages" => [planned(package, environment, requested, options) for package in order],
+        "packages" => planned(order, environment, requested, options),
         "preferences" => preferences(environment),
     ))
 end
@@ -502,10 +502,7 @@ function origin_problem(id, origin, package)
         return "$(id.name) in the image from `$folder`, from `$(package.path)` now"
     end
     package.tree_hash === nothing && return nothing
-    # Pkg names a package's folder after its UUID and tree hash; older versions shorter.
-    tree = Base.SHA1(package.tree_hash)
-    basename(folder) in [Base.version_slug(id.uuid, tree, length) for length in (5, 4)] &&
-        return nothing
+    basename(folder) in slugs(id.uuid, package.tree_hash) && return nothing
     now = something(package.version, "another version")
     return "$(id.name) in the image from `$folder`, $now of the tree $(package.tree_hash) in the " *
            "Manifest"

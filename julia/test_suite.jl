@@ -41,7 +41,7 @@ function test_suites(workload::AbstractVector)
         item isa TestSuite || throw(BuildError("`workload` holds $(repr(item))";
             hint="give `TestSuite(\"Name\")`; scripts go into `precompile_execution_file`"))
     end
-    return collect(TestSuite, workload)
+    return TestSuite[suite for suite in workload]
 end
 
 """

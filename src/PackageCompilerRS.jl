@@ -8,6 +8,10 @@ module PackageCompilerRS
 using Libdl: Libdl
 using Pkg: Pkg
 
+# Before Julia 1.9 every session compiles this package anew, which takes a third less time this way;
+# the code mostly waits for other processes.
+VERSION < v"1.9" && @eval Base.Experimental.@optlevel 0
+
 export create_sysimage, BuildError, BuildPreview, BuildReport, slowest_statements, write_report
 export TestSuite
 export cache_info, clear_cache!

@@ -1,5 +1,5 @@
-using PackageCompilerRS: edit_distance, find_project, load_order, nearest, read_environment,
-    requested_packages
+using PackageCompilerRS: edit_distance, find_project, is_installed, load_order, nearest,
+    read_environment, requested_packages
 
 const ENVIRONMENT = read_environment(joinpath(PROJECT, "Project.toml"))
 
@@ -62,4 +62,56 @@ end
     @test edit_distance("", "abc") == 3
     @test nearest("Greter", ["Greeter", "Home"]) == ["Greeter"]
     @test isempty(nearest("Xyz", ["Greeter", "Home"]))
+end
+
+@testset "Pkg is asked only when something may be missing" begin
+    @test is_installed(ENVIRONMENT)
+    registered = """
+        [[A]]
+        git-tree-sha1 = "0123456789012345678901234567890123456789"
+        uuid = "5f2a1e6c-6a0e-4b6e-9a55-0e6c3c9d1b7a"
+        version = "1.0.0"
+        """
+    byside = replace(registered, r"git-tree.*\n" => "path = \"A\"\n")
+    stdlib = replace(registered, r"git-tree.*\n|version.*\n" => "")
+    deps = "[deps]\nA = \"5f2a1e6c-6a0e-4b6e-9a55-0e6c3c9d1b7a\"\n"
+    mktempdir() do dir
+        project = joinpath(dir, "Project.toml")
+        function installed(manifest)
+            write(project, deps)
+            write(joinpath(dir, "Manifest.toml"), manifest)
+            return is_installed(read_environment(project))
+        end
+        pushfirst!(DEPOT_PATH, dir)
+        try
+            @test !installed(registered)
+            slug = first(PackageCompilerRS.slugs(
+                Base.UUID("5f2a1e6c-6a0e-4b6e-9a55-0e6c3c9d1b7a"),
+                "0123456789012345678901234567890123456789"))
+            folder = mkpath(joinpath(dir, "packages", "A", slug))
+            @test installed(registered)
+            artifacts = joinpath(folder, "Artifacts.toml")
+            write(artifacts, "")
+            @test installed(registered)
+            write(artifacts, """
+                [data]
+                git-tree-sha1 = "0123456789012345678901234567890123456789"
+
+                    [[data.download]]
+                    url = "https://localhost/data.tar.gz"
+                    sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+                """)
+            @test !installed(registered)
+            write(artifacts, "[")
+            @test_throws BuildError installed(registered)
+            @test !installed(byside)
+            mkpath(joinpath(dir, "A"))
+            @test installed(byside)
+            @test !installed(stdlib)
+            # The project needs what the Manifest does not have.
+            @test !installed("")
+        finally
+            popfirst!(DEPOT_PATH)
+        end
+    end
 end

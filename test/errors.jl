@@ -10,6 +10,12 @@ mktempdir() do dir
     write(joinpath(no_manifest, "Project.toml"), "")
     bad_toml = mkpath(joinpath(dir, "bad_toml"))
     write(joinpath(bad_toml, "Project.toml"), "[deps\n")
+    function broken_manifest(manifest, project="")
+        folder = mktempdir(dir)
+        write(joinpath(folder, "Project.toml"), project)
+        write(joinpath(folder, "Manifest.toml"), manifest)
+        return folder
+    end
     plain_file = joinpath(dir, "plain.txt")
     write(plain_file, "no image")
     script = joinpath(WORKLOADS, "script.jl")
@@ -32,6 +38,10 @@ mktempdir() do dir
         ("no such shared environment", "Greeter", merge(ok, (project="@no-such-env",)), ["no shared environment `@no-such-env`"], []),
         ("a project without a Manifest", "Greeter", merge(ok, (project=no_manifest, dry_run=true)), ["no Manifest.toml"], ["Pkg.instantiate"]),
         ("a project that is not TOML", "Greeter", merge(ok, (project=bad_toml,)), ["bad_toml"], []),
+        ("a Manifest that is not TOML", "Greeter", merge(ok, (project=broken_manifest("[[A]\n"),)), ["Manifest.toml"], []),
+        ("a Manifest without UUIDs", "Greeter", merge(ok, (project=broken_manifest("[[A]]\n"),)), ["Manifest.toml", "not as Pkg writes"], ["Pkg.instantiate", "uuid"]),
+        ("a Manifest with a number for a version", "Greeter", merge(ok, (project=broken_manifest("[[A]]\nuuid = \"5f2a1e6c-6a0e-4b6e-9a55-0e6c3c9d1b7a\"\nversion = 1\n"),)), ["Manifest.toml", "not as Pkg writes"], ["Pkg.instantiate"]),
+        ("a project with a bad UUID", "Greeter", merge(ok, (project=broken_manifest("", "[deps]\nA = \"1\"\n"),)), ["Project.toml", "not as Pkg writes"], ["Pkg.resolve", "UUID"]),
         ("an empty image path", "Greeter", merge(ok, (sysimage_path="",)), ["`sysimage_path` is empty"], []),
         ("the image path is a folder", "Greeter", merge(ok, (sysimage_path=dir,)), ["is a directory", dir], []),
         ("the image path lies below a file", "Greeter", merge(ok, (sysimage_path=joinpath(plain_file, "X.so"),)), ["plain.txt"], []),
