@@ -22,6 +22,15 @@ function measure(change, what, full; image, project, statements, workload)
     return seconds
 end
 
+"Builds again, with nothing changed, as the first call of a new session."
+function measure_first_call(full; image, project, statements, workload)
+    script = joinpath(@__DIR__, "first_call.jl")
+    origin, text = split(read(`$(Base.julia_cmd()) --startup-file=no --project=$ROOT $script
+        $image $project $workload $statements`, String))
+    seconds = parse(Float64, text)
+    print_row(["nothing, in a new session", origin, seconds, seconds / full])
+end
+
 append(path, text) = open(io -> write(io, text), path, "a")
 
 with_empty_caches() do folder
@@ -33,8 +42,9 @@ with_empty_caches() do folder
 
     print_head("Rebuilding examples/demo", ["what changed", "stages that ran, s", "wall, s", "ratio"])
     full = measure(() -> nothing, "all: the first build", nothing; files...)
+    measure(() -> nothing, "nothing", full; files...)
+    measure_first_call(full; files...)
     for (what, change) in (
-        "nothing" => () -> nothing,
         "a statement" => () -> append(statements, "precompile(Tuple{typeof(Example.domath), Float64})\n"),
         "the workload" => () -> append(files.workload, "read_days(IOBuffer(\"2024-01-01,1\"))\n"),
         "one byte of a package" => () -> append(joinpath(project, "Rainfall", "src", "Rainfall.jl"), "\n"),

@@ -14,6 +14,7 @@ pub mod error;
 pub mod event;
 pub mod inputs;
 pub mod inspect;
+pub mod json_file;
 pub mod julia_version;
 pub mod lines;
 pub mod linker;

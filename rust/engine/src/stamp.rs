@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use pcrs_cache::{Key, hash_file};
 use serde::{Deserialize, Serialize};
 
+use crate::json_file;
 use crate::parts::{self, Part, PartKind};
 use crate::plan::{Base, BuildPlan, Package, file_name};
 use crate::report::BuildReport;
@@ -148,18 +149,7 @@ impl Stamp {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, image: &Path, folder: &Path) -> io::Result<()> {
-        let target = path(image);
-        let file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer(&file, self)?;
-        // Readable by all, as the image is; a temporary file is its owner's alone.
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            file.as_file()
-                .set_permissions(fs::Permissions::from_mode(0o644))?;
-        }
-        file.persist(target)?;
-        Ok(())
+        json_file::write(self, &path(image), folder)
     }
 
     /// The stamp of `image`, if there is one that can be read.

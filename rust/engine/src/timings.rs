@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Stage;
+use crate::json_file;
 use crate::plan::BuildPlan;
 use crate::report::StageTime;
 
@@ -82,9 +83,7 @@ impl Timings {
         let write = || {
             let folder = file.parent()?;
             fs::create_dir_all(folder).ok()?;
-            let temporary = tempfile::NamedTempFile::new_in(folder).ok()?;
-            serde_json::to_writer(&temporary, &table).ok()?;
-            temporary.persist(file).ok()
+            json_file::write(&table, file, folder).ok()
         };
         // An estimate that cannot be kept is nobody's loss.
         let _ = write();
