@@ -26,7 +26,7 @@ function write_json(io::IO, text::AbstractString)
     return nothing
 end
 
-# Compiled once for all types of containers: few calls, each of which would wait for the compiler.
+# Compiled once for all types of containers: compiling costs more than a plan takes to write.
 
 function write_json(io::IO, @nospecialize(items::Union{AbstractVector,Tuple}))
     print(io, '[')

@@ -1,7 +1,7 @@
 # How a build grows with the number of packages, and with the number of statements. All packages are
 # generated. Each row is a build of its own with nothing in caches.
 #
-#   julia --project=. bench/sysimage/growth.jl [--packages=1,10,30] [--statements=100,1000,10000,100000]
+#   julia --project=. bench/sysimage/growth.jl [--packages=1,10,30] [--statements=100,1000,10000,100000,1000000]
 #
 # An empty list leaves its table out.
 
@@ -118,7 +118,7 @@ function print_growth(what, numbers, build_with)
     return nothing
 end
 
-const OPTIONS = options((), Dict("packages" => "1,10,30", "statements" => "100,1000,10000,100000"))
+const OPTIONS = options((), Dict("packages" => "1,10,30", "statements" => "100,1000,10000,100000,1000000"))
 numbers(option) = parse.(Int, split(OPTIONS[option], ','; keepempty=false))
 
 print_growth("packages", numbers("packages"), number -> build(number, 0))
