@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pcrs_cache::{Key, Kind, Lock, Store, Totals};
 use serde_json::Value;
 
-use crate::build::Context;
+use crate::context::Context;
 use crate::error::Stage;
 use crate::event::Event;
 use crate::inputs::{self, Inputs};
@@ -16,7 +16,6 @@ use crate::linker::Linker;
 use crate::parts;
 use crate::plan::BuildPlan;
 use crate::report::BuildReport;
-use crate::stages::trace::Job;
 
 /// The names of files in entries.
 const IMAGE: &str = "image";
@@ -197,19 +196,20 @@ impl Cache {
         found().is_some()
     }
 
-    pub fn keep_traces(&self, ctx: &Context<'_>, jobs: &[Job]) {
+    /// Keeps the trace files of workloads, by the places of these; one that compiles nothing has no file.
+    pub fn keep_traces(&self, ctx: &Context<'_>, traces: &[(usize, &Path)]) {
         let Some((_, before)) = self.writable() else {
             return;
         };
         let Some(now) = self.read_again(ctx) else {
             return;
         };
-        for job in jobs {
-            if let Some(key) = before.traces.get(job.index)
-                && now.traces.get(job.index) == Some(key)
+        for &(index, trace) in traces {
+            if let Some(key) = before.traces.get(index)
+                && now.traces.get(index) == Some(key)
             {
-                let file = (TRACE, &*job.trace);
-                let files = if job.trace.exists() { &[file][..] } else { &[] };
+                let file = (TRACE, trace);
+                let files = if trace.exists() { &[file][..] } else { &[] };
                 self.keep(ctx, Kind::Trace, key, files, &Value::Null);
             }
         }

@@ -2,18 +2,17 @@
 //! and when the build ends, for whatever reason, so does it with all its descendants.
 
 use std::collections::VecDeque;
-use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use process_wrap::std::{ChildWrapper, CommandWrap};
 
-use crate::build::Context;
+use crate::context::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
+use crate::invocation::Invocation;
 use crate::{lines, memory, processes};
 
 /// How often cancelling, the journal and the child's end are looked at.
@@ -28,106 +27,6 @@ const TAIL: usize = 30;
 const TAIL_LINE: usize = 2000;
 /// Lines read ahead of being handled: a child that writes faster than that has to wait.
 const AHEAD: usize = 1000;
-
-/// A command with everything it needs, printable for `dry_run`.
-#[derive(Debug, Clone)]
-pub struct Invocation {
-    pub stage: Stage,
-    /// What it does, for messages: "tracing `workload.jl`".
-    pub what: String,
-    pub program: PathBuf,
-    pub args: Vec<OsString>,
-    /// Variables set, or removed (`None`), on top of this process's environment.
-    pub env: Vec<(OsString, Option<OsString>)>,
-    pub cwd: Option<PathBuf>,
-    /// Whether the output is for the user's terminal too.
-    pub show: bool,
-    /// Put before each line of output, to tell parallel scripts apart.
-    pub prefix: String,
-}
-
-impl Invocation {
-    pub fn new(stage: Stage, what: impl Into<String>, program: impl Into<PathBuf>) -> Self {
-        Self {
-            stage,
-            what: what.into(),
-            program: program.into(),
-            args: Vec::new(),
-            env: Vec::new(),
-            cwd: None,
-            show: false,
-            prefix: String::new(),
-        }
-    }
-
-    pub fn arg(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
-        self.args.push(arg.as_ref().to_os_string());
-        self
-    }
-
-    pub fn args<A: AsRef<OsStr>>(&mut self, args: impl IntoIterator<Item = A>) -> &mut Self {
-        for arg in args {
-            self.arg(arg);
-        }
-        self
-    }
-
-    /// `--name=value`, whatever bytes the value has.
-    pub fn option(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {
-        let mut arg = OsString::from(format!("--{name}="));
-        arg.push(value);
-        self.args.push(arg);
-        self
-    }
-
-    pub fn set(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {
-        self.env
-            .push((name.into(), Some(value.as_ref().to_os_string())));
-        self
-    }
-
-    pub fn unset(&mut self, name: &str) -> &mut Self {
-        self.env.push((name.into(), None));
-        self
-    }
-
-    /// The command line, quoted for a POSIX shell.
-    pub fn display(&self) -> String {
-        std::iter::once(self.program.as_os_str())
-            .chain(self.args.iter().map(OsString::as_os_str))
-            .map(|word| quote(&word.to_string_lossy()))
-            .collect::<Vec<_>>()
-            .join(" ")
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        command
-            .args(&self.args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        for (name, value) in &self.env {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        if let Some(cwd) = &self.cwd {
-            command.current_dir(cwd);
-        }
-        command
-    }
-}
-
-fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_string()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
 
 /// What the watching closure of [`run`] wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use object::{Object, ObjectSymbol};
 use pcrs_cache::hash_file;
 use serde::Serialize;
 
-use crate::julia_version::JuliaVersion;
-use crate::stages::check;
+use crate::julia_version::{Feature, JuliaVersion};
 use crate::stamp::{self, Stamp};
 
 /// An image on disk.
@@ -41,8 +41,54 @@ pub fn inspect(path: &Path, version: JuliaVersion) -> Result<Inspected, String> 
     };
     if inspected.stamp.is_none() {
         let data = fs::read(path).map_err(|e| e.to_string())?;
-        inspected.is_sysimage = Some(check::is_sysimage(&data));
-        inspected.fits_julia = check::fits(&data, version);
+        inspected.is_sysimage = Some(is_sysimage(&data));
+        inspected.fits_julia = fits(&data, version);
     }
     Ok(inspected)
+}
+
+/// Symbols of which every sysimage exports at least one (src/staticdata.c, src/aotcompile.cpp).
+const SYSIMAGE_SYMBOLS: [&str; 3] = [
+    "jl_system_image_data",
+    "jl_image_pointers",
+    "jl_sysimg_gvars_base",
+];
+
+pub fn is_sysimage(data: &[u8]) -> bool {
+    let Ok(file) = object::File::parse(data) else {
+        return false;
+    };
+    let known = |name: &str| SYSIMAGE_SYMBOLS.contains(&name.trim_start_matches('_'));
+    file.dynamic_symbols()
+        .filter_map(|symbol| symbol.name().ok())
+        .any(known)
+        || file.exports().is_ok_and(|exports| {
+            exports
+                .iter()
+                .filter_map(|export| std::str::from_utf8(export.name()).ok())
+                .any(known)
+        })
+}
+
+/// Whether an image is one of Julia `version`, where that can be read from it.
+///
+/// It holds `Base.VERSION_STRING`: the length, the bytes. A compressed image (Julia >= 1.13) holds
+/// nothing that can be read so.
+pub fn fits(data: &[u8], version: JuliaVersion) -> Option<bool> {
+    let readable = !version.has(Feature::CompressSysimage);
+    readable.then(|| holds_version(data, version))
+}
+
+fn holds_version(data: &[u8], version: JuliaVersion) -> bool {
+    let text = version.to_string();
+    let finder = memchr::memmem::Finder::new(text.as_bytes());
+    finder.find_iter(data).any(|at| {
+        // A pre-release suffix may follow, so that the length is at least that of the number.
+        let length = at
+            .checked_sub(size_of::<usize>())
+            .and_then(|start| data.get(start..at))
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(usize::from_ne_bytes);
+        length.is_some_and(|length| (text.len()..text.len() + 32).contains(&length))
+    })
 }

@@ -8,12 +8,16 @@
 
 pub mod build;
 pub mod cache;
+pub mod channel;
 pub mod child;
+pub mod context;
 pub mod depots;
 pub mod error;
 pub mod event;
+pub mod image_threads;
 pub mod inputs;
 pub mod inspect;
+pub mod invocation;
 pub mod json_file;
 pub mod julia_version;
 pub mod lines;

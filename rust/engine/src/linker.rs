@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::child::Invocation;
 use crate::error::{BuildError, Stage};
+use crate::invocation::Invocation;
 use crate::julia_version::Feature;
 use crate::plan::{BuildPlan, Julia};
 

@@ -228,6 +228,17 @@ pub enum Verify {
     Trace,
 }
 
+impl Julia {
+    /// Whether `path` is, under whatever name, the image that Julia starts on when it is not given
+    /// another one.
+    pub fn is_default_sysimage(&self, path: &Path) -> bool {
+        match (path.canonicalize(), self.default_sysimage.canonicalize()) {
+            (Ok(path), Ok(default)) => path == default,
+            _ => false,
+        }
+    }
+}
+
 impl BuildPlan {
     /// Reads a plan.
     ///

@@ -11,7 +11,6 @@ use crate::json_file;
 use crate::parts::{self, Part, PartKind};
 use crate::plan::{Base, BuildPlan, Package, file_name};
 use crate::report::BuildReport;
-use crate::stages::check::same_file;
 
 /// The layout of a stamp; one of another layout says nothing.
 const SCHEMA: u32 = 1;
@@ -187,7 +186,7 @@ pub fn in_base(plan: &BuildPlan, hash: Option<&str>) -> (Vec<Held>, Option<PathB
             packages.iter_mut().for_each(|held| held.from_base = true);
             (packages, stamp.unknown_base)
         }
-        None if same_file(path, &plan.julia.default_sysimage) => (Vec::new(), None),
+        None if plan.julia.is_default_sysimage(path) => (Vec::new(), None),
         None => (Vec::new(), Some(path.clone())),
     }
 }

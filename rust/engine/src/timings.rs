@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Stage;
+use crate::image_threads;
 use crate::json_file;
 use crate::plan::BuildPlan;
 use crate::report::StageTime;
@@ -109,7 +110,7 @@ fn shape(plan: &BuildPlan) -> String {
         plan.julia.version,
         plan.base_kind(),
         plan.packages.len().max(1).ilog2(),
-        crate::stages::image::threads(plan)
+        image_threads::chosen(plan)
     )
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::ptr;
 use std::time::Duration;
 
-use pcrs_engine::build::Waker;
+use pcrs_engine::channel::Waker;
 use pcrs_engine::inspect::inspect;
 use pcrs_engine::stamp::Stamp;
 use pcrs_engine::{Build, BuildError, BuildPlan, cache, dry_run};

@@ -8,9 +8,10 @@ use pcrs_cache::Kind;
 
 use super::julia::{generator, julia};
 use super::{check::Checked, journal, spec};
-use crate::build::Context;
-use crate::child::{self, Invocation};
+use crate::child;
+use crate::context::Context;
 use crate::error::{BuildError, Stage};
+use crate::invocation::Invocation;
 use crate::julia_version::Feature;
 use crate::plan::{Base, BuildPlan, PkgId};
 use crate::records::{self, Records};

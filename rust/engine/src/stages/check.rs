@@ -3,9 +3,8 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use object::{Object, ObjectSymbol};
-
 use crate::error::BuildError;
+use crate::inspect;
 use crate::julia_version::{Feature, JuliaVersion, OLDEST};
 use crate::linker::Linker;
 use crate::plan::{Base, BuildPlan, Workload, file_name};
@@ -260,17 +259,10 @@ fn input_file(keyword: &str, path: &Path) -> Result<(), BuildError> {
     }
 }
 
-/// Symbols of which every sysimage exports at least one (src/staticdata.c, src/aotcompile.cpp).
-const SYSIMAGE_SYMBOLS: [&str; 3] = [
-    "jl_system_image_data",
-    "jl_image_pointers",
-    "jl_sysimg_gvars_base",
-];
-
 /// A base must be an image of the very Julia that builds on it.
 fn base_image(plan: &BuildPlan, path: &Path) -> Result<(), BuildError> {
     input_file("base_sysimage", path)?;
-    if same_file(path, &plan.julia.default_sysimage) {
+    if plan.julia.is_default_sysimage(path) {
         return Ok(());
     }
     let shown = path.display();
@@ -278,13 +270,13 @@ fn base_image(plan: &BuildPlan, path: &Path) -> Result<(), BuildError> {
         BuildError::input(format!("`base_sysimage`: `{shown}` cannot be read"))
             .because(e.to_string())
     })?;
-    if !is_sysimage(&data) {
+    if !inspect::is_sysimage(&data) {
         return Err(
             BuildError::input(format!("`base_sysimage` is not a sysimage: `{shown}`"))
                 .hint("give an image that `create_sysimage` made, or leave it out"),
         );
     }
-    if fits(&data, plan.julia.version) == Some(false) {
+    if inspect::fits(&data, plan.julia.version) == Some(false) {
         return Err(BuildError::input(format!(
             "`base_sysimage` is not an image of Julia {}: `{shown}`",
             plan.julia.version
@@ -292,50 +284,4 @@ fn base_image(plan: &BuildPlan, path: &Path) -> Result<(), BuildError> {
         .hint("build it anew with this Julia, or run the Julia that it was built with"));
     }
     Ok(())
-}
-
-pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
-    match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
-    }
-}
-
-pub(crate) fn is_sysimage(data: &[u8]) -> bool {
-    let Ok(file) = object::File::parse(data) else {
-        return false;
-    };
-    let known = |name: &str| SYSIMAGE_SYMBOLS.contains(&name.trim_start_matches('_'));
-    file.dynamic_symbols()
-        .filter_map(|symbol| symbol.name().ok())
-        .any(known)
-        || file.exports().is_ok_and(|exports| {
-            exports
-                .iter()
-                .filter_map(|export| std::str::from_utf8(export.name()).ok())
-                .any(known)
-        })
-}
-
-/// Whether an image is one of Julia `version`, where that can be read from it.
-///
-/// It holds `Base.VERSION_STRING`: the length, the bytes. A compressed image (Julia >= 1.13) holds
-/// nothing that can be read so.
-pub(crate) fn fits(data: &[u8], version: JuliaVersion) -> Option<bool> {
-    let readable = !version.has(Feature::CompressSysimage);
-    readable.then(|| holds_version(data, version))
-}
-
-fn holds_version(data: &[u8], version: JuliaVersion) -> bool {
-    let text = version.to_string();
-    let finder = memchr::memmem::Finder::new(text.as_bytes());
-    finder.find_iter(data).any(|at| {
-        // A pre-release suffix may follow, so that the length is at least that of the number.
-        let length = at
-            .checked_sub(size_of::<usize>())
-            .and_then(|start| data.get(start..at))
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(usize::from_ne_bytes);
-        length.is_some_and(|length| (text.len()..text.len() + 32).contains(&length))
-    })
 }

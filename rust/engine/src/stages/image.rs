@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 use super::base::BaseImage;
 use super::statements::{Evaluated, Statements};
 use super::{count, journal, julia::generator, spec};
-use crate::build::Context;
-use crate::child::{self, Invocation, Verdict};
+use crate::child::{self, Verdict};
+use crate::context::Context;
 use crate::error::{BuildError, Stage};
 use crate::event::Event;
-use crate::julia_version::Feature;
-use crate::memory;
+use crate::image_threads;
+use crate::invocation::Invocation;
 use crate::plan::BuildPlan;
 use crate::records::{self, Records};
 use crate::report::{Outcome, StatementReport};
@@ -61,34 +61,9 @@ pub fn invocation(
     child.arg(staging::path(folder, "image.jl"));
     child.arg(spec(folder, NAME));
     if let Some(threads) = threads {
-        child.set(IMAGE_THREADS, threads.to_string());
+        child.set(image_threads::VARIABLE, threads.to_string());
     }
     child
-}
-
-/// Read by Julia >= 1.10 alone (src/aotcompile.cpp); its own choice is half the cores.
-const IMAGE_THREADS: &str = "JULIA_IMAGE_THREADS";
-/// Memory, in bytes, that the image process is assumed to need, and each of its threads besides. On
-/// Julia 1.10 a small package took 3.2 GiB with one thread and 4.8 with two, DataFrames 4.4 and 6.3.
-const MEMORY: u64 = 2 << 30;
-const MEMORY_PER_THREAD: u64 = 2 << 30;
-
-/// How many threads shall generate code: what the plan says, else what the user's environment says
-/// (then `None`, as it is handed on), else all cores that this process may use and memory feeds.
-pub fn threads(plan: &BuildPlan) -> Option<u32> {
-    if !plan.julia.version.has(Feature::ImageThreads) {
-        return None;
-    }
-    if plan.image_threads.is_some() || std::env::var_os(IMAGE_THREADS).is_some() {
-        return plan.image_threads;
-    }
-    u32::try_from(memory::fitting(MEMORY, MEMORY_PER_THREAD).max(1)).ok()
-}
-
-/// Whether the child shall start before it has all it needs: it takes a core and memory from those
-/// that precompile and trace.
-fn starts_early() -> bool {
-    memory::cores() > 1 && memory::available() > MEMORY + MEMORY_PER_THREAD
 }
 
 /// What becomes of each statement, by its number.
@@ -179,11 +154,11 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
     let folder = ctx.workspace.path();
     write_spec(ctx, base)?;
     let mut given = None;
-    if !starts_early() {
+    if !image_threads::leave_room() {
         given = Some(wait(ctx, inbox)?);
     }
     let mut broken = Outcomes::new();
-    let mut threads = threads(ctx.plan);
+    let mut threads = image_threads::chosen(ctx.plan);
     loop {
         let _ = std::fs::remove_file(journal(folder, NAME));
         if let Some(given) = &given {

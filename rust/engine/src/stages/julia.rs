@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::child::Invocation;
 use crate::error::Stage;
+use crate::invocation::Invocation;
 use crate::julia_version::Feature;
 use crate::plan::BuildPlan;
 

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::check::Checked;
-use crate::build::Context;
-use crate::child::{self, Invocation};
+use crate::child;
+use crate::context::Context;
 use crate::error::{BuildError, Stage};
+use crate::invocation::Invocation;
 use crate::plan::BuildPlan;
 
 /// The image in the work folder, under its final name.

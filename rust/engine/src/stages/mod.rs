@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 
 use pcrs_cache::Kind;
 
-use crate::build::Context;
-use crate::child::Invocation;
+use crate::context::Context;
 use crate::error::{BuildError, Stage};
+use crate::image_threads;
+use crate::invocation::Invocation;
 use crate::memory;
 use crate::plan::{Base, BuildPlan, file_name};
 use crate::report::{BuildReport, Origin, PlannedCommand, StageTime};
@@ -138,7 +139,8 @@ fn trace(
             let failed = trace::run(ctx, &missing)?;
             // The next build is to run failed tests again.
             missing.retain(|job| !failed.contains_key(&job.index));
-            ctx.cache.keep_traces(ctx, &missing);
+            let traces: Vec<_> = missing.iter().map(|job| (job.index, &*job.trace)).collect();
+            ctx.cache.keep_traces(ctx, &traces);
             warnings.extend(failed.into_values());
             Ok(())
         })?;
@@ -219,7 +221,12 @@ pub fn commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<Plann
     let jobs = trace::jobs(plan, &trace::first_runs(plan, &base), folder);
     all.extend(jobs.into_iter().map(|job| job.invocation));
     let object = image::object(folder);
-    all.push(image::invocation(plan, &base, folder, image::threads(plan)));
+    all.push(image::invocation(
+        plan,
+        &base,
+        folder,
+        image_threads::chosen(plan),
+    ));
     let image = link::linked(folder, plan);
     all.push(link::invocation(plan, checked, &object, &image));
     if verify::needed(plan) {

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::base::BaseImage;
 use super::{julia::julia, spec};
-use crate::build::Context;
-use crate::child::{self, Invocation};
+use crate::child;
+use crate::context::Context;
 use crate::error::{BuildError, Stage};
+use crate::invocation::Invocation;
 use crate::julia_version::Feature;
 use crate::plan::{Base, BuildPlan};
 use crate::records::Records;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::build::Context;
+use crate::context::Context;
 use crate::error::{BuildError, Stage};
 use crate::report::BuildReport;
 use crate::stamp;

@@ -9,7 +9,7 @@ use pcrs_statements::classify::{Class, Hints, classify};
 use pcrs_statements::{Merged, SourceFile, SourceKind};
 
 use super::count;
-use crate::build::Context;
+use crate::context::Context;
 use crate::error::{BuildError, Stage};
 use crate::plan::{BuildPlan, file_name};
 use crate::report::{Outcome, StatementEntry, StatementReport};
@@ -357,17 +357,15 @@ pub fn enforce(plan: &BuildPlan, report: &StatementReport) -> Result<(), BuildEr
     if !plan.strict {
         return Ok(());
     }
-    let missing: Vec<&StatementEntry> = report
-        .entries
-        .iter()
-        .filter(|entry| entry.outcome != Outcome::Precompiled)
-        .collect();
-    let Some(first) = missing.first() else {
+    let Some(first) = report.missing().next() else {
         return Ok(());
     };
     Err(BuildError::failed(
         Stage::Statements,
-        format!("{} not precompiled", count(missing.len(), "statement")),
+        format!(
+            "{} not precompiled",
+            count(report.missing().count(), "statement")
+        ),
     )
     .because(format!(
         "the first is {}: `{}`: {}",

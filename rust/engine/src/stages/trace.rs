@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::base::BaseImage;
 use super::{count, julia};
-use crate::build::Context;
-use crate::child::{self, Ended, Invocation, Verdict};
+use crate::child::{self, Ended, Verdict};
+use crate::context::Context;
 use crate::error::{BuildError, Stage};
 use crate::event::Event;
+use crate::invocation::Invocation;
 use crate::julia_version::Feature;
 use crate::memory;
 use crate::plan::{BuildPlan, Workload};

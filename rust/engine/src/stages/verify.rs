@@ -8,9 +8,10 @@ use pcrs_statements::{SourceFile, SourceKind};
 
 use super::statements::hints;
 use super::{journal, julia::julia, spec, trace};
-use crate::build::Context;
-use crate::child::{self, Invocation, Verdict};
+use crate::child::{self, Verdict};
+use crate::context::Context;
 use crate::error::{BuildError, Stage};
+use crate::invocation::Invocation;
 use crate::plan::{BuildPlan, Verify, Workload};
 use crate::records::{self, Records};
 use crate::report::{Outcome, Residual, StatementReport};
