@@ -54,6 +54,7 @@ const SYSIMAGE_SYMBOLS: [&str; 3] = [
     "jl_sysimg_gvars_base",
 ];
 
+/// Whether the library whose bytes are `data` is a sysimage, of whatever Julia.
 pub fn is_sysimage(data: &[u8]) -> bool {
     let Ok(file) = object::File::parse(data) else {
         return false;
