@@ -70,8 +70,9 @@ where there is none.
 `BuildError` when that fails.
 """
 function installed_environment(project_file; quiet)
-    if manifest_of(project_file) !== nothing
-        environment = read_environment(project_file)
+    manifest_file = manifest_of(project_file)
+    if manifest_file !== nothing
+        environment = read_environment(project_file, manifest_file)
         # `Pkg.instantiate` wants a registry even when there is nothing to install (Julia 1.10).
         is_installed(environment) && return environment
     end
@@ -101,6 +102,7 @@ function is_installed(environment)
 end
 
 function has_its_artifacts(folder)
+    # Pkg looks for the files too, but its check takes long to compile before Julia 1.9.
     any(name -> isfile(joinpath(folder, name)), Pkg.Artifacts.artifact_names) || return true
     return with_cause("the artifacts of `$folder` cannot be checked") do
         Pkg.Operations.check_artifacts_downloaded(folder)
@@ -150,12 +152,14 @@ end
 `BuildError` when a file is missing or not as Julia writes it.
 """
 function read_environment(project_file)
-    project = read_toml(project_file)
     manifest_file = manifest_of(project_file)
-    if manifest_file === nothing
-        throw(BuildError("the project `$project_file` has no Manifest.toml";
-            hint="run `Pkg.instantiate()` in it"))
-    end
+    manifest_file === nothing && throw(BuildError(
+        "the project `$project_file` has no Manifest.toml"; hint="run `Pkg.instantiate()` in it"))
+    return read_environment(project_file, manifest_file)
+end
+
+function read_environment(project_file, manifest_file)
+    project = read_toml(project_file)
     packages = read_manifest(manifest_file)
     return with_cause("`$project_file` is not as Pkg writes a project";
         hint="correct it, and run `Pkg.resolve()` in it") do

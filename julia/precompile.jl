@@ -21,6 +21,7 @@ function run_for_precompilation()
             uuid = "00000000-0000-0000-0000-000000000001"
             version = "1.0.0"
             """)
+        # Pkg is asked for the artifacts of a package that has this file.
         write(joinpath(mkpath(joinpath(dir, "A")), "Artifacts.toml"), "")
         write_json(make_plan(["A"], Options(; sysimage_path="X.so", project=dir)))
         # Gets as far as the first check.

@@ -53,7 +53,7 @@ end
 function planned_tests(environment, suite)
     package = package_with_tests(environment, suite.package)
     name = package.id.name
-    folder = source_folder(environment, package)
+    folder = folder_of(package)
     folder === nothing && throw(BuildError("the source of `$name` is not there";
         hint="run `Pkg.instantiate()` in `$(dirname(environment.project_file))`"))
     file = joinpath(folder, "test", "runtests.jl")
@@ -79,15 +79,6 @@ function package_with_tests(environment, name)
     throw(BuildError("`$name` are $(length(found)) packages of the Manifest, none of which the " *
                      "project itself depends on";
         hint="add the one whose tests you want with `Pkg.add`"))
-end
-
-function source_folder(environment, package)
-    package.path === nothing || return package.path
-    file = with_load_path([environment.project_file, "@stdlib"]) do
-        Base.locate_package(package.id)
-    end
-    # Below `src`.
-    return file === nothing || !isfile(file) ? nothing : dirname(dirname(file))
 end
 
 """

@@ -5,9 +5,9 @@
 
 using PackageCompilerRS
 
+include("measure.jl")
+
 const IMAGE, PROJECT, WORKLOAD, STATEMENTS = ARGS
 
-seconds = @elapsed report = create_sysimage(["Example", "Rainfall"]; sysimage_path=IMAGE,
-    project=PROJECT, precompile_execution_file=WORKLOAD, precompile_statements_file=STATEMENTS,
-    quiet=true)
+seconds = @elapsed report = build_demo(IMAGE, PROJECT, WORKLOAD, STATEMENTS)
 print(report.origin, ' ', seconds)

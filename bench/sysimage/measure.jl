@@ -30,6 +30,11 @@ function with_empty_caches(f)
     end
 end
 
+"Builds the packages of a copy of examples/demo into `image`."
+build_demo(image, project, workload, statements) =
+    create_sysimage(["Example", "Rainfall"]; sysimage_path=image, project=project,
+        precompile_execution_file=workload, precompile_statements_file=statements, quiet=true)
+
 "Begins a table; rows follow one by one, so that a run that is stopped has told what it knew."
 function print_head(title, columns)
     println("\n", title, ", Julia ", VERSION, ", ", Sys.CPU_THREADS, " cores\n")

@@ -11,9 +11,7 @@ include("measure.jl")
 "Builds after `change`, and prints what that took."
 function measure(change, what, full; image, project, statements, workload)
     change()
-    seconds = @elapsed report = create_sysimage(["Example", "Rainfall"]; sysimage_path=image,
-        project=project, precompile_execution_file=workload, precompile_statements_file=statements,
-        quiet=true)
+    seconds = @elapsed report = build_demo(image, project, workload, statements)
     # Else the stages are those of the build that made the image.
     ran = report.origin === :built ? report.stages : []
     stages = join((string(s.stage, ' ', shown(s.seconds)) for s in ran), ", ")

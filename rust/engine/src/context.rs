@@ -65,7 +65,7 @@ impl Context<'_> {
     /// A line of the log, with the seconds since the start.
     pub fn log(&self, line: &str) {
         // One write a line: the file is not buffered, so that a crash loses nothing.
-        let line = format!("[{:8.2}] {line}\n", self.started.elapsed().as_secs_f64());
+        let line = format!("[{:8.2}] {line}\n", self.seconds());
         let mut log = self.log.lock().unwrap_or_else(|e| e.into_inner());
         // A log that cannot be written is no reason to lose the image.
         let _ = log.write_all(line.as_bytes());
