@@ -7,6 +7,9 @@ const PREFIX = Sys.iswindows() ? "" : "lib"
 # The engine, and on Linux the allocator that its children preload (see `rust/allocator`).
 const LIBRARIES = ["pcrs-ffi" => "packagecompilerrs"]
 Sys.islinux() && push!(LIBRARIES, "pcrs-allocator" => "packagecompilerrs_allocator")
+# What makes linked images (see `rust/interpose`), where these can be made.
+Sys.islinux() && Sys.ARCH === :x86_64 &&
+    push!(LIBRARIES, "pcrs-interpose" => "packagecompilerrs_interpose")
 
 # By name: `Sys.which` of Julia 1.5 follows links, and rustup's cargo is one that must not be followed.
 const CARGO = get(ENV, "CARGO", "cargo")

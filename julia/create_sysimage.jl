@@ -49,6 +49,9 @@ read from a `Sysimage.toml`, see below.
 - `workload`: a [`TestSuite`](@ref) or several: packages whose tests are run like scripts of
   `precompile_execution_file`. Tests that fail are a warning. `verify=:trace` does not run them
   again.
+- `linked::Bool=true`: link the native code in that lies on the disk already, Julia's own and that of
+  the packages' caches, and compile only what neither has. Where that cannot be done everything is
+  compiled, as with `false`; the report's `how` tells.
 - `force::Bool=false`: build even if nothing that goes into the image has changed.
 - `guard::Bool=false`: sessions on the image warn at their start when the active project's Manifest
   disagrees with the packages in the image, which Julia would use without a word. The environment

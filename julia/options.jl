@@ -27,6 +27,7 @@ Base.@kwdef mutable struct Options
     workload_deps::Union{AbstractString,AbstractVector} = String[]
     force::Bool = false
     guard::Bool = false
+    linked::Bool = true
     workload::Union{TestSuite,AbstractVector} = TestSuite[]
 end
 

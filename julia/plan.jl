@@ -65,6 +65,8 @@ function make_plan(packages, options::Options)
         "cache" => cache_plan(),
         "force" => options.force,
         "allocator" => allocator(),
+        "linked" => options.linked,
+        "interposer" => interposer(),
     )
 end
 
@@ -72,6 +74,12 @@ end
 function allocator()
     path = library_path("packagecompilerrs_allocator")
     return get(ENV, "PCRS_ALLOCATOR", "") == "0" || !isfile(path) ? nothing : path
+end
+
+"Path of the library that the process of a linked image preloads; it is built for Linux on x86-64."
+function interposer()
+    path = library_path("packagecompilerrs_interpose")
+    return isfile(path) ? path : nothing
 end
 
 "What is run to see what it compiles: scripts, then test suites."

@@ -6,6 +6,10 @@ const StatementRow = NamedTuple{(:text, :outcome, :detail, :source, :line, :seco
     Tuple{String,Symbol,String,String,Int,Float64}}
 const ResidualRow =
     NamedTuple{(:text, :outcome, :script_local),Tuple{String,Union{Symbol,Nothing},Bool}}
+const RefusedRow = NamedTuple{(:path, :reason),Tuple{String,String}}
+const CodeOrigin = NamedTuple{
+    (:linked, :from_base, :from_packages, :compiled, :left_out, :refused, :not_linked),
+    Tuple{Bool,Int,Int,Int,Int,Vector{RefusedRow},Union{String,Nothing}}}
 const CommandRow = NamedTuple{(:stage, :what, :command),Tuple{Symbol,String,String}}
 
 """
@@ -27,6 +31,11 @@ What [`create_sysimage`](@ref) did. Fields:
 - `residual`: with `verify=:trace`, a vector of `(text, outcome, script_local)`: what the workloads
   still compiled on the image; `outcome` is what `statements` says of it (`nothing` if it is not
   there), `script_local` whether it belongs to the workload script, and cannot be saved;
+- `how`: where the native code comes from: `linked::Bool`, whether code that was on the disk already
+  was linked in; then `from_base` and `from_packages` are the functions linked in from the base image
+  and from packages' caches, `compiled` those that were compiled, `left_out` the methods of
+  dependencies that nobody asked for, and `refused` a vector of `(path, reason)` of caches whose code
+  was compiled anew; `not_linked` says why everything was compiled, if `linked=true` was asked for;
 - `peak_memory::Int`: most bytes that all child processes held at one moment;
 - `linker::String`, `base_sysimage::Union{String,Nothing}`, `log::Union{String,Nothing}`;
 - `warnings::Vector{String}`.
@@ -41,6 +50,7 @@ struct BuildReport
     statements::Vector{StatementRow}
     duplicates::Int
     residual::Union{Nothing,Vector{ResidualRow}}
+    how::CodeOrigin
     peak_memory::Int
     linker::String
     base_sysimage::Union{String,Nothing}
@@ -60,6 +70,7 @@ function BuildReport(table::AbstractDict)
         StatementRow[statement_row(s) for s in statements["entries"]],
         statements["duplicates"],
         residual_of(statements["residual"]),
+        code_origin(table["how"]),
         table["peak_memory"],
         table["linker"],
         table["base_sysimage"],
@@ -72,6 +83,14 @@ residual_of(::Nothing) = nothing
 residual_of(rows) = ResidualRow[
     ResidualRow((r["text"], symbol_or_nothing(r["outcome"]), r["script_local"])) for r in rows
 ]
+
+function code_origin(how)
+    why, linked = how["not_linked"], how["linked"]
+    linked === nothing && return CodeOrigin((false, 0, 0, 0, 0, RefusedRow[], why))
+    refused = RefusedRow[RefusedRow((r["path"], r["reason"])) for r in linked["refused"]]
+    return CodeOrigin((true, linked["from_base"], linked["from_packages"], linked["compiled"],
+        linked["left_out"], refused, why))
+end
 
 symbol_or_nothing(text) = text === nothing ? nothing : Symbol(text)
 
@@ -100,6 +119,7 @@ function Base.show(io::IO, ::MIME"text/plain", report::BuildReport)
         println(io, "  slowest:     ", format_seconds(slow[1].seconds), " for ", slow[1].text)
     report.residual === nothing ||
         println(io, "  residual:    ", residual_summary(report.residual))
+    println(io, "  code:        ", code_summary(report.how))
     println(io, "  base:        ", something(report.base_sysimage, "compiled from Julia's sources"))
     println(io, "  linker:      ", report.linker)
     report.peak_memory > 0 &&
@@ -138,6 +158,14 @@ function statement_summary(report)
         push!(parts, string(counts[outcome], ' ', replace(string(outcome), '_' => ' ')))
     end
     return join(parts, ", ")
+end
+
+function code_summary(how)
+    how.linked || return string("all compiled", how.not_linked === nothing ? "" : ": $(how.not_linked)")
+    text = string(how.from_base, " functions linked in from the base, ", how.from_packages,
+        " from packages, ", how.compiled, " compiled")
+    isempty(how.refused) && return text
+    return string(text, "; ", length(how.refused), " caches compiled anew, see `report.how`")
 end
 
 function residual_summary(residual)

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use pcrs_cache::{Error, Ignore, Includes, Key, KeyBuilder, hash_file, hash_tree, include_closure};
 
 use crate::depots;
+use crate::linked::Way;
 use crate::linker::Linker;
 use crate::plan::{Base, BuildPlan, Workload, file_name};
 use crate::staging;
@@ -55,13 +56,15 @@ pub fn read(plan: &BuildPlan, linker: &Linker) -> Result<Inputs, Error> {
     caches.key("julia", &julia).key("on", &on);
     caches.key("packages", &packages);
 
-    let traces = reader.traces(&[julia, on, environment, deps])?;
+    let way = way(plan)?;
+    caches.key("way", &way);
+    let traces = reader.traces(&[julia, on, environment, deps, way])?;
 
     let mut image = KeyBuilder::new("image/v1");
     image.key("julia", &julia).key("on", &on);
     image.key("packages", &packages).key("deps", &deps);
     image.key("options", &options(plan));
-    image.key("linker", &linker);
+    image.key("linker", &linker).key("way", &way);
     // The image's own stamp has them.
     let below = stamp::in_base(plan, Some(&on.to_string()));
     image.field("below", serde_json::to_string(&below).unwrap_or_default());
@@ -350,6 +353,17 @@ impl<'a> Reader<'a> {
             })
             .collect()
     }
+}
+
+/// Whether code is linked in, which decides what is traced and compiled, and by what.
+fn way(plan: &BuildPlan) -> Result<Key, Error> {
+    let mut key = KeyBuilder::new("way/v1");
+    let way = Way::of(plan);
+    key.field("linked", way.is_linked().to_string());
+    if let Some(interposer) = plan.interposer.as_ref().filter(|_| way.is_linked()) {
+        key.file("interposer", interposer)?;
+    }
+    Ok(key.finish())
 }
 
 /// What an image is linked with.

@@ -31,13 +31,15 @@ pub enum Feature {
     ExportAllSymbols,
     /// Base is compiled from `Base_compiler.jl` with `--buildroot` and `--dataroot`.
     BaseCompiler,
+    /// A process that makes an image runs the native code of the one it runs on.
+    NativeImaging,
     /// `--compress-sysimage`.
     CompressSysimage,
 }
 
 /// The first `(major, minor)` that has each feature. Sources: Julia's NEWS.md of each version, and
 /// PackageCompiler.jl 2.4.0 for the last three.
-const TABLE: [(Feature, (u32, u32)); 8] = [
+const TABLE: [(Feature, (u32, u32)); 9] = [
     (Feature::BaseToml, (1, 6)),
     (Feature::Strip, (1, 8)),
     (Feature::ParallelPrecompile, (1, 9)),
@@ -45,8 +47,13 @@ const TABLE: [(Feature, (u32, u32)); 8] = [
     (Feature::ImageThreads, (1, 10)),
     (Feature::ExportAllSymbols, (1, 11)),
     (Feature::BaseCompiler, (1, 12)),
+    (Feature::NativeImaging, (1, 12)),
     (Feature::CompressSysimage, (1, 13)),
 ];
+
+/// The versions whose native code can be linked in, as `rust/interpose` and `rust/linked` know how they
+/// keep it.
+const LINKED: [(u32, u32); 2] = [(1, 10), (1, 12)];
 
 /// The oldest Julia that the package supports.
 pub const OLDEST: (u32, u32) = (1, 5);
@@ -54,6 +61,11 @@ pub const OLDEST: (u32, u32) = (1, 5);
 impl JuliaVersion {
     pub fn has(self, feature: Feature) -> bool {
         (self.major, self.minor) >= Self::first_with(feature)
+    }
+
+    /// Whether a linked image can be made with this Julia.
+    pub fn can_be_linked(self) -> bool {
+        LINKED.contains(&(self.major, self.minor))
     }
 
     /// The first `(major, minor)` with `feature`.

@@ -21,6 +21,7 @@ pub mod invocation;
 pub mod json_file;
 pub mod julia_version;
 pub mod lines;
+pub mod linked;
 pub mod linker;
 pub mod memory;
 pub mod parts;

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use pcrs_linked::LinkInput;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{BuildError, Stage};
@@ -27,6 +28,24 @@ pub enum Linker {
 pub enum DriverSource {
     JuliaCc,
     System,
+}
+
+/// What is linked into an image.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// An archive of which every member is needed.
+    Archive(&'a Path),
+    /// New and finished code, and where it goes.
+    Linked(&'a LinkInput),
+}
+
+impl Input<'_> {
+    fn files(&self) -> Vec<&Path> {
+        match self {
+            Self::Archive(path) => vec![path],
+            Self::Linked(parts) => parts.objects.iter().map(PathBuf::as_path).collect(),
+        }
+    }
 }
 
 /// Tried in this order when the `cc` crate's own choice is not there. C++ first, as
@@ -83,12 +102,12 @@ impl Linker {
         }
     }
 
-    /// The command that links `object` into `image`, which will be called `name`.
+    /// The command that links `input` into `image`, which will be called `name`.
     pub fn invocation(
         &self,
         plan: &BuildPlan,
         stage: Stage,
-        object: &Path,
+        input: &Input<'_>,
         image: &Path,
         name: &str,
     ) -> Invocation {
@@ -97,12 +116,12 @@ impl Linker {
             Linker::Driver { program, args, .. } => {
                 let mut link = Invocation::new(stage, format!("linking `{name}`"), program);
                 link.args(args);
-                driver_args(&mut link, julia, object, name);
+                driver_args(&mut link, julia, input, name);
                 link
             }
             Linker::Lld(path) => {
                 let mut link = Invocation::new(stage, format!("linking `{name}`"), path);
-                lld_args(&mut link, julia, object, name);
+                lld_args(&mut link, julia, input, name);
                 let dirs = julia.library_dirs.iter().map(PathBuf::as_path);
                 let inherited = std::env::var_os(LIBRARY_PATH).unwrap_or_default();
                 let inherited = std::env::split_paths(&inherited).collect::<Vec<_>>();
@@ -159,17 +178,17 @@ fn system_driver() -> Option<PathBuf> {
     chosen.or_else(|| DRIVERS.iter().find_map(|name| which::which(name).ok()))
 }
 
-fn driver_args(link: &mut Invocation, julia: &Julia, object: &Path, name: &str) {
+fn driver_args(link: &mut Invocation, julia: &Julia, input: &Input<'_>, name: &str) {
     link.arg("-shared");
     if cfg!(target_os = "macos") {
-        link.arg("-Wl,-all_load").arg(object);
+        link.arg("-Wl,-all_load").args(input.files());
         link.args(&julia.libraries);
         link.arg(format!("-Wl,-install_name,@rpath/{name}"));
         link.arg("-Wl,-rpath,@executable_path,-rpath,@executable_path/julia");
         return;
     }
     link.arg("-Wl,--whole-archive")
-        .arg(object)
+        .args(input.files())
         .arg("-Wl,--no-whole-archive");
     if cfg!(windows) {
         windows_libraries(link, julia);
@@ -187,10 +206,17 @@ fn driver_args(link: &mut Invocation, julia: &Julia, object: &Path, name: &str) 
     }
     link.arg("-Xlinker").arg(format!("-soname={name}"));
     link.arg("-Wl,-rpath,$ORIGIN:$ORIGIN/julia");
+    if let Input::Linked(parts) = input {
+        // The parts have their own place for everything that start files would bring.
+        link.arg("-nostartfiles");
+        for option in linked_options(parts) {
+            link.arg("-Xlinker").arg(option);
+        }
+    }
 }
 
 /// As `Base.Linking.link_image_cmd` of Julia 1.10, with the image's name and rpath added.
-fn lld_args(link: &mut Invocation, julia: &Julia, object: &Path, name: &str) {
+fn lld_args(link: &mut Invocation, julia: &Julia, input: &Input<'_>, name: &str) {
     if cfg!(target_os = "macos") {
         let arch = if julia.arch == "aarch64" {
             "arm64"
@@ -201,7 +227,7 @@ fn lld_args(link: &mut Invocation, julia: &Julia, object: &Path, name: &str) {
         link.args(["-undefined", "dynamic_lookup"]);
         // The oldest macOS that Julia runs on; the image calls nothing newer.
         link.args(["-platform_version", "macos", "11.0", "11.0"]);
-        link.args(["-dylib", "-all_load"]).arg(object);
+        link.args(["-dylib", "-all_load"]).args(input.files());
         link.args(&julia.libraries);
         link.arg("-install_name").arg(format!("@rpath/{name}"));
     } else if cfg!(windows) {
@@ -213,7 +239,8 @@ fn lld_args(link: &mut Invocation, julia: &Julia, object: &Path, name: &str) {
         link.args(["-flavor", "gnu", "-m", machine, "-Bdynamic"]);
         link.args(["--enable-auto-image-base", "--allow-multiple-definition"]);
         link.args(["--disable-auto-import", "--disable-runtime-pseudo-reloc"]);
-        link.args(["-shared", "--whole-archive"]).arg(object);
+        link.args(["-shared", "--whole-archive"])
+            .args(input.files());
         link.arg("--no-whole-archive");
         windows_libraries(link, julia);
         link.args(["-lssp", "-lgcc_s", "-lgcc", "-lmsvcrt"]);
@@ -222,11 +249,24 @@ fn lld_args(link: &mut Invocation, julia: &Julia, object: &Path, name: &str) {
         }
     } else {
         link.args(["-flavor", "gnu", "-shared", "--whole-archive"]);
-        link.arg(object).arg("--no-whole-archive");
+        link.args(input.files()).arg("--no-whole-archive");
         link.args(&julia.libraries);
         link.arg(format!("-soname={name}"));
         link.args(["-rpath", "$ORIGIN:$ORIGIN/julia"]);
+        if let Input::Linked(parts) = input {
+            // The libraries' own dependencies are found when Julia loads them.
+            link.arg("--allow-shlib-undefined");
+            link.args(linked_options(parts));
+        }
     }
+}
+
+/// What the linker itself is told of the parts of a linked image.
+fn linked_options(parts: &LinkInput) -> Vec<OsString> {
+    let mut script = OsString::from("--script=");
+    script.push(&parts.script);
+    let options = parts.options.iter().map(OsString::from);
+    options.chain([script]).collect()
 }
 
 fn windows_libraries(link: &mut Invocation, julia: &Julia) {

@@ -67,6 +67,10 @@ pub struct BuildPlan {
     pub force: bool,
     /// The library of `rust/allocator`, which the Julias that generate code preload.
     pub allocator: Option<PathBuf>,
+    /// Whether native code that lies on the disk already is linked in as it is.
+    pub linked: bool,
+    /// The library of `rust/interpose`, which the process that makes a linked image preloads.
+    pub interposer: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -37,6 +37,9 @@ pub struct BuildReport {
     pub peak_memory: u64,
     /// What linked the image, as a command line.
     pub linker: String,
+    /// What was linked in and what was compiled.
+    #[serde(default)]
+    pub how: How,
     /// The image that this one was built upon; none for a fresh base.
     pub base_sysimage: Option<PathBuf>,
     pub log: Option<PathBuf>,
@@ -54,6 +57,36 @@ impl BuildReport {
     pub fn is_complete_for(&self, plan: &BuildPlan) -> bool {
         !plan.strict || self.statements.missing().next().is_none()
     }
+}
+
+/// Where the native code of an image comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct How {
+    /// Counts of functions; none of an image whose whole code was compiled.
+    pub linked: Option<LinkedCode>,
+    /// Why everything was compiled, if that was not asked for.
+    pub not_linked: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkedCode {
+    /// Functions of the base.
+    pub from_base: u64,
+    /// Functions of the packages' caches.
+    pub from_packages: u64,
+    /// Functions that were compiled.
+    pub compiled: u64,
+    /// Methods of dependencies that Julia's own image build would have compiled though nobody asked for
+    /// them.
+    pub left_out: u64,
+    /// Caches whose code was compiled anew, and why.
+    pub refused: Vec<RefusedCache>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedCache {
+    pub path: PathBuf,
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

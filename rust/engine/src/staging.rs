@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{BuildError, Stage};
 
 /// Every staging script, by file name; they find each other through `@__DIR__`.
-pub(crate) const SCRIPTS: [(&str, &str); 12] = [
+pub(crate) const SCRIPTS: [(&str, &str); 14] = [
     ("session.jl", include_str!("staging/session.jl")),
     ("stdlibs.jl", include_str!("staging/stdlibs.jl")),
     ("precompile.jl", include_str!("staging/precompile.jl")),
@@ -17,6 +17,8 @@ pub(crate) const SCRIPTS: [(&str, &str); 12] = [
     ("static_calls.jl", include_str!("../../../julia/trace.jl")),
     ("image.jl", include_str!("staging/image.jl")),
     ("image_process.jl", include_str!("staging/image_process.jl")),
+    ("interposed.jl", include_str!("staging/interposed.jl")),
+    ("collect.jl", include_str!("staging/collect.jl")),
     ("guard.jl", include_str!("staging/guard.jl")),
     ("statements.jl", include_str!("staging/statements.jl")),
     ("verify.jl", include_str!("staging/verify.jl")),

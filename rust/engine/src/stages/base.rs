@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use pcrs_cache::Kind;
 
-use super::julia::{generator, julia};
+use super::julia::{Caches, generator, julia};
 use super::{check::Checked, journal, spec};
 use crate::child;
 use crate::context::Context;
 use crate::error::{BuildError, Stage};
 use crate::invocation::Invocation;
 use crate::julia_version::Feature;
+use crate::linker::Input;
 use crate::plan::{Base, BuildPlan, PkgId};
 use crate::records::{self, Records};
 use crate::staging;
@@ -25,14 +26,31 @@ pub struct BaseImage {
     pub fresh: bool,
     /// Packages of the default image, which a fresh one lacks.
     pub stdlibs: Vec<PkgId>,
+    /// The caches from which the children load packages.
+    pub caches: Caches,
+    /// Its native code is linked into the image.
+    pub linked: bool,
 }
 
 impl BaseImage {
+    /// This base, for an image made in that way.
+    pub fn on_way(mut self, linked: bool) -> Self {
+        self.linked = linked;
+        self.caches = if linked {
+            Caches::Native
+        } else {
+            Caches::Portable
+        };
+        self
+    }
+
     pub fn existing(path: &Path) -> Self {
         Self {
             path: path.to_path_buf(),
             fresh: false,
             stdlibs: Vec::new(),
+            caches: Caches::Portable,
+            linked: false,
         }
     }
 
@@ -41,6 +59,8 @@ impl BaseImage {
             path: image(folder, "base", plan),
             fresh: true,
             stdlibs: Vec::new(),
+            caches: Caches::Portable,
+            linked: false,
         }
     }
 }
@@ -104,7 +124,7 @@ fn compile_commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<I
         checked.linker.invocation(
             plan,
             Stage::Base,
-            &object(folder, name),
+            &Input::Archive(&object(folder, name)),
             &image(folder, name, plan),
             &format!("{name}.{}", plan.julia.dlext),
         )
@@ -118,7 +138,13 @@ fn compile_commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<I
 }
 
 fn compile_compiler(plan: &BuildPlan, folder: &Path) -> Invocation {
-    let mut child = generator(plan, Stage::Base, "compiling the compiler", None);
+    let mut child = generator(
+        plan,
+        Stage::Base,
+        "compiling the compiler",
+        None,
+        Caches::Portable,
+    );
     common(&mut child, plan);
     child.option("output-o", object(folder, COMPILER));
     child.arg(if plan.julia.version.has(Feature::BaseCompiler) {
@@ -132,7 +158,13 @@ fn compile_compiler(plan: &BuildPlan, folder: &Path) -> Invocation {
 
 fn compile_base(plan: &BuildPlan, folder: &Path) -> Invocation {
     let on = image(folder, COMPILER, plan);
-    let mut child = generator(plan, Stage::Base, "compiling Base", Some(&on));
+    let mut child = generator(
+        plan,
+        Stage::Base,
+        "compiling Base",
+        Some(&on),
+        Caches::Portable,
+    );
     common(&mut child, plan);
     child.arg("--threads=1");
     child.option("output-o", object(folder, BASE));
@@ -227,7 +259,7 @@ fn lists_stdlibs(plan: &BuildPlan) -> bool {
 
 fn list_stdlibs(plan: &BuildPlan, folder: &Path) -> Invocation {
     let what = "listing the stdlibs of the default image";
-    let mut child = julia(plan, Stage::Base, what, None);
+    let mut child = julia(plan, Stage::Base, what, None, Caches::Portable);
     child.arg(staging::path(folder, "stdlibs.jl"));
     child.arg(spec(folder, STDLIBS));
     child

@@ -9,19 +9,23 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use super::base::BaseImage;
+use super::julia::{generator, preload};
 use super::statements::{Evaluated, Statements};
-use super::{count, journal, julia::generator, spec};
+use super::{count, journal, spec};
 use crate::child::{self, Verdict};
 use crate::context::Context;
 use crate::error::{BuildError, Stage};
 use crate::event::Event;
 use crate::image_threads;
 use crate::invocation::Invocation;
+use crate::julia_version::Feature;
+use crate::linked::{Setback, job};
 use crate::plan::BuildPlan;
 use crate::records::{self, Records};
 use crate::report::{Outcome, StatementReport};
@@ -45,7 +49,22 @@ pub fn invocation(
     folder: &Path,
     threads: Option<u32>,
 ) -> Invocation {
-    let mut child = generator(plan, Stage::Image, "compiling the image", Some(&base.path));
+    let image = Some(base.path.as_path());
+    let mut child = generator(
+        plan,
+        Stage::Image,
+        "compiling the image",
+        image,
+        base.caches,
+    );
+    if let Some(interposer) = interposer(plan, base) {
+        preload(&mut child, interposer);
+        job::hand_to(&mut child, folder);
+        if !plan.julia.version.has(Feature::NativeImaging) {
+            // The preloaded library turns it off again, when Julia has kept the base's native code.
+            child.arg("--output-incremental=yes");
+        }
+    }
     if !base.has_caches(plan) {
         child.arg("--compiled-modules=no");
     }
@@ -66,18 +85,23 @@ pub fn invocation(
     child
 }
 
+/// The library to preload where a linked image is made.
+fn interposer<'a>(plan: &'a BuildPlan, base: &BaseImage) -> Option<&'a Path> {
+    plan.interposer.as_deref().filter(|_| base.linked)
+}
+
 /// What becomes of each statement, by its number.
 type Outcomes = BTreeMap<usize, Evaluated>;
 
 /// What the image process waits for.
 #[derive(Debug)]
 struct Given {
-    statements: Statements,
+    statements: Arc<Statements>,
     /// Those that are not evaluated.
     refused: Outcomes,
 }
 
-type Made = Result<(PathBuf, StatementReport), BuildError>;
+type Made = Result<(PathBuf, StatementReport), Setback>;
 
 /// The image process at work, or about to be. It is ended when this is dropped, as happens when
 /// another stage fails.
@@ -122,7 +146,7 @@ impl<'scope, 'env> ImageProcess<'scope, 'env> {
     ///
     /// # Errors
     /// When the child fails for another reason, or for too many statements.
-    pub fn finish(self, statements: Statements) -> Made {
+    pub fn finish(self, statements: Arc<Statements>) -> Made {
         let refused = statements.refused(self.ctx.plan);
         // Nobody receives them when the thread has failed, which `join` tells.
         let _ = self.inbox.send(Given {
@@ -153,6 +177,10 @@ fn wait(ctx: &Context<'_>, inbox: &Receiver<Given>) -> Result<Given, BuildError>
 fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made {
     let folder = ctx.workspace.path();
     write_spec(ctx, base)?;
+    if base.linked {
+        job::write(ctx.plan, folder)
+            .map_err(|e| BuildError::io(Stage::Image, "writing to", folder, &e))?;
+    }
     let mut given = None;
     if !image_threads::leave_room() {
         given = Some(wait(ctx, inbox)?);
@@ -176,7 +204,7 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
             verdict
         })?;
         if let Some(error) = follower.unwritten {
-            return Err(error);
+            return Err(error.into());
         }
         let ended_early = follower.given.is_none();
         let work = given.insert(match follower.given.take() {
@@ -187,6 +215,9 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
         if ended_early && ended.was_killed_from_outside() {
             ctx.log("the image process is tried again, now that it is the only one");
             continue;
+        }
+        if let Some(why) = job::told_trouble(folder, ended.status.code()) {
+            return Err(Setback::Slower(why));
         }
         if ended.success() && follower.phase == GENERATE {
             let mut outcomes = follower.outcomes;
@@ -200,7 +231,12 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
             // Julia writes an image even so, with what was loaded until then.
             error.cause = Some("it called `exit` before its work was done".into());
         }
-        if follower.phase == GENERATE && ended.was_killed_from_outside() && threads > Some(1) {
+        let killed = ended.was_killed_from_outside();
+        if base.linked && !killed && !ended.lacked_space() && follower.is_nobodys_code() {
+            let why = error.cause.take().unwrap_or_default();
+            return Err(Setback::Slower(format!("its process failed: {why}")));
+        }
+        if follower.phase == GENERATE && killed && threads > Some(1) {
             let why = error.cause.clone().unwrap_or_default();
             ctx.warn(
                 Stage::Image,
@@ -210,13 +246,13 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
             continue;
         }
         let Some(number) = too_long.or(follower.at()) else {
-            return Err(follower.place(error));
+            return Err(follower.place(error).into());
         };
         let text = work.statements.text(number);
         if ended.lacked_space() || ended.was_killed_from_outside() {
             // No fault of the statement, and no better without it.
             error.message = format!("compiling the image failed at the statement `{text}`");
-            return Err(error);
+            return Err(error.into());
         }
         if broken.len() == RETRIES {
             error.message = format!(
@@ -225,7 +261,7 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
             );
             let hint = "statements are tied to the Julia that wrote them; trace them again with \
                         this one";
-            return Err(error.hint(hint));
+            return Err(error.hint(hint).into());
         }
         let (outcome, detail) = if ended.killed {
             let limit = ctx.plan.statement_timeout;
@@ -296,6 +332,9 @@ fn write_spec(ctx: &Context<'_>, base: &BaseImage) -> Result<(), BuildError> {
     }
     if let Some(script) = &plan.script {
         records.push_path("script", script);
+    }
+    if base.linked {
+        records.push("linked", "true");
     }
     let strip = plan.build_args.iter().any(|a| a == "--strip-metadata");
     records.push("strip_metadata", strip.to_string());
@@ -450,6 +489,13 @@ impl<'a> Follower<'a> {
             total,
             label,
         });
+    }
+
+    /// Whether the child ran no code of packages, statements or a script, so that what failed is how
+    /// the image is made.
+    fn is_nobodys_code(&self) -> bool {
+        let before = self.loaded == 0 && self.phase.is_empty() && self.under_way.is_none();
+        before || self.phase == GENERATE
     }
 
     /// Says in `error` what the child was doing.

@@ -29,22 +29,37 @@ const NOT_FOR_CHILDREN: [&str; 15] = [
     "JULIA_WORKER_TIMEOUT",
 ];
 
+/// Which precompile caches a child uses (Julia >= 1.9; older ones have the second kind only).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caches {
+    /// Those that every session uses. Their native code is linked in, so that it need not be traced.
+    Native,
+    /// A second set without native code, which would be neither traced nor taken into an image.
+    Portable,
+}
+
 /// A Julia on `image` (its default one when `None`) that reads no startup file.
 pub fn julia(
     plan: &BuildPlan,
     stage: Stage,
     what: impl Into<String>,
     image: Option<&Path>,
+    caches: Caches,
 ) -> Invocation {
     let mut child = session(plan, stage, what);
     if let Some(image) = image {
         child.option("sysimage", image);
     }
-    if plan.julia.version.has(Feature::PkgImages) {
-        // Native code of a package cache is neither traced nor taken into an image.
-        child.arg("--pkgimages=no");
-    }
+    child.args(caches.option(plan));
     child
+}
+
+impl Caches {
+    /// The option that makes a Julia use them, where it needs one.
+    pub fn option(self, plan: &BuildPlan) -> Option<&'static str> {
+        let asked = self == Self::Portable && plan.julia.version.has(Feature::PkgImages);
+        asked.then_some("--pkgimages=no")
+    }
 }
 
 /// A Julia as it starts by itself, but for the startup file: one that is not traced and makes no
@@ -75,15 +90,12 @@ pub fn generator(
     stage: Stage,
     what: impl Into<String>,
     image: Option<&Path>,
+    caches: Caches,
 ) -> Invocation {
-    let mut child = julia(plan, stage, what, image);
+    let mut child = julia(plan, stage, what, image, caches);
     let allocator = plan.allocator.as_ref();
     if let Some(library) = allocator.filter(|path| can_be_preloaded(path)) {
-        // One that the user preloads comes first, and wins.
-        let mut preload = std::env::var_os(PRELOAD).unwrap_or_default();
-        preload.push(":");
-        preload.push(library);
-        child.set(PRELOAD, preload);
+        preload(&mut child, library);
         let (option, value) = ALLOCATOR_OPTION;
         if std::env::var_os(option).is_none() {
             child.set(option, value);
@@ -92,8 +104,20 @@ pub fn generator(
     child
 }
 
+/// Lets `child` load `library` before its own. One that the user preloads comes first, and wins.
+pub fn preload(child: &mut Invocation, library: &Path) {
+    let so_far = child.env.iter().rev().find(|(name, _)| name == PRELOAD);
+    let so_far = so_far.and_then(|(_, value)| value.clone());
+    let mut list = so_far
+        .or_else(|| std::env::var_os(PRELOAD))
+        .unwrap_or_default();
+    list.push(":");
+    list.push(library);
+    child.set(PRELOAD, list);
+}
+
 /// ld.so(8) ends a path of `LD_PRELOAD` at these bytes, and knows no way to quote them.
-fn can_be_preloaded(path: &Path) -> bool {
+pub fn can_be_preloaded(path: &Path) -> bool {
     let path = path.as_os_str().as_encoded_bytes();
     !path.iter().any(|byte| b" :".contains(byte))
 }

@@ -1,13 +1,18 @@
-//! Links the object file into the shared library that Julia starts from.
+//! Links what the image process made into the shared library that Julia starts from.
 
 use std::path::{Path, PathBuf};
+
+use pcrs_linked::handover::Handover;
 
 use super::check::Checked;
 use crate::child;
 use crate::context::Context;
 use crate::error::{BuildError, Stage};
 use crate::invocation::Invocation;
+use crate::linked::{Setback, job};
+use crate::linker::Input;
 use crate::plan::BuildPlan;
+use crate::report::{How, LinkedCode, RefusedCache};
 
 /// The image in the work folder, under its final name.
 pub fn linked(folder: &Path, plan: &BuildPlan) -> PathBuf {
@@ -27,13 +32,19 @@ pub fn place(ctx: &Context<'_>) -> Result<PathBuf, BuildError> {
     Ok(image)
 }
 
-pub fn invocation(plan: &BuildPlan, checked: &Checked, object: &Path, image: &Path) -> Invocation {
+pub fn invocation(
+    plan: &BuildPlan,
+    checked: &Checked,
+    input: &Input<'_>,
+    image: &Path,
+) -> Invocation {
     let name = plan.image_name();
-    checked
-        .linker
-        .invocation(plan, Stage::Link, object, image, &name)
+    let linker = &checked.linker;
+    linker.invocation(plan, Stage::Link, input, image, &name)
 }
 
+/// Links an archive that holds all of the image's code.
+///
 /// # Errors
 /// When the linker fails, with its words.
 pub fn link_image(
@@ -42,8 +53,69 @@ pub fn link_image(
     object: &Path,
 ) -> Result<PathBuf, BuildError> {
     let image = place(ctx)?;
-    child::run_ok(ctx, &invocation(ctx.plan, checked, object, &image))?;
+    let input = Input::Archive(object);
+    child::run_ok(ctx, &invocation(ctx.plan, checked, &input, &image))?;
     // The space is needed by what follows.
     let _ = std::fs::remove_file(object);
     Ok(image)
+}
+
+/// Links an archive of new code with the unlinked base in the folder `foundation` and the packages'
+/// code that the image process named, and reads the result as Julia will.
+///
+/// # Errors
+/// What makes the full way the better one: all but that the build is cancelled.
+pub fn link_with(
+    ctx: &Context<'_>,
+    checked: &Checked,
+    foundation: &Path,
+    object: &Path,
+) -> Result<(PathBuf, How), Setback> {
+    let folder = ctx.workspace.path();
+    let image = place(ctx)?;
+    let handover = Handover::load(&job::handover(folder))
+        .map_err(|why| Setback::Slower(format!("the image process left no account: {why}")))?;
+    let parts = folder.join("link");
+    std::fs::create_dir_all(&parts)
+        .map_err(|e| BuildError::io(Stage::Link, "creating the folder", &parts, &e))?;
+    let refused = |what: &str, why: pcrs_linked::Refused| Setback::Slower(format!("{what}: {why}"));
+    let input = pcrs_linked::merge(foundation, &handover, object, &parts)
+        .map_err(|why| refused("the new code does not fit to the base", why))?;
+    let _ = std::fs::remove_file(object);
+    let command = invocation(ctx.plan, checked, &Input::Linked(&input), &image);
+    child::run_ok(ctx, &command).map_err(|error| {
+        if ctx.cancelled() || error.cause.as_deref().is_some_and(is_full_disk) {
+            Setback::Failed(error)
+        } else {
+            Setback::Slower(format!("the link failed: {error}"))
+        }
+    })?;
+    pcrs_linked::check(&image, &handover)
+        .map_err(|why| refused("the linked image is not as it should be", why))?;
+    for folder in [&parts, foundation] {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    Ok((image, how(&handover)))
+}
+
+fn is_full_disk(cause: &str) -> bool {
+    cause.contains("No space left on device")
+}
+
+fn how(handover: &Handover) -> How {
+    let counts = &handover.counts;
+    let refused = handover.refused.iter().map(|image| RefusedCache {
+        path: image.path.clone(),
+        reason: image.reason.clone(),
+    });
+    How {
+        linked: Some(LinkedCode {
+            from_base: counts.base_functions,
+            from_packages: counts.package_functions,
+            compiled: counts.emitted,
+            left_out: counts.left_out,
+            refused: refused.collect(),
+        }),
+        not_linked: None,
+    }
 }

@@ -12,19 +12,24 @@ pub mod trace;
 pub mod verify;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use pcrs_cache::Kind;
 
 use crate::context::Context;
-use crate::error::{BuildError, Stage};
+use crate::error::{BuildError, ErrorKind, Stage};
 use crate::image_threads;
 use crate::invocation::Invocation;
+use crate::linked::{Foundation, Setback, Way};
+use crate::linker::Input;
 use crate::memory;
 use crate::plan::{Base, BuildPlan, file_name};
-use crate::report::{BuildReport, Origin, PlannedCommand, StageTime};
+use crate::report::{BuildReport, How, Origin, PlannedCommand, StageTime, StatementReport};
 use crate::staging;
 use base::BaseImage;
 use check::Checked;
+use image::ImageProcess;
+use statements::Statements;
 
 /// Goes through all stages.
 ///
@@ -51,32 +56,35 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
         }
     };
     let mut warnings = Vec::new();
-    let (object, mut statements) = std::thread::scope(|scope| {
-        let image_process = image::ImageProcess::start(scope, ctx, &base)?;
-        precompile(ctx, &base, &mut times)?;
-        image_process.load_packages()?;
-        let traces = trace(ctx, &base, &mut times, &mut warnings)?;
-        let merged = ctx.stage(Stage::Statements, "merging", &mut times, || {
-            statements::merge(ctx, &traces)
-        })?;
-        let what = format!(
-            "compiling {} and {}",
-            count(plan.packages.len(), "package"),
-            count(merged.len(), "statement")
-        );
-        ctx.stage(Stage::Image, what, &mut times, || {
-            image_process.finish(merged)
-        })
-    })?;
-    statements::enforce(plan, &statements)?;
-    let image = ctx.stage(Stage::Link, checked.linker.describe(), &mut times, || {
-        link::link_image(ctx, checked, &object)
-    })?;
-    if verify::needed(plan) {
-        ctx.stage(Stage::Verify, verify::what(plan), &mut times, || {
-            verify::run(ctx, &image, &mut statements)
-        })?;
+    let way = Way::of(plan);
+    if let Way::NotSo(why) = &way {
+        ctx.warn(Stage::Image, in_full(why));
     }
+    let mut made = None;
+    let mut not_linked = way.reason().map(String::from);
+    let mut known = None;
+    let base = base.on_way(way.is_linked());
+    if base.linked {
+        match linked(ctx, checked, &base, &mut times, &mut warnings)? {
+            Linked::Made(image) => made = Some(image),
+            Linked::Not { why, statements } => {
+                ctx.warn(Stage::Image, in_full(&why));
+                not_linked = Some(why);
+                known = Some(statements);
+            }
+        }
+    }
+    let base = base.on_way(made.is_some());
+    let mut image = match made {
+        Some(made) => made,
+        None => full(ctx, checked, &base, known, &mut times, &mut warnings)?,
+    };
+    image.how.not_linked = not_linked;
+    let Image {
+        path: image,
+        statements,
+        how,
+    } = image;
     let mut report = BuildReport {
         origin: Origin::Built,
         sysimage_path: plan.sysimage_path.clone(),
@@ -88,6 +96,7 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
         verified: plan.verify,
         peak_memory: 0,
         linker: checked.linker.describe(),
+        how,
         base_sysimage: match &plan.base {
             Base::Existing { path } => Some(path.clone()),
             Base::Fresh { .. } => None,
@@ -102,18 +111,192 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
     Ok(report)
 }
 
+/// An image that was made, and tried as the plan wants it.
+struct Image {
+    path: PathBuf,
+    statements: StatementReport,
+    how: How,
+}
+
+/// What came of the linked way.
+enum Linked {
+    Made(Image),
+    /// It cannot be gone, and the full way has these statements already.
+    Not {
+        why: String,
+        statements: Arc<Statements>,
+    },
+}
+
+fn in_full(why: &str) -> String {
+    format!("the image is compiled in full, which takes longer: {why}")
+}
+
+/// The image of linked and new code.
+fn linked(
+    ctx: &Context<'_>,
+    checked: &Checked,
+    base: &BaseImage,
+    times: &mut Vec<(Stage, f64)>,
+    warnings: &mut Vec<String>,
+) -> Result<Linked, BuildError> {
+    let (statements, outcome) = std::thread::scope(|scope| {
+        let foundation = Foundation::start(scope, ctx, &base.path);
+        let image_process = ImageProcess::start(scope, ctx, base)?;
+        let merged = statements_of(ctx, base, &image_process, times, warnings)?;
+        let outcome = match foundation.ready() {
+            Err(why) => Err(Setback::Slower(why)),
+            Ok(foundation) => {
+                compile(ctx, image_process, &merged, times).and_then(|(object, report)| {
+                    enforce_and_link(ctx, checked, &foundation, &object, report, times)
+                })
+            }
+        };
+        Ok::<_, BuildError>((merged, outcome))
+    })?;
+    let outcome = outcome.and_then(|mut image| {
+        verify(ctx, base, &mut image, times).map_err(|error| match error.kind {
+            ErrorKind::Cancelled => Setback::Failed(error),
+            _ => Setback::Slower(format!("the linked image does not work: {error}")),
+        })?;
+        Ok(image)
+    });
+    match outcome {
+        Ok(image) => Ok(Linked::Made(image)),
+        Err(Setback::Failed(error)) => Err(error),
+        Err(Setback::Slower(why)) => Ok(Linked::Not { why, statements }),
+    }
+}
+
+fn enforce_and_link(
+    ctx: &Context<'_>,
+    checked: &Checked,
+    foundation: &Path,
+    object: &Path,
+    statements: StatementReport,
+    times: &mut Vec<(Stage, f64)>,
+) -> Result<Image, Setback> {
+    statements::enforce(ctx.plan, &statements)?;
+    let mut linked = Err(Setback::Slower(String::new()));
+    ctx.stage(Stage::Link, checked.linker.describe(), times, || {
+        linked = link::link_with(ctx, checked, foundation, object);
+        Ok(())
+    })?;
+    let (path, how) = linked?;
+    Ok(Image {
+        path,
+        statements,
+        how,
+    })
+}
+
+/// The image whose whole code is compiled.
+fn full(
+    ctx: &Context<'_>,
+    checked: &Checked,
+    base: &BaseImage,
+    statements: Option<Arc<Statements>>,
+    times: &mut Vec<(Stage, f64)>,
+    warnings: &mut Vec<String>,
+) -> Result<Image, BuildError> {
+    let made = std::thread::scope(|scope| {
+        let image_process = ImageProcess::start(scope, ctx, base)?;
+        let merged = match statements {
+            Some(statements) => {
+                precompile(ctx, base, times)?;
+                image_process.load_packages()?;
+                statements
+            }
+            None => statements_of(ctx, base, &image_process, times, warnings)?,
+        };
+        compile(ctx, image_process, &merged, times)
+    });
+    let (object, statements) = made.map_err(|setback| match setback {
+        Setback::Failed(error) => error,
+        Setback::Slower(why) => {
+            BuildError::failed(Stage::Image, "compiling the image failed").because(why)
+        }
+    })?;
+    statements::enforce(ctx.plan, &statements)?;
+    let path = ctx.stage(Stage::Link, checked.linker.describe(), times, || {
+        link::link_image(ctx, checked, &object)
+    })?;
+    let mut image = Image {
+        path,
+        statements,
+        how: How::default(),
+    };
+    verify(ctx, base, &mut image, times)?;
+    Ok(image)
+}
+
+fn verify(
+    ctx: &Context<'_>,
+    base: &BaseImage,
+    image: &mut Image,
+    times: &mut Vec<(Stage, f64)>,
+) -> Result<(), BuildError> {
+    if !verify::needed(ctx.plan) {
+        return Ok(());
+    }
+    ctx.stage(Stage::Verify, verify::what(ctx.plan), times, || {
+        verify::run(ctx, &image.path, base.caches, &mut image.statements)
+    })
+}
+
+/// Fills the packages' caches, lets the image process load them, and finds the statements.
+fn statements_of(
+    ctx: &Context<'_>,
+    base: &BaseImage,
+    image_process: &ImageProcess<'_, '_>,
+    times: &mut Vec<(Stage, f64)>,
+    warnings: &mut Vec<String>,
+) -> Result<Arc<Statements>, BuildError> {
+    precompile(ctx, base, times)?;
+    image_process.load_packages()?;
+    let traces = trace(ctx, base, times, warnings)?;
+    let merged = ctx.stage(Stage::Statements, "merging", times, || {
+        statements::merge(ctx, &traces)
+    })?;
+    Ok(Arc::new(merged))
+}
+
+/// Lets the image process do its work.
+fn compile(
+    ctx: &Context<'_>,
+    image_process: ImageProcess<'_, '_>,
+    statements: &Arc<Statements>,
+    times: &mut Vec<(Stage, f64)>,
+) -> Result<(PathBuf, StatementReport), Setback> {
+    let what = format!(
+        "compiling {} and {}",
+        count(ctx.plan.packages.len(), "package"),
+        count(statements.len(), "statement")
+    );
+    let mut made = Err(Setback::Slower(String::new()));
+    ctx.stage(Stage::Image, what, times, || {
+        made = image_process.finish(Arc::clone(statements));
+        Ok(())
+    })?;
+    made
+}
+
 fn precompile(
     ctx: &Context<'_>,
     base: &BaseImage,
     times: &mut Vec<(Stage, f64)>,
 ) -> Result<(), BuildError> {
-    if !precompile::needed(ctx.plan) || ctx.cache.precompiled() {
+    // What the cache knows of are the caches of the way that the plan goes first.
+    let known = ctx.cache.precompiled() && base.linked == Way::of(ctx.plan).is_linked();
+    if !precompile::needed(ctx.plan) || known {
         return Ok(());
     }
     let what = count(ctx.plan.packages.len(), "package");
     ctx.stage(Stage::Precompile, what, times, || {
         precompile::run(ctx, base)?;
-        ctx.cache.keep_precompiled(ctx);
+        if base.linked == Way::of(ctx.plan).is_linked() {
+            ctx.cache.keep_precompiled(ctx);
+        }
         Ok(())
     })
 }
@@ -165,7 +348,10 @@ fn from_cache(ctx: &Context<'_>) -> Result<Option<BuildReport>, BuildError> {
     if !verified {
         staging::write(ctx.workspace.path())?;
         ctx.stage(Stage::Verify, verify::what(plan), &mut times, || {
-            verify::run(ctx, &image, &mut report.statements)
+            let caches = BaseImage::existing(&image)
+                .on_way(Way::of(plan).is_linked())
+                .caches;
+            verify::run(ctx, &image, caches, &mut report.statements)
         })?;
         report.verified = plan.verify;
     }
@@ -215,6 +401,7 @@ pub fn commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<Plann
             BaseImage::fresh(folder, plan)
         }
     };
+    let base = base.on_way(Way::of(plan).is_linked());
     if precompile::needed(plan) {
         all.push(precompile::invocation(plan, &base, folder));
     }
@@ -228,9 +415,14 @@ pub fn commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<Plann
         image_threads::chosen(plan),
     ));
     let image = link::linked(folder, plan);
-    all.push(link::invocation(plan, checked, &object, &image));
+    all.push(link::invocation(
+        plan,
+        checked,
+        &Input::Archive(&object),
+        &image,
+    ));
     if verify::needed(plan) {
-        all.extend(verify::commands(plan, &image, folder));
+        all.extend(verify::commands(plan, &image, base.caches, folder));
     }
     all.into_iter()
         .map(|invocation| PlannedCommand {

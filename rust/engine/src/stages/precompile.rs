@@ -24,7 +24,13 @@ pub fn needed(plan: &BuildPlan) -> bool {
 }
 
 pub fn invocation(plan: &BuildPlan, base: &BaseImage, folder: &Path) -> Invocation {
-    let mut child = julia(plan, Stage::Precompile, "precompiling", Some(&base.path));
+    let mut child = julia(
+        plan,
+        Stage::Precompile,
+        "precompiling",
+        Some(&base.path),
+        base.caches,
+    );
     child.option("project", &plan.project.dir);
     child.arg(staging::path(folder, "precompile.jl"));
     child.arg(spec(folder, NAME));

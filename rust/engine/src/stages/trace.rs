@@ -11,7 +11,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::base::BaseImage;
-use super::{count, julia};
+use super::count;
+use super::julia::{self, Caches};
 use crate::child::{self, Ended, Verdict};
 use crate::context::Context;
 use crate::error::{BuildError, Stage};
@@ -63,6 +64,7 @@ impl Job {
 pub struct Runs<'a> {
     pub stage: Stage,
     pub image: &'a Path,
+    pub caches: Caches,
     /// Further options of Julia.
     pub options: &'a [&'a str],
     /// What the trace files are called.
@@ -78,6 +80,7 @@ pub fn first_runs<'a>(plan: &BuildPlan, base: &'a BaseImage) -> Runs<'a> {
     Runs {
         stage: Stage::Trace,
         image: &base.path,
+        caches: base.caches,
         // Interpreted code leaves no statement. A workload mostly compiles, which takes half the
         // time at -O1, and the same methods.
         options: if base.has_caches(plan) {
@@ -165,7 +168,7 @@ fn script(
         Some(file) => format!("running the workload `{}`", file.display()),
         None => "starting Julia".into(),
     };
-    let mut child = julia::julia(plan, runs.stage, what, Some(runs.image));
+    let mut child = julia::julia(plan, runs.stage, what, Some(runs.image), runs.caches);
     child.option("project", &plan.project.dir);
     child.args(runs.options);
     child.option("trace-compile", raw);
@@ -199,9 +202,10 @@ fn test_options(plan: &BuildPlan, runs: &Runs<'_>, folder: &Path) -> Vec<OsStrin
     recorder.push(staging::path(folder, "recorder.jl"));
     // Pkg may ask for colours; see `julia::session` for what they do.
     let mut options = vec![image, recorder, "--color=auto".into()];
+    options.extend(runs.caches.option(plan).map(OsString::from));
     if plan.julia.version.has(Feature::PkgImages) {
         // Pkg's `--check-bounds=yes` has package caches of its own, and is not how users run.
-        options.extend(["--pkgimages=no", "--check-bounds=auto"].map(OsString::from));
+        options.push("--check-bounds=auto".into());
     }
     options.extend(runs.options.iter().map(OsString::from));
     options

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use pcrs_statements::{SourceFile, SourceKind};
 
+use super::julia::{Caches, julia};
 use super::statements::hints;
-use super::{journal, julia::julia, spec, trace};
+use super::{journal, spec, trace};
 use crate::child::{self, Verdict};
 use crate::context::Context;
 use crate::error::{BuildError, Stage};
@@ -38,17 +39,29 @@ fn runs_workloads(plan: &BuildPlan) -> bool {
 }
 
 /// The commands of the stage: the start, and the workloads where they are to run.
-pub fn commands(plan: &BuildPlan, image: &Path, folder: &Path) -> Vec<Invocation> {
-    let mut all = vec![start(plan, image, folder, None)];
+pub fn commands(plan: &BuildPlan, image: &Path, caches: Caches, folder: &Path) -> Vec<Invocation> {
+    let mut all = vec![start(plan, image, caches, folder, None)];
     if runs_workloads(plan) {
-        let jobs = workloads(plan, image, folder).into_iter();
+        let jobs = workloads(plan, image, caches, folder).into_iter();
         all.extend(jobs.map(|job| job.invocation));
     }
     all
 }
 
-fn start(plan: &BuildPlan, image: &Path, folder: &Path, project: Option<&Path>) -> Invocation {
-    let mut start = julia(plan, Stage::Verify, "starting the image", Some(image));
+fn start(
+    plan: &BuildPlan,
+    image: &Path,
+    caches: Caches,
+    folder: &Path,
+    project: Option<&Path>,
+) -> Invocation {
+    let mut start = julia(
+        plan,
+        Stage::Verify,
+        "starting the image",
+        Some(image),
+        caches,
+    );
     if let Some(project) = project {
         start.option("project", project);
     }
@@ -57,10 +70,11 @@ fn start(plan: &BuildPlan, image: &Path, folder: &Path, project: Option<&Path>) 
     start
 }
 
-fn workloads(plan: &BuildPlan, image: &Path, folder: &Path) -> Vec<trace::Job> {
+fn workloads(plan: &BuildPlan, image: &Path, caches: Caches, folder: &Path) -> Vec<trace::Job> {
     let runs = trace::Runs {
         stage: Stage::Verify,
         image,
+        caches,
         // As the user will run them, where possible.
         options: if plan.has_caches() {
             &[]
@@ -80,11 +94,12 @@ fn workloads(plan: &BuildPlan, image: &Path, folder: &Path) -> Vec<trace::Job> {
 pub fn run(
     ctx: &Context<'_>,
     image: &Path,
+    caches: Caches,
     statements: &mut StatementReport,
 ) -> Result<(), BuildError> {
-    check_packages(ctx, image).map_err(unchanged)?;
+    check_packages(ctx, image, caches).map_err(unchanged)?;
     if runs_workloads(ctx.plan) {
-        let jobs = workloads(ctx.plan, image, ctx.workspace.path());
+        let jobs = workloads(ctx.plan, image, caches, ctx.workspace.path());
         trace::run(ctx, &jobs).map_err(unchanged)?;
         // What was compiled, without the calls that only might be.
         let traces: Vec<PathBuf> = jobs.into_iter().map(|job| job.raw).collect();
@@ -93,7 +108,7 @@ pub fn run(
     Ok(())
 }
 
-fn check_packages(ctx: &Context<'_>, image: &Path) -> Result<(), BuildError> {
+fn check_packages(ctx: &Context<'_>, image: &Path, caches: Caches) -> Result<(), BuildError> {
     let plan = ctx.plan;
     let folder = ctx.workspace.path();
     let mut records = Records::default();
@@ -105,7 +120,7 @@ fn check_packages(ctx: &Context<'_>, image: &Path) -> Result<(), BuildError> {
     records
         .write(&path)
         .map_err(|e| BuildError::io(Stage::Verify, "writing", &path, &e))?;
-    start_anywhere_or_in_project(ctx, image)?;
+    start_anywhere_or_in_project(ctx, image, caches)?;
     let told = journal(folder, NAME);
     let bytes = fs::read(&told).map_err(|e| BuildError::io(Stage::Verify, "reading", &told, &e))?;
     compare(plan, &records::parse(&bytes))
@@ -113,15 +128,19 @@ fn check_packages(ctx: &Context<'_>, image: &Path) -> Result<(), BuildError> {
 
 /// A package may load another when it is initialised, as OhMyREPL does: that works only where a
 /// Manifest has both.
-fn start_anywhere_or_in_project(ctx: &Context<'_>, image: &Path) -> Result<(), BuildError> {
+fn start_anywhere_or_in_project(
+    ctx: &Context<'_>,
+    image: &Path,
+    caches: Caches,
+) -> Result<(), BuildError> {
     let (plan, folder) = (ctx.plan, ctx.workspace.path());
-    let anywhere = start(plan, image, folder, None);
+    let anywhere = start(plan, image, caches, folder, None);
     let ended = child::run(ctx, &anywhere, &mut || Verdict::GoOn)?;
     if ended.success() {
         return Ok(());
     }
     let project = &plan.project.dir;
-    child::run_ok(ctx, &start(plan, image, folder, Some(project)))?;
+    child::run_ok(ctx, &start(plan, image, caches, folder, Some(project)))?;
     let error = child::failure(ctx, &anywhere, &ended);
     ctx.warn(
         Stage::Verify,

@@ -3,6 +3,8 @@
 function build_image(spec)
     records = read_records(spec)
     journal = Journal(value_of(records, "journal"))
+    linked = value_of(records, "linked") == "true"
+    linked && tell_layout()
     Core.eval(Sys, :(STDLIB = $(value_of(records, "stdlib"))))
     use_project(records)
     Base.init_depot_path()
@@ -31,6 +33,7 @@ function build_image(spec)
 
     stamp_image(value_of(records, "stamp"))
     set_guard(values_of(records, "guarded"))
+    linked && Base.invokelatest(mark_methods)
     note(journal, "phase", "generate")
     close(journal)
     forget_session(value_of(records, "strip_metadata") == "true")

@@ -16,7 +16,20 @@ function precompile_in_parallel(ids)
     return nothing
 end
 
+"Whether every package has a cache that this process would load (Julia 1.9 and newer can tell)."
+function all_precompiled(ids)
+    isdefined(Base, :isprecompiled) || return false
+    try
+        return all(Base.isprecompiled, ids)
+    catch
+        # Precompiling says more plainly what is wrong.
+        return false
+    end
+end
+
 function precompile_packages(records)
+    packages = packages_of(records, "package")
+    all_precompiled(packages) && return nothing
     direct = packages_of(records, "direct")
     if value_of(records, "parallel") == "true" && !isempty(direct)
         try
@@ -26,7 +39,7 @@ function precompile_packages(records)
             println(stderr, sprint(showerror, err))
         end
     end
-    foreach(Base.require, packages_of(records, "package"))
+    foreach(Base.require, packages)
     return nothing
 end
 

@@ -179,6 +179,8 @@ impl Fake {
             cache: None,
             force: false,
             allocator: None,
+            linked: true,
+            interposer: None,
         }
     }
 

@@ -1,0 +1,31 @@
+//! Linked images: the native code that lies on the disk already, of the base image and of the
+//! packages' caches, is linked in as it is, and only what neither has is compiled.
+//!
+//! This room holds what the stages need for it: whether it can be done ([`Way`]), the base as a
+//! relocatable object ([`Foundation`]), and what the image process is told ([`job`]). The work on
+//! object files is in `rust/linked`, that inside the image process in `rust/interpose`. Whatever
+//! goes wrong on the way is a [`Setback::Slower`]: the image is then made the full way.
+
+mod foundation;
+pub mod job;
+mod way;
+
+pub use foundation::Foundation;
+pub use way::Way;
+
+use crate::error::BuildError;
+
+/// Why there is no linked image.
+#[derive(Debug)]
+pub enum Setback {
+    /// The full way would fail as well.
+    Failed(BuildError),
+    /// The image is to be made the full way, for this reason.
+    Slower(String),
+}
+
+impl From<BuildError> for Setback {
+    fn from(error: BuildError) -> Self {
+        Self::Failed(error)
+    }
+}

@@ -1,0 +1,87 @@
+//! Whether what is compiled already can be linked in, as far as the plan tells.
+
+use crate::julia_version::Feature;
+use crate::plan::BuildPlan;
+use crate::stages::julia::can_be_preloaded;
+
+/// How an image is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// Native code that exists is linked in.
+    Linked,
+    /// Everything is compiled, because the user wants it so.
+    Full,
+    /// Everything is compiled, for want of something that nobody can change for this build: this
+    /// system or this Julia.
+    NotHere(String),
+    /// Everything is compiled, because of an option.
+    NotSo(String),
+}
+
+/// Options of `sysimage_build_args` that leave the code of methods as it is.
+const HARMLESS: [&str; 4] = [
+    "--strip-metadata",
+    "--heap-size-hint",
+    "--gcthreads",
+    "--quiet",
+];
+
+impl Way {
+    /// The way for `plan`.
+    pub fn of(plan: &BuildPlan) -> Self {
+        if !plan.linked {
+            return Self::Full;
+        }
+        let version = plan.julia.version;
+        if !cfg!(all(target_os = "linux", target_arch = "x86_64")) || plan.julia.arch != "x86_64" {
+            return Self::NotHere("native code is linked in on x86-64 Linux only".into());
+        }
+        if !version.has(Feature::PkgImages) {
+            return Self::NotHere(format!("Julia {version} keeps no native code of packages"));
+        }
+        if !version.can_be_linked() {
+            return Self::NotHere(format!(
+                "how Julia {version} keeps native code is not known yet"
+            ));
+        }
+        let Some(interposer) = &plan.interposer else {
+            return Self::NotHere("the library that does it is not built".into());
+        };
+        if !can_be_preloaded(interposer) {
+            return Self::NotHere(format!(
+                "`{}` cannot be preloaded, for the space or colon in its path",
+                interposer.display()
+            ));
+        }
+        if plan.cpu_target != "native" {
+            return Self::NotSo(format!(
+                "code for `cpu_target=\"{}\"` is not on the disk, only such for this machine",
+                plan.cpu_target
+            ));
+        }
+        if plan.compress {
+            return Self::NotSo("a compressed image has another layout".into());
+        }
+        let name = |arg: &str| arg.split('=').next().unwrap_or_default().to_string();
+        let mut args = plan.build_args.iter();
+        if let Some(arg) = args.find(|arg| !HARMLESS.contains(&name(arg).as_str())) {
+            return Self::NotSo(format!(
+                "`{arg}` in `sysimage_build_args` may change the code, which is on the disk without \
+                 it"
+            ));
+        }
+        Self::Linked
+    }
+
+    pub fn is_linked(&self) -> bool {
+        *self == Self::Linked
+    }
+
+    /// Why everything is compiled, if that was not the user's wish.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::NotHere(why) | Self::NotSo(why) => Some(why),
+            Self::Linked | Self::Full => None,
+        }
+    }
+}
