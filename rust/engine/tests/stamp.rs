@@ -8,10 +8,10 @@ use std::fs;
 
 use common::{Fake, build};
 use pcrs_engine::BuildPlan;
-use pcrs_engine::inspect::inspect;
-use pcrs_engine::parts::{Part, PartKind};
+use pcrs_engine::identity::inspect::inspect;
+use pcrs_engine::identity::parts::{Part, PartKind};
+use pcrs_engine::identity::stamp::{self, Stamp};
 use pcrs_engine::plan::Base;
-use pcrs_engine::stamp::{self, Stamp};
 
 /// A plan whose package `Asked` is tracked by path, with a folder of its own.
 fn plan(fake: &Fake) -> BuildPlan {

@@ -11,10 +11,11 @@ use std::path::Path;
 use std::ptr;
 use std::time::Duration;
 
-use pcrs_engine::channel::Waker;
-use pcrs_engine::inspect::inspect;
-use pcrs_engine::stamp::Stamp;
-use pcrs_engine::{Build, BuildError, BuildPlan, cache, dry_run};
+use pcrs_engine::build::channel::Waker;
+use pcrs_engine::identity::cache;
+use pcrs_engine::identity::inspect::inspect;
+use pcrs_engine::identity::stamp::Stamp;
+use pcrs_engine::{Build, BuildError, BuildPlan, dry_run};
 use serde::Serialize;
 
 /// Changes whenever a function or a value here does; Julia refuses a library with another one.

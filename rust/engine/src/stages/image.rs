@@ -15,18 +15,19 @@ use std::time::{Duration, Instant};
 
 use super::base::BaseImage;
 use super::statements::{Evaluated, Statements};
-use super::{count, journal, julia::generator, spec};
-use crate::child::{self, Verdict};
-use crate::context::Context;
+use super::{count, journal, spec};
+use crate::build::context::Context;
+use crate::build::event::Event;
 use crate::error::{BuildError, Stage};
-use crate::event::Event;
-use crate::image_threads;
-use crate::invocation::Invocation;
+use crate::identity::stamp::Held;
+use crate::julia::image_threads;
+use crate::julia::start::generator;
 use crate::plan::BuildPlan;
+use crate::process::child::{self, Verdict};
+use crate::process::invocation::Invocation;
 use crate::records::{self, Records};
 use crate::report::{Outcome, StatementReport};
 use crate::staging;
-use crate::stamp::Held;
 
 const NAME: &str = "image";
 /// What the child notes before it ends and Julia writes the image (`image_process.jl`).

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::check::Checked;
-use crate::child;
-use crate::context::Context;
+use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
-use crate::invocation::Invocation;
 use crate::plan::BuildPlan;
+use crate::process::child;
+use crate::process::invocation::Invocation;
 
 /// The image in the work folder, under its final name.
 pub fn linked(folder: &Path, plan: &BuildPlan) -> PathBuf {

@@ -3,7 +3,6 @@
 pub mod base;
 pub mod check;
 pub mod image;
-pub mod julia;
 pub mod link;
 pub mod precompile;
 pub mod publish;
@@ -15,12 +14,12 @@ use std::path::{Path, PathBuf};
 
 use pcrs_cache::Kind;
 
-use crate::context::Context;
+use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
-use crate::image_threads;
-use crate::invocation::Invocation;
-use crate::memory;
+use crate::julia::image_threads;
 use crate::plan::{Base, BuildPlan, file_name};
+use crate::process::invocation::Invocation;
+use crate::process::memory;
 use crate::report::{BuildReport, Origin, PlannedCommand, StageTime};
 use crate::staging;
 use base::BaseImage;

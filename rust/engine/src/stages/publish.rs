@@ -4,10 +4,10 @@
 use std::fs;
 use std::path::Path;
 
-use crate::context::Context;
+use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
+use crate::identity::stamp;
 use crate::report::BuildReport;
-use crate::stamp;
 
 /// # Errors
 /// When the image cannot be put there.

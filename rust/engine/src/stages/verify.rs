@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use pcrs_statements::{SourceFile, SourceKind};
 
 use super::statements::hints;
-use super::{journal, julia::julia, spec, trace};
-use crate::child::{self, Verdict};
-use crate::context::Context;
+use super::{journal, spec, trace};
+use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
-use crate::invocation::Invocation;
+use crate::julia::start::julia;
 use crate::plan::{BuildPlan, Verify, Workload};
+use crate::process::child::{self, Verdict};
+use crate::process::invocation::Invocation;
 use crate::records::{self, Records};
 use crate::report::{Outcome, Residual, StatementReport};
 use crate::staging;

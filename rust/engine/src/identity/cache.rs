@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pcrs_cache::{Key, Kind, Lock, Store, Totals};
 use serde_json::Value;
 
-use crate::context::Context;
+use super::inputs::{self, Inputs};
+use super::parts;
+use crate::build::context::Context;
+use crate::build::event::Event;
 use crate::error::Stage;
-use crate::event::Event;
-use crate::inputs::{self, Inputs};
-use crate::linker::Linker;
-use crate::parts;
+use crate::julia::linker::Linker;
 use crate::plan::BuildPlan;
 use crate::report::BuildReport;
 

@@ -5,17 +5,17 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use crate::cache::Cache;
-use crate::channel::Channel;
+use super::channel::Channel;
+use super::event::Event;
+use super::timings::Timings;
+use super::workspace::Workspace;
 use crate::error::{BuildError, Stage};
-use crate::event::Event;
-use crate::memory::Monitor;
+use crate::identity::cache::Cache;
+use crate::identity::stamp::Stamp;
 use crate::plan::BuildPlan;
-use crate::processes::Marks;
-use crate::stamp::Stamp;
-use crate::timings::Timings;
-use crate::watchdog::Watchdog;
-use crate::workspace::Workspace;
+use crate::process::descendants::Marks;
+use crate::process::memory::Monitor;
+use crate::process::watchdog::Watchdog;
 
 /// The plan, the work folder, and the ways to tell and to be told.
 pub struct Context<'a> {

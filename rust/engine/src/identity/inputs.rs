@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 
 use pcrs_cache::{Error, Ignore, Includes, Key, KeyBuilder, hash_file, hash_tree, include_closure};
 
-use crate::depots;
-use crate::linker::Linker;
+use super::depots;
+use super::stamp;
+use crate::build::workspace;
+use crate::julia::linker::Linker;
 use crate::plan::{Base, BuildPlan, Workload, file_name};
 use crate::staging;
-use crate::stamp;
-use crate::workspace;
 
 /// The keys of a build's results.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,10 @@
-//! One build from plan to report, on its own threads.
+//! One build from plan to report, on its own threads, and what frames it.
+
+pub mod channel;
+pub mod context;
+pub mod event;
+pub mod timings;
+pub mod workspace;
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,20 +14,20 @@ use std::time::{Duration, Instant};
 
 use pcrs_cache::Key;
 
-use crate::cache::Cache;
-use crate::channel::{Channel, Waker};
-use crate::context::Context;
 use crate::error::{BuildError, Stage};
-use crate::event::Event;
-use crate::memory::Monitor;
+use crate::identity::cache::Cache;
+use crate::identity::stamp::Stamp;
 use crate::plan::BuildPlan;
-use crate::processes::Marks;
+use crate::process::descendants::Marks;
+use crate::process::memory::Monitor;
+use crate::process::watchdog::Watchdog;
 use crate::report::{BuildReport, DryRun, Origin};
 use crate::stages;
-use crate::stamp::Stamp;
-use crate::timings::Timings;
-use crate::watchdog::Watchdog;
-use crate::workspace::{self, Workspace};
+use channel::{Channel, Waker};
+use context::Context;
+use event::Event;
+use timings::Timings;
+use workspace::Workspace;
 
 /// A build under way or ended. Dropping it cancels the build and waits for its end.
 pub struct Build {

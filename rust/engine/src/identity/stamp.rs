@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use pcrs_cache::{Key, hash_file};
 use serde::{Deserialize, Serialize};
 
+use super::parts::{self, Part, PartKind};
 use crate::json_file;
-use crate::parts::{self, Part, PartKind};
 use crate::plan::{Base, BuildPlan, Package, file_name};
 use crate::report::BuildReport;
 
@@ -19,7 +19,7 @@ const SCHEMA: u32 = 1;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Stamp {
     schema: u32,
-    /// Of everything that went in, see [`crate::inputs`].
+    /// Of everything that went in, see [`inputs`](super::inputs).
     pub content_key: Option<String>,
     /// BLAKE3 of the image.
     pub image_hash: Option<String>,

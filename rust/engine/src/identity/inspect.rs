@@ -7,8 +7,8 @@ use object::{Object, ObjectSymbol};
 use pcrs_cache::hash_file;
 use serde::Serialize;
 
-use crate::julia_version::{Feature, JuliaVersion};
-use crate::stamp::{self, Stamp};
+use super::stamp::{self, Stamp};
+use crate::julia::version::{Feature, JuliaVersion};
 
 /// An image on disk.
 #[derive(Debug, Serialize)]

@@ -1,14 +1,14 @@
-//! What goes into an image, piece by piece. The keys of [`crate::inputs`] tell that something
-//! changed; parts tell what.
+//! What goes into an image, piece by piece. The keys of [`inputs`] tell that something changed; parts
+//! tell what.
 
 use std::path::{Path, PathBuf};
 
 use pcrs_cache::{Error, Ignore, Key, KeyBuilder, hash_tree};
 use serde::{Deserialize, Serialize};
 
-use crate::inputs::{self, Reader};
+use super::inputs::{self, Reader};
+use super::stamp;
 use crate::plan::{Base, BuildPlan, file_name};
-use crate::stamp;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
