@@ -1,13 +1,11 @@
 //! What every stage of a build can reach.
 
-use std::fs::File;
-use std::io::Write;
-use std::sync::Mutex;
+use std::ops::Deref;
 use std::time::Instant;
 
-use super::channel::Channel;
 use super::event::Event;
 use super::timings::Timings;
+use super::voice::Voice;
 use super::workspace::Workspace;
 use crate::error::{BuildError, Stage};
 use crate::identity::cache::Cache;
@@ -17,60 +15,29 @@ use crate::process::descendants::Marks;
 use crate::process::memory::Monitor;
 use crate::process::watchdog::Watchdog;
 
-/// The plan, the work folder, and the ways to tell and to be told.
+/// The plan, the work folder, and the ways to tell and to be told: it speaks with its [`Voice`].
 pub struct Context<'a> {
     pub plan: &'a BuildPlan,
     pub workspace: &'a Workspace,
     pub monitor: &'a Monitor,
     pub watchdog: &'a Watchdog,
     pub marks: &'a Marks,
-    pub cache: &'a Cache,
+    pub cache: &'a Cache<'a>,
     pub timings: &'a Timings,
     /// What the image is built from; unfinished, as there is no image yet.
     pub stamp: &'a Stamp,
-    pub channel: &'a Channel,
-    pub log: Mutex<File>,
-    pub started: Instant,
+    pub voice: Voice<'a>,
+}
+
+impl<'a> Deref for Context<'a> {
+    type Target = Voice<'a>;
+
+    fn deref(&self) -> &Voice<'a> {
+        &self.voice
+    }
 }
 
 impl Context<'_> {
-    pub fn cancelled(&self) -> bool {
-        self.channel.cancelled()
-    }
-
-    pub fn event(&self, event: Event) {
-        self.channel.send(event);
-    }
-
-    pub fn warn(&self, stage: Stage, text: impl Into<String>) {
-        let text = text.into();
-        self.log(&format!("warning: {text}"));
-        self.event(Event::Warning { stage, text });
-    }
-
-    pub fn output(&self, stage: Stage, text: &str, shown: bool) {
-        self.log(&format!("{}| {text}", stage.name()));
-        self.event(Event::Output {
-            stage,
-            text: text.to_string(),
-            shown,
-        });
-    }
-
-    /// Seconds since the build began.
-    pub fn seconds(&self) -> f64 {
-        self.started.elapsed().as_secs_f64()
-    }
-
-    /// A line of the log, with the seconds since the start.
-    pub fn log(&self, line: &str) {
-        // One write a line: the file is not buffered, so that a crash loses nothing.
-        let line = format!("[{:8.2}] {line}\n", self.seconds());
-        let mut log = self.log.lock().unwrap_or_else(|e| e.into_inner());
-        // A log that cannot be written is no reason to lose the image.
-        let _ = log.write_all(line.as_bytes());
-    }
-
     /// Runs one stage between its events and gives its seconds.
     pub fn stage<T>(
         &self,

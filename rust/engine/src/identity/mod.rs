@@ -1,5 +1,6 @@
 //! What an image is made of, and how it is known again.
 
+pub mod beside;
 pub mod cache;
 pub mod depots;
 pub mod inputs;

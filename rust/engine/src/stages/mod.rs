@@ -95,7 +95,7 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
         warnings,
     };
     publish_with(ctx, &image, &mut report, &mut times, |report| {
-        ctx.cache.keep_image(ctx, &image, report);
+        ctx.cache.keep_image(ctx, ctx.stamp, &image, report);
     })?;
     ctx.timings.record(&report.stages, report.peak_memory);
     Ok(report)
@@ -151,7 +151,7 @@ fn trace(
 fn from_cache(ctx: &Context<'_>) -> Result<Option<BuildReport>, BuildError> {
     let plan = ctx.plan;
     let image = link::place(ctx)?;
-    let Some(mut report) = ctx.cache.image(plan, &image) else {
+    let Some(mut report) = ctx.cache.image(&image) else {
         return Ok(None);
     };
     report.origin = Origin::Cached;
