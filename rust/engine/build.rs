@@ -1,4 +1,4 @@
-//! Hands the compile-time target triple to `linker.rs`, for the `cc` crate.
+//! Hands the compile-time target triple to `julia/linker.rs`, for the `cc` crate.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::julia_version::JuliaVersion;
+use crate::julia::version::JuliaVersion;
 
 /// The layout of the plan; both sides refuse another one.
 pub const SCHEMA: u32 = 1;

@@ -12,9 +12,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use common::{Built, Fake, LIMIT, OBJECT, build, finish, names, start, text, until};
+use pcrs_engine::identity::cache;
 use pcrs_engine::plan::{Base, Verify};
 use pcrs_engine::report::{BuildReport, Origin};
-use pcrs_engine::{BuildPlan, ErrorKind, Event, Stage, cache};
+use pcrs_engine::{BuildPlan, ErrorKind, Event, Stage};
 
 /// Of the image and what goes before it, on an existing base and without workloads.
 const ALL: [&str; 5] = ["precompile", "trace", "image", "link", "verify"];

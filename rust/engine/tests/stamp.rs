@@ -8,10 +8,10 @@ use std::fs;
 
 use common::{Fake, build};
 use pcrs_engine::BuildPlan;
-use pcrs_engine::inspect::inspect;
-use pcrs_engine::parts::{Part, PartKind};
+use pcrs_engine::identity::inspect::inspect;
+use pcrs_engine::identity::stamp::{Part, PartKind, Stamp};
+use pcrs_engine::identity::{beside, parts};
 use pcrs_engine::plan::Base;
-use pcrs_engine::stamp::{self, Stamp};
 
 /// A plan whose package `Asked` is tracked by path, with a folder of its own.
 fn plan(fake: &Fake) -> BuildPlan {
@@ -55,7 +55,7 @@ fn the_stamp_speaks_for_one_file_only() {
     assert!(inspected.stamp.is_none() && inspected.stamp_exists);
     assert_eq!(inspected.is_sysimage, Some(false));
 
-    fs::remove_file(stamp::path(&image)).unwrap();
+    fs::remove_file(beside::stamp(&image)).unwrap();
     assert!(!inspect(&image, version).unwrap().stamp_exists);
     fs::remove_file(&image).unwrap();
     assert!(inspect(&image, version).is_err());
@@ -106,7 +106,7 @@ fn the_source_of_a_package_is_in_the_stamp() {
     let fake = Fake::new();
     let plan = plan(&fake);
     let hash = || {
-        let stamp = Stamp::new(&plan, None, &fake.image());
+        let stamp = Stamp::new(&plan, None, parts::read(&plan, &fake.image()));
         let source = &part(&stamp, PartKind::Source, "Asked").hash;
         let held = stamp.packages.iter().find(|held| held.name == "Asked");
         assert_eq!(&held.unwrap().source_hash, source);
@@ -127,7 +127,7 @@ fn what_cannot_be_read_is_a_gap_and_no_error() {
     };
     plan.workloads = vec![fake.path("gone.jl").into()];
     plan.workload_deps = vec![fake.path("gone.csv")];
-    let stamp = Stamp::new(&plan, None, &fake.image());
+    let stamp = Stamp::new(&plan, None, parts::read(&plan, &fake.image()));
     for (kind, name) in [
         (PartKind::Base, "gone.so"),
         (PartKind::Workload, "gone.jl"),
@@ -146,13 +146,13 @@ fn packages_of_the_image_below_stay_as_they_are() {
     build(plan(&fake)).report();
     let below = fake.path("target/Below.so");
     fs::rename(fake.image(), &below).unwrap();
-    fs::rename(stamp::path(&fake.image()), stamp::path(&below)).unwrap();
+    fs::rename(beside::stamp(&fake.image()), beside::stamp(&below)).unwrap();
 
     let mut upper = plan(&fake);
     upper.base = Base::Existing { path: below };
     upper.packages[1].version = Some("2.0.0".into());
     let versions = |plan: &BuildPlan| -> Vec<(Option<String>, bool)> {
-        let stamp = Stamp::new(plan, None, &fake.image());
+        let stamp = Stamp::new(plan, None, parts::read(plan, &fake.image()));
         assert_eq!(stamp.unknown_base, None);
         let asked = stamp.packages.iter().filter(|held| held.name == "Asked");
         asked
@@ -167,6 +167,6 @@ fn packages_of_the_image_below_stay_as_they_are() {
     upper.base = Base::Existing {
         path: other.clone(),
     };
-    let stamp = Stamp::new(&upper, None, &fake.image());
+    let stamp = Stamp::new(&upper, None, parts::read(&upper, &fake.image()));
     assert_eq!(stamp.unknown_base, Some(other));
 }

@@ -11,10 +11,11 @@ use std::path::Path;
 use std::ptr;
 use std::time::Duration;
 
-use pcrs_engine::channel::Waker;
-use pcrs_engine::inspect::inspect;
-use pcrs_engine::stamp::Stamp;
-use pcrs_engine::{Build, BuildError, BuildPlan, cache, dry_run};
+use pcrs_engine::build::channel::Waker;
+use pcrs_engine::identity::inspect::inspect;
+use pcrs_engine::identity::stamp::Stamp;
+use pcrs_engine::identity::{cache, parts};
+use pcrs_engine::{Build, BuildError, BuildPlan, dry_run};
 use serde::Serialize;
 
 /// Changes whenever a function or a value here does; Julia refuses a library with another one.
@@ -162,7 +163,10 @@ pub unsafe extern "C" fn pcrs_stamp(
         let plan = unsafe { read_plan(plan, length) };
         // SAFETY: the caller's promise.
         let image = unsafe { read_text(image, image_length) }.map_err(BuildError::input);
-        let stamp = plan.and_then(|plan| Ok(Stamp::new(&plan, None, Path::new(image?))));
+        let stamp = plan.and_then(|plan| {
+            let parts = parts::read(&plan, Path::new(image?));
+            Ok(Stamp::new(&plan, None, parts))
+        });
         Some(json(&stamp))
     })
     .unwrap_or_else(|| json(&Err::<(), _>(engine_failed())))

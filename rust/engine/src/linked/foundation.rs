@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
-use crate::context::Context;
+use crate::build::context::Context;
 
 /// The unlinked base, or on its way.
 pub struct Foundation<'scope> {

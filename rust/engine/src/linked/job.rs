@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::invocation::Invocation;
 use crate::plan::BuildPlan;
+use crate::process::invocation::Invocation;
 use crate::staging;
 
 /// The variable that names the job; without it the library does nothing.

@@ -1,8 +1,8 @@
 //! Whether what is compiled already can be linked in, as far as the plan tells.
 
-use crate::julia_version::Feature;
+use crate::julia::start::can_be_preloaded;
+use crate::julia::version::Feature;
 use crate::plan::BuildPlan;
-use crate::stages::julia::can_be_preloaded;
 
 /// How an image is made.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use pcrs_cache::Kind;
 
-use super::julia::{Caches, generator, julia};
 use super::{check::Checked, journal, spec};
-use crate::child;
-use crate::context::Context;
+use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
-use crate::invocation::Invocation;
-use crate::julia_version::Feature;
-use crate::linker::Input;
+use crate::julia::linker::Input;
+use crate::julia::start::{Caches, generator, julia};
+use crate::julia::version::Feature;
 use crate::plan::{Base, BuildPlan, PkgId};
+use crate::process::child;
+use crate::process::invocation::Invocation;
 use crate::records::{self, Records};
 use crate::staging;
 

@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use crate::error::BuildError;
-use crate::inspect;
-use crate::julia_version::{Feature, JuliaVersion, OLDEST};
-use crate::linker::Linker;
+use crate::identity::inspect;
+use crate::julia::linker::Linker;
+use crate::julia::version::{Feature, JuliaVersion, OLDEST};
 use crate::plan::{Base, BuildPlan, Workload, file_name};
 
 /// What the check found out on its way.

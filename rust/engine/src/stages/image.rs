@@ -15,22 +15,22 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use super::base::BaseImage;
-use super::julia::{generator, preload};
 use super::statements::{Evaluated, Statements};
 use super::{count, journal, spec};
-use crate::child::{self, Verdict};
-use crate::context::Context;
+use crate::build::context::Context;
+use crate::build::event::Event;
 use crate::error::{BuildError, Stage};
-use crate::event::Event;
-use crate::image_threads;
-use crate::invocation::Invocation;
-use crate::julia_version::Feature;
+use crate::identity::stamp::Held;
+use crate::julia::image_threads;
+use crate::julia::start::{generator, preload};
+use crate::julia::version::Feature;
 use crate::linked::{Setback, job};
 use crate::plan::BuildPlan;
+use crate::process::child::{self, Verdict};
+use crate::process::invocation::Invocation;
 use crate::records::{self, Records};
 use crate::report::{Outcome, StatementReport};
 use crate::staging;
-use crate::stamp::Held;
 
 const NAME: &str = "image";
 /// What the child notes before it ends and Julia writes the image (`image_process.jl`).

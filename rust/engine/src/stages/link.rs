@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use pcrs_linked::handover::Handover;
 
 use super::check::Checked;
-use crate::child;
-use crate::context::Context;
+use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
-use crate::invocation::Invocation;
+use crate::julia::linker::Input;
 use crate::linked::{Setback, job};
-use crate::linker::Input;
 use crate::plan::BuildPlan;
+use crate::process::child;
+use crate::process::invocation::Invocation;
 use crate::report::{How, LinkedCode, RefusedCache};
 
 /// The image in the work folder, under its final name.

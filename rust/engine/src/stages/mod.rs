@@ -3,7 +3,6 @@
 pub mod base;
 pub mod check;
 pub mod image;
-pub mod julia;
 pub mod link;
 pub mod precompile;
 pub mod publish;
@@ -16,14 +15,14 @@ use std::sync::Arc;
 
 use pcrs_cache::Kind;
 
-use crate::context::Context;
+use crate::build::context::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
-use crate::image_threads;
-use crate::invocation::Invocation;
+use crate::julia::image_threads;
+use crate::julia::linker::Input;
 use crate::linked::{Foundation, Setback, Way};
-use crate::linker::Input;
-use crate::memory;
 use crate::plan::{Base, BuildPlan, file_name};
+use crate::process::invocation::Invocation;
+use crate::process::memory;
 use crate::report::{BuildReport, How, Origin, PlannedCommand, StageTime, StatementReport};
 use crate::staging;
 use base::BaseImage;
@@ -105,7 +104,7 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
         warnings,
     };
     publish_with(ctx, &image, &mut report, &mut times, |report| {
-        ctx.cache.keep_image(ctx, &image, report);
+        ctx.cache.keep_image(ctx, ctx.stamp, &image, report);
     })?;
     ctx.timings.record(&report.stages, report.peak_memory);
     Ok(report)
@@ -335,7 +334,7 @@ fn trace(
 fn from_cache(ctx: &Context<'_>) -> Result<Option<BuildReport>, BuildError> {
     let plan = ctx.plan;
     let image = link::place(ctx)?;
-    let Some(mut report) = ctx.cache.image(plan, &image) else {
+    let Some(mut report) = ctx.cache.image(&image) else {
         return Ok(None);
     };
     report.origin = Origin::Cached;

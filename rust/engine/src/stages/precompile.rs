@@ -4,13 +4,14 @@
 use std::path::Path;
 
 use super::base::BaseImage;
-use super::{julia::julia, spec};
-use crate::child;
-use crate::context::Context;
+use super::spec;
+use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
-use crate::invocation::Invocation;
-use crate::julia_version::Feature;
+use crate::julia::start::julia;
+use crate::julia::version::Feature;
 use crate::plan::{Base, BuildPlan};
+use crate::process::child;
+use crate::process::invocation::Invocation;
 use crate::records::Records;
 use crate::staging;
 

@@ -4,10 +4,10 @@
 use std::fs;
 use std::path::Path;
 
-use crate::context::Context;
+use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
+use crate::identity::beside;
 use crate::report::BuildReport;
-use crate::stamp;
 
 /// # Errors
 /// When the image cannot be put there.
@@ -21,7 +21,7 @@ pub fn publish(ctx: &Context<'_>, image: &Path, report: &BuildReport) -> Result<
         stamp
     });
     // An older stamp must not speak for the new image, should this process end in between.
-    let _ = fs::remove_file(stamp::path(target));
+    let _ = fs::remove_file(beside::stamp(target));
     flush(image).map_err(|e| BuildError::io(Stage::Publish, "writing", image, &e))?;
     replace(image, target)?;
     let written = stamp.map_err(|e| e.to_string()).and_then(|stamp| {

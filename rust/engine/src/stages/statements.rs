@@ -9,7 +9,7 @@ use pcrs_statements::classify::{Class, Hints, classify};
 use pcrs_statements::{Merged, SourceFile, SourceKind};
 
 use super::count;
-use crate::context::Context;
+use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
 use crate::plan::{BuildPlan, file_name};
 use crate::report::{Outcome, StatementEntry, StatementReport};

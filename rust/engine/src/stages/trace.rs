@@ -12,15 +12,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::base::BaseImage;
 use super::count;
-use super::julia::{self, Caches};
-use crate::child::{self, Ended, Verdict};
-use crate::context::Context;
+use crate::build::context::Context;
+use crate::build::event::Event;
 use crate::error::{BuildError, Stage};
-use crate::event::Event;
-use crate::invocation::Invocation;
-use crate::julia_version::Feature;
-use crate::memory;
+use crate::julia::start::{self, Caches};
+use crate::julia::version::Feature;
 use crate::plan::{BuildPlan, Workload};
+use crate::process::child::{self, Ended, Verdict};
+use crate::process::invocation::Invocation;
+use crate::process::memory;
 use crate::staging;
 
 /// Memory, in bytes, that one traced workload is assumed to need when several run at once.
@@ -168,7 +168,7 @@ fn script(
         Some(file) => format!("running the workload `{}`", file.display()),
         None => "starting Julia".into(),
     };
-    let mut child = julia::julia(plan, runs.stage, what, Some(runs.image), runs.caches);
+    let mut child = start::julia(plan, runs.stage, what, Some(runs.image), runs.caches);
     child.option("project", &plan.project.dir);
     child.args(runs.options);
     child.option("trace-compile", raw);
@@ -186,7 +186,7 @@ fn script(
 /// that is traced.
 fn test_suite(plan: &BuildPlan, runs: &Runs<'_>, folder: &Path, name: &str) -> Invocation {
     let what = format!("running the tests of `{name}`");
-    let mut child = julia::session(plan, runs.stage, what);
+    let mut child = start::session(plan, runs.stage, what);
     child.option("project", &plan.project.file);
     // Pkg would hand the options of the test process to its workers, and all would write one trace.
     child.set("JULIA_PKG_PRECOMPILE_AUTO", "0");

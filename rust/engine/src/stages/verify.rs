@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use pcrs_statements::{SourceFile, SourceKind};
 
-use super::julia::{Caches, julia};
 use super::statements::hints;
 use super::{journal, spec, trace};
-use crate::child::{self, Verdict};
-use crate::context::Context;
+use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
-use crate::invocation::Invocation;
+use crate::julia::start::{Caches, julia};
 use crate::plan::{BuildPlan, Verify, Workload};
+use crate::process::child::{self, Verdict};
+use crate::process::invocation::Invocation;
 use crate::records::{self, Records};
 use crate::report::{Outcome, Residual, StatementReport};
 use crate::staging;

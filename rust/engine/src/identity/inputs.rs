@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 
 use pcrs_cache::{Error, Ignore, Includes, Key, KeyBuilder, hash_file, hash_tree, include_closure};
 
-use crate::depots;
+use super::beside;
+use super::depots;
+use super::stamp;
+use crate::julia::linker::Linker;
 use crate::linked::Way;
-use crate::linker::Linker;
 use crate::plan::{Base, BuildPlan, Workload, file_name};
 use crate::staging;
-use crate::stamp;
-use crate::workspace;
 
 /// The keys of a build's results.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -453,11 +453,7 @@ fn hash_at_once(files: Vec<PathBuf>) -> Result<HashMap<PathBuf, Key>, Error> {
 /// them, the cache, and depots.
 fn ignored(plan: &BuildPlan) -> Ignore {
     let image = &plan.sysimage_path;
-    let mut known = vec![
-        image.clone(),
-        stamp::path(image),
-        stamp::beside(image, "log"),
-    ];
+    let mut known = vec![image.clone(), beside::stamp(image), beside::log(image)];
     known.extend(plan.log.clone());
     known.extend(plan.cache.iter().map(|cache| cache.dir.clone()));
     known.extend(depots::paths(plan));
@@ -482,9 +478,9 @@ fn find_made(folder: &Path, known: &[PathBuf], made: &mut Vec<PathBuf>) -> bool 
     for entry in entries {
         let path = entry.path();
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if is_folder && workspace::is_of_a_build(&path) || !is_folder && stamp::is_log(&path) {
+        if is_folder && beside::is_work_folder(&path) || !is_folder && beside::is_log(&path) {
             found.push(path);
-        } else if let Some(image) = stamp::image_of(&path)
+        } else if let Some(image) = beside::image_of(&path)
             && !is_folder
             && stamp::is_stamp(&path)
         {

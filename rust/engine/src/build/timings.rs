@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Stage;
-use crate::image_threads;
 use crate::json_file;
+use crate::julia::image_threads;
 use crate::plan::BuildPlan;
 use crate::report::StageTime;
 

@@ -22,7 +22,7 @@ mod unix {
 
     use process_wrap::std::{CommandWrap, ProcessGroup};
 
-    use crate::processes::{Marks, VARIABLE};
+    use crate::process::descendants::{Marks, VARIABLE};
 
     const SCRIPT: &str = include_str!("watchdog.sh");
 
@@ -120,7 +120,7 @@ mod none {
     use std::io;
     use std::path::Path;
 
-    use crate::processes::Marks;
+    use crate::process::descendants::Marks;
 
     #[derive(Debug)]
     pub struct Watchdog;
@@ -140,7 +140,7 @@ mod none {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::processes::Marks;
+    use crate::process::descendants::Marks;
 
     #[test]
     fn where_there_is_no_shell_nothing_is_watched() {

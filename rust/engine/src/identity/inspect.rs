@@ -7,8 +7,9 @@ use object::{Object, ObjectSymbol};
 use pcrs_cache::hash_file;
 use serde::Serialize;
 
-use crate::julia_version::{Feature, JuliaVersion};
-use crate::stamp::{self, Stamp};
+use super::beside;
+use super::stamp::Stamp;
+use crate::julia::version::{Feature, JuliaVersion};
 
 /// An image on disk.
 #[derive(Debug, Serialize)]
@@ -34,7 +35,7 @@ pub fn inspect(path: &Path, version: JuliaVersion) -> Result<Inspected, String> 
     let stamp = Stamp::read(path).filter(|stamp| stamp.is_of(&hash));
     let mut inspected = Inspected {
         hash,
-        stamp_exists: stamp::path(path).exists(),
+        stamp_exists: beside::stamp(path).exists(),
         is_sysimage: None,
         fits_julia: None,
         stamp,

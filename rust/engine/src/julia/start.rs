@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use super::version::Feature;
 use crate::error::Stage;
-use crate::invocation::Invocation;
-use crate::julia_version::Feature;
 use crate::plan::BuildPlan;
+use crate::process::invocation::Invocation;
 
 /// Variables of the user's session that would change what a child loads or how it runs.
 ///

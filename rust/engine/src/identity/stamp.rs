@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use pcrs_cache::{Key, hash_file};
 use serde::{Deserialize, Serialize};
 
+use super::beside;
 use crate::json_file;
-use crate::parts::{self, Part, PartKind};
-use crate::plan::{Base, BuildPlan, Package, file_name};
+use crate::plan::{Base, BuildPlan, Package};
 use crate::report::BuildReport;
 
 /// The layout of a stamp; one of another layout says nothing.
@@ -19,7 +19,7 @@ const SCHEMA: u32 = 1;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Stamp {
     schema: u32,
-    /// Of everything that went in, see [`crate::inputs`].
+    /// Of everything that went in, see [`inputs`](super::inputs).
     pub content_key: Option<String>,
     /// BLAKE3 of the image.
     pub image_hash: Option<String>,
@@ -36,6 +36,36 @@ pub struct Stamp {
     pub unknown_base: Option<PathBuf>,
     pub parts: Vec<Part>,
     pub report: Option<BuildReport>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartKind {
+    /// A file of the Julia build, by file name, its stdlibs, or a variable that it reads.
+    Julia,
+    /// The image that this one is built upon.
+    Base,
+    /// The folder of a package that is tracked by path.
+    Source,
+    /// Where a package that is tracked by content lies, by UUID, and what was built there.
+    Installed,
+    /// A depot's file of replaced artifacts.
+    Overrides,
+    Workload,
+    WorkloadDep,
+    Statements,
+    Script,
+}
+
+/// One thing that goes into an image, as it was when it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    pub kind: PartKind,
+    pub name: String,
+    /// None when it cannot be read.
+    pub hash: Option<String>,
+    /// What the hash does not cover, or why there is none; a sentence each.
+    pub gaps: Vec<String>,
 }
 
 /// A package in an image.
@@ -56,33 +86,6 @@ pub struct Held {
     pub from_base: bool,
 }
 
-/// Where the stamp of `image` is.
-pub fn path(image: &Path) -> PathBuf {
-    beside(image, "json")
-}
-
-/// `X.so` and `log` give `X.so.log`.
-pub fn beside(image: &Path, ending: &str) -> PathBuf {
-    image.with_file_name(format!("{}.{ending}", file_name(image)))
-}
-
-/// The image that the file at `path` would be the stamp of.
-pub fn image_of(path: &Path) -> Option<PathBuf> {
-    image_beside(path, ".json")
-}
-
-/// Whether the file at `path` is named as the log of a failed build.
-pub fn is_log(path: &Path) -> bool {
-    image_beside(path, ".log").is_some()
-}
-
-fn image_beside(path: &Path, ending: &str) -> Option<PathBuf> {
-    let name = file_name(path);
-    let image = name.strip_suffix(ending)?;
-    let library = [".so", ".dylib", ".dll"].iter().any(|e| image.ends_with(e));
-    library.then(|| path.with_file_name(image))
-}
-
 /// Whether a stamp is at `path`, of whatever layout.
 pub fn is_stamp(path: &Path) -> bool {
     #[derive(Deserialize)]
@@ -96,10 +99,8 @@ pub fn is_stamp(path: &Path) -> bool {
 }
 
 impl Stamp {
-    /// The stamp of the image that `plan` makes, as far as it is known before it is made; `image`
-    /// is where it appears.
-    pub fn new(plan: &BuildPlan, key: Option<&Key>, image: &Path) -> Self {
-        let parts = parts::read(plan, image);
+    /// The stamp of the image that `plan` makes of `parts`, as far as it is known before it is made.
+    pub fn new(plan: &BuildPlan, key: Option<&Key>, parts: Vec<Part>) -> Self {
         let mut bases = parts.iter().filter(|part| part.kind == PartKind::Base);
         let hash = bases.next().and_then(|part| part.hash.as_deref());
         let (mut packages, unknown_base) = in_base(plan, hash);
@@ -148,12 +149,12 @@ impl Stamp {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, image: &Path, folder: &Path) -> io::Result<()> {
-        json_file::write(self, &path(image), folder)
+        json_file::write(self, &beside::stamp(image), folder)
     }
 
     /// The stamp of `image`, if there is one that can be read.
     pub fn read(image: &Path) -> Option<Self> {
-        let text = fs::read(path(image)).ok()?;
+        let text = fs::read(beside::stamp(image)).ok()?;
         let stamp: Self = serde_json::from_slice(&text).ok()?;
         (stamp.schema == SCHEMA).then_some(stamp)
     }
@@ -209,20 +210,5 @@ fn held(package: &Package, parts: &[Part]) -> Held {
         source_hash: source,
         load: package.load,
         from_base: false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stamps_and_images_find_each_other() {
-        let image = Path::new("/a/X.so");
-        assert_eq!(path(image), Path::new("/a/X.so.json"));
-        assert_eq!(image_of(&path(image)).as_deref(), Some(image));
-        assert_eq!(image_of(Path::new("/a/settings.json")), None);
-        assert!(is_log(&beside(image, "log")));
-        assert!(!is_log(Path::new("/a/build.log")));
     }
 }

@@ -1,27 +1,36 @@
-//! One build from plan to report, on its own threads.
+//! One build from plan to report, on its own threads, and what frames it.
+
+pub mod channel;
+pub mod context;
+pub mod event;
+pub mod timings;
+pub mod voice;
+pub mod workspace;
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pcrs_cache::Key;
 
-use crate::cache::Cache;
-use crate::channel::{Channel, Waker};
-use crate::context::Context;
 use crate::error::{BuildError, Stage};
-use crate::event::Event;
-use crate::memory::Monitor;
+use crate::identity::cache::Cache;
+use crate::identity::stamp::Stamp;
+use crate::identity::{beside, parts};
 use crate::plan::BuildPlan;
-use crate::processes::Marks;
+use crate::process::descendants::Marks;
+use crate::process::memory::Monitor;
+use crate::process::watchdog::Watchdog;
 use crate::report::{BuildReport, DryRun, Origin};
 use crate::stages;
-use crate::stamp::Stamp;
-use crate::timings::Timings;
-use crate::watchdog::Watchdog;
-use crate::workspace::{self, Workspace};
+use channel::{Channel, Waker};
+use context::Context;
+use event::Event;
+use timings::Timings;
+use voice::Voice;
+use workspace::Workspace;
 
 /// A build under way or ended. Dropping it cancels the build and waits for its end.
 pub struct Build {
@@ -98,7 +107,7 @@ impl Drop for Build {
 /// What [`Build`] would fail with before its first child.
 pub fn dry_run(plan: &BuildPlan) -> Result<DryRun, BuildError> {
     let checked = stages::check::check(plan)?;
-    let prefix = workspace::prefix(&plan.sysimage_path);
+    let prefix = beside::work_folder(&plan.sysimage_path);
     let folder = plan.target_dir().join(format!("{prefix}XXXXXX"));
     Ok(DryRun {
         linker: checked.linker.describe(),
@@ -111,7 +120,7 @@ pub fn dry_run(plan: &BuildPlan) -> Result<DryRun, BuildError> {
 fn default_log(plan: &BuildPlan) -> PathBuf {
     plan.log
         .clone()
-        .unwrap_or_else(|| plan.target_dir().join(format!("{}.log", plan.image_name())))
+        .unwrap_or_else(|| beside::log(&plan.sysimage_path))
 }
 
 fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError> {
@@ -128,7 +137,8 @@ fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError>
         }
         return Ok(report);
     }
-    let stamp = Stamp::new(plan, cache.image_key(), &plan.sysimage_path);
+    let parts = parts::read(plan, &plan.sysimage_path);
+    let stamp = Stamp::new(plan, cache.image_key(), parts);
     let workspace = Workspace::create(&plan.sysimage_path)?;
     let log_path = plan
         .log
@@ -152,9 +162,7 @@ fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError>
         cache: &cache,
         timings: &timings,
         stamp: &stamp,
-        channel,
-        log: Mutex::new(log),
-        started,
+        voice: Voice::new(channel, log, started),
     };
     if let Some(error) = unwatched {
         // Needed only if this process gets killed.

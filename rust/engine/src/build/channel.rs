@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use super::event::Event;
 use crate::error::{BuildError, Stage};
-use crate::event::Event;
 use crate::report::BuildReport;
 
 /// Called after each event; must return at once and may be called from any thread.

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use process_wrap::std::{ChildWrapper, CommandWrap};
 
-use crate::context::Context;
+use super::invocation::Invocation;
+use super::{descendants, lines, memory};
+use crate::build::context::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
-use crate::invocation::Invocation;
-use crate::{lines, memory, processes};
 
 /// How often cancelling, the journal and the child's end are looked at.
 const TICK: Duration = Duration::from_millis(40);
@@ -337,7 +337,7 @@ impl<'a> Guarded<'a> {
     fn spawn(ctx: &'a Context<'a>, invocation: &Invocation) -> Result<Self, BuildError> {
         let mark = ctx.marks.next();
         let mut command = invocation.command();
-        command.env(processes::VARIABLE, processes::variable(&mark));
+        command.env(descendants::VARIABLE, descendants::variable(&mark));
         let mut wrapped = CommandWrap::from(die_with_parent(command));
         #[cfg(unix)]
         wrapped.wrap(process_wrap::std::ProcessGroup::leader());
@@ -371,7 +371,7 @@ impl<'a> Guarded<'a> {
     /// Ends the child and its descendants.
     fn kill_tree(&mut self) {
         if !self.ended {
-            processes::end(Some(self.id), &self.mark);
+            descendants::end(Some(self.id), &self.mark);
         }
         self.end_descendants();
     }
@@ -382,7 +382,7 @@ impl<'a> Guarded<'a> {
         let _ = self.inner.start_kill();
         let _ = self.inner.wait();
         self.ended = true;
-        processes::end(None, &self.mark);
+        descendants::end(None, &self.mark);
     }
 }
 

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pcrs_cache::{Key, Kind, Lock, Store, Totals};
 use serde_json::Value;
 
-use crate::context::Context;
+use super::inputs::{self, Inputs};
+use super::parts;
+use super::stamp::Stamp;
+use crate::build::event::Event;
+use crate::build::voice::Voice;
 use crate::error::Stage;
-use crate::event::Event;
-use crate::inputs::{self, Inputs};
-use crate::linker::Linker;
-use crate::parts;
+use crate::julia::linker::Linker;
 use crate::plan::BuildPlan;
 use crate::report::BuildReport;
 
@@ -23,15 +24,14 @@ const TRACE: &str = "trace.jl";
 
 /// The cache as one build uses it.
 #[derive(Debug)]
-pub struct Cache {
+pub struct Cache<'a> {
+    plan: &'a BuildPlan,
+    /// Part of the inputs.
+    linker: &'a Linker,
     /// As they were before the build; none if they cannot be read.
     inputs: Option<Inputs>,
-    /// Part of the inputs.
-    linker: Linker,
     store: Option<Store>,
     max_bytes: u64,
-    /// What is there is not looked at (`force=true`), only replaced.
-    write_only: bool,
     /// What the keys cannot cover, or why there are none.
     pub remarks: Vec<String>,
     changed: AtomicBool,
@@ -39,10 +39,10 @@ pub struct Cache {
     warned: AtomicBool,
 }
 
-impl Cache {
+impl<'a> Cache<'a> {
     /// Reads the inputs of `plan`. Without a cache folder in the plan, nothing is found or kept,
     /// but the image's key is known.
-    pub fn open(plan: &BuildPlan, linker: &Linker) -> Self {
+    pub fn open(plan: &'a BuildPlan, linker: &'a Linker) -> Self {
         let (inputs, remarks) = match inputs::read(plan, linker) {
             Ok(inputs) => {
                 let gaps = inputs.gaps.clone();
@@ -54,11 +54,11 @@ impl Cache {
             ),
         };
         Self {
+            plan,
+            linker,
             inputs,
-            linker: linker.clone(),
             store: plan.cache.as_ref().map(|cache| Store::new(&cache.dir)),
             max_bytes: plan.cache.as_ref().map_or(0, |cache| cache.max_bytes),
-            write_only: plan.force,
             remarks,
             changed: AtomicBool::new(false),
             filled: AtomicBool::new(false),
@@ -76,15 +76,16 @@ impl Cache {
         Some((self.store.as_ref()?, self.inputs.as_ref()?))
     }
 
+    /// With `force=true` what is there is not looked at, only replaced.
     fn readable(&self) -> Option<(&Store, &Inputs)> {
-        self.writable().filter(|_| !self.write_only)
+        self.writable().filter(|_| !self.plan.force)
     }
 
     /// Reads the inputs again, as what was made since then is only of the ones before if they are
     /// still the same: files may be edited while a build runs.
-    fn read_again(&self, ctx: &Context<'_>) -> Option<Inputs> {
+    fn read_again(&self) -> Option<Inputs> {
         let before = self.inputs.as_ref()?;
-        let now = inputs::read(ctx.plan, &self.linker).ok();
+        let now = inputs::read(self.plan, self.linker).ok();
         if now.as_ref() != Some(before) {
             self.changed.store(true, Ordering::SeqCst);
         }
@@ -98,7 +99,7 @@ impl Cache {
 
     /// Waits until no other build makes the same result. None if that cannot be told, or the build
     /// is cancelled.
-    pub fn lock(&self, ctx: &Context<'_>, kind: Kind) -> Option<Lock> {
+    pub fn lock(&self, voice: &Voice<'_>, kind: Kind) -> Option<Lock> {
         let (store, inputs) = self.writable()?;
         let key = match kind {
             Kind::Base => &inputs.base,
@@ -107,60 +108,60 @@ impl Cache {
         let mut since = None;
         let wait = || {
             since.get_or_insert_with(|| {
-                ctx.log("waiting for another build of the same");
-                ctx.event(Event::StageStarted {
+                voice.log("waiting for another build of the same");
+                voice.event(Event::StageStarted {
                     stage: Stage::Check,
                     what: "waiting for another build of the same".into(),
                     expected: None,
                 });
-                ctx.seconds()
+                voice.seconds()
             });
-            ctx.cancelled()
+            voice.cancelled()
         };
         let lock = store.lock(kind, key, wait).ok().flatten();
         if let Some(since) = since {
-            ctx.event(Event::StageFinished {
+            voice.event(Event::StageFinished {
                 stage: Stage::Check,
-                seconds: ctx.seconds() - since,
+                seconds: voice.seconds() - since,
             });
         }
         lock
     }
 
     /// Copies the finished image to `target`, with the report of the build that made it, which may
-    /// not have tried it as `plan` wants.
-    pub fn image(&self, plan: &BuildPlan, target: &Path) -> Option<BuildReport> {
+    /// not have tried it as this one's plan wants.
+    pub fn image(&self, target: &Path) -> Option<BuildReport> {
         let (store, inputs) = self.readable()?;
         let entry = store.get(Kind::Image, &inputs.image)?;
         let report: BuildReport = serde_json::from_value(entry.meta().clone()).ok()?;
-        if !report.is_complete_for(plan) {
+        if !report.is_complete_for(self.plan) {
             return None;
         }
         whole(target, entry.copy_to(IMAGE, target)).then_some(report)
     }
 
-    /// Keeps the image and its report, in place of what is there.
-    pub fn keep_image(&self, ctx: &Context<'_>, image: &Path, report: &BuildReport) {
-        self.read_again(ctx);
+    /// Keeps the image and its report, in place of what is there; `stamp` is from before the build.
+    pub fn keep_image(&self, voice: &Voice<'_>, stamp: &Stamp, image: &Path, report: &BuildReport) {
+        self.read_again();
         if self.has_changed() {
             let text = format!(
                 "{} changed while the image was built; the next build will not take it for up to \
                  date",
-                changed_part(ctx)
+                self.changed_part(stamp)
             );
-            ctx.warn(Stage::Publish, text);
+            voice.warn(Stage::Publish, text);
             return;
         }
-        self.replace_image(ctx, image, report);
+        self.replace_image(voice, image, report);
     }
 
     /// As [`Cache::keep_image`], for an image that came from the cache.
-    pub fn replace_image(&self, ctx: &Context<'_>, image: &Path, report: &BuildReport) {
+    pub fn replace_image(&self, voice: &Voice<'_>, image: &Path, report: &BuildReport) {
         let Some((_, inputs)) = self.writable() else {
             return;
         };
         let meta = serde_json::to_value(report).unwrap_or(Value::Null);
-        self.keep(ctx, Kind::Image, &inputs.image, &[(IMAGE, image)], &meta);
+        self.keep(voice, Kind::Image, &inputs.image, &[(IMAGE, image)], &meta);
     }
 
     /// Copies the fresh base to `target`; whether there was one.
@@ -173,14 +174,14 @@ impl Cache {
         found().is_some()
     }
 
-    pub fn keep_base(&self, ctx: &Context<'_>, image: &Path) {
+    pub fn keep_base(&self, voice: &Voice<'_>, image: &Path) {
         let Some((_, before)) = self.writable() else {
             return;
         };
-        let now = self.read_again(ctx);
+        let now = self.read_again();
         if now.is_some_and(|now| now.base == before.base) {
             let files = [(IMAGE, image)];
-            self.keep(ctx, Kind::Base, &before.base, &files, &Value::Null);
+            self.keep(voice, Kind::Base, &before.base, &files, &Value::Null);
         }
     }
 
@@ -197,11 +198,11 @@ impl Cache {
     }
 
     /// Keeps the trace files of workloads, by the places of these; one that compiles nothing has no file.
-    pub fn keep_traces(&self, ctx: &Context<'_>, traces: &[(usize, &Path)]) {
+    pub fn keep_traces(&self, voice: &Voice<'_>, traces: &[(usize, &Path)]) {
         let Some((_, before)) = self.writable() else {
             return;
         };
-        let Some(now) = self.read_again(ctx) else {
+        let Some(now) = self.read_again() else {
             return;
         };
         for &(index, trace) in traces {
@@ -210,7 +211,7 @@ impl Cache {
             {
                 let file = (TRACE, trace);
                 let files = if trace.exists() { &[file][..] } else { &[] };
-                self.keep(ctx, Kind::Trace, key, files, &Value::Null);
+                self.keep(voice, Kind::Trace, key, files, &Value::Null);
             }
         }
     }
@@ -222,16 +223,16 @@ impl Cache {
             .is_some_and(|(store, inputs)| store.get(Kind::Trace, &inputs.packages).is_some())
     }
 
-    pub fn keep_precompiled(&self, ctx: &Context<'_>) {
+    pub fn keep_precompiled(&self, voice: &Voice<'_>) {
         if let Some((_, inputs)) = self.writable() {
-            self.keep(ctx, Kind::Trace, &inputs.packages, &[], &Value::Null);
+            self.keep(voice, Kind::Trace, &inputs.packages, &[], &Value::Null);
         }
     }
 
     /// Puts an entry in place of the one that is there.
     fn keep(
         &self,
-        ctx: &Context<'_>,
+        voice: &Voice<'_>,
         kind: Kind,
         key: &Key,
         files: &[(&str, &Path)],
@@ -253,33 +254,33 @@ impl Cache {
             Err(error) => {
                 let text = format!("the cache was not filled: {error}");
                 if self.warned.swap(true, Ordering::SeqCst) {
-                    ctx.log(&text);
+                    voice.log(&text);
                 } else {
-                    ctx.warn(Stage::Publish, text);
+                    voice.warn(Stage::Publish, text);
                 }
             }
         }
     }
 
+    /// What changed since the build began, as far as that can be told.
+    fn changed_part(&self, stamp: &Stamp) -> String {
+        let now = parts::read(self.plan, &self.plan.sysimage_path);
+        let mut before = stamp.parts.iter();
+        before.find(|part| !now.contains(part)).map_or_else(
+            || "something that goes into it".into(),
+            |part| format!("`{}`", part.name),
+        )
+    }
+
     /// Removes what is more than the cache may hold, if this build added to it.
-    pub fn trim(&self, ctx: &Context<'_>) {
+    pub fn trim(&self, voice: &Voice<'_>) {
         if let Some(store) = &self.store
             && self.filled.load(Ordering::SeqCst)
             && let Err(error) = store.trim(self.max_bytes)
         {
-            ctx.log(&format!("the cache could not be trimmed: {error}"));
+            voice.log(&format!("the cache could not be trimmed: {error}"));
         }
     }
-}
-
-/// What changed since the build began, as far as that can be told.
-fn changed_part(ctx: &Context<'_>) -> String {
-    let now = parts::read(ctx.plan, &ctx.plan.sysimage_path);
-    let mut before = ctx.stamp.parts.iter();
-    before.find(|part| !now.contains(part)).map_or_else(
-        || "something that goes into it".into(),
-        |part| format!("`{}`", part.name),
-    )
 }
 
 /// Whether the file was copied; half of one would be taken for a result of this build.

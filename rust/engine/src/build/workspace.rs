@@ -8,12 +8,10 @@ use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 use crate::error::{BuildError, Stage};
-use crate::plan::file_name;
+use crate::identity::beside;
 
 /// A folder younger than this may belong to a build that has not locked it yet.
 const GRACE: Duration = Duration::from_secs(60);
-/// Bytes of the image's name that are in the folder's.
-const NAME: usize = 200;
 
 /// Removed with all it holds when dropped.
 #[derive(Debug)]
@@ -33,7 +31,7 @@ impl Workspace {
         let parent = sysimage_path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(parent)
             .map_err(|e| BuildError::io(Stage::Check, "creating the folder", parent, &e))?;
-        let prefix = prefix(sysimage_path);
+        let prefix = beside::work_folder(sysimage_path);
         sweep(parent, &prefix);
         let make = || {
             let dir = tempfile::Builder::new()
@@ -60,22 +58,6 @@ impl Workspace {
     pub fn close(self) -> std::io::Result<()> {
         self.dir.close()
     }
-}
-
-/// How the names of work folders for this image begin.
-pub fn prefix(sysimage_path: &Path) -> String {
-    // A file system takes names of up to 255 bytes, and the image's own may be as long.
-    let mut name = file_name(sysimage_path);
-    let end = (0..=NAME.min(name.len())).rev();
-    let end = end.into_iter().find(|at| name.is_char_boundary(*at));
-    name.truncate(end.unwrap_or(0));
-    format!(".{name}.build-")
-}
-
-/// Whether `path` is named as the work folder of a build.
-pub fn is_of_a_build(path: &Path) -> bool {
-    let name = file_name(path);
-    name.starts_with('.') && name.contains(".build-")
 }
 
 /// Removes the folders of dead builds to the same image: those whose lock nobody holds.

@@ -1,50 +1,20 @@
-//! What goes into an image, piece by piece. The keys of [`crate::inputs`] tell that something
-//! changed; parts tell what.
+//! What goes into an image, piece by piece. The keys of [`inputs`] tell that something changed; parts
+//! tell what.
 
 use std::path::{Path, PathBuf};
 
 use pcrs_cache::{Error, Ignore, Key, KeyBuilder, hash_tree};
-use serde::{Deserialize, Serialize};
 
-use crate::inputs::{self, Reader};
+use super::beside;
+use super::inputs::{self, Reader};
+use super::stamp::{Part, PartKind};
 use crate::plan::{Base, BuildPlan, file_name};
-use crate::stamp;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PartKind {
-    /// A file of the Julia build, by file name, its stdlibs, or a variable that it reads.
-    Julia,
-    /// The image that this one is built upon.
-    Base,
-    /// The folder of a package that is tracked by path.
-    Source,
-    /// Where a package that is tracked by content lies, by UUID, and what was built there.
-    Installed,
-    /// A depot's file of replaced artifacts.
-    Overrides,
-    Workload,
-    WorkloadDep,
-    Statements,
-    Script,
-}
-
-/// One thing that goes into an image, as it was when it was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    pub kind: PartKind,
-    pub name: String,
-    /// None when it cannot be read.
-    pub hash: Option<String>,
-    /// What the hash does not cover, or why there is none; a sentence each.
-    pub gaps: Vec<String>,
-}
 
 /// Reads all parts of `plan`. What lies at `image` is no part of itself, should it be in a folder
 /// that is read.
 pub fn read(plan: &BuildPlan, image: &Path) -> Vec<Part> {
     let mut reader = Reader::new(plan);
-    reader.ignore = reader.ignore.path(image).path(stamp::path(image));
+    reader.ignore = reader.ignore.path(image).path(beside::stamp(image));
     // One that cannot be read has a part of its own, which tells so.
     let _ = reader.read_large_files();
     let mut parts = Parts {

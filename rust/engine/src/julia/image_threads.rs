@@ -1,8 +1,8 @@
 //! How many threads generate the code of an image, by cores and memory.
 
-use crate::julia_version::Feature;
-use crate::memory;
+use super::version::Feature;
 use crate::plan::BuildPlan;
+use crate::process::memory;
 
 /// Read by Julia >= 1.10 alone (src/aotcompile.cpp); its own choice is half the cores.
 pub const VARIABLE: &str = "JULIA_IMAGE_THREADS";

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use pcrs_linked::LinkInput;
 use serde::{Deserialize, Serialize};
 
+use super::version::Feature;
 use crate::error::{BuildError, Stage};
-use crate::invocation::Invocation;
-use crate::julia_version::Feature;
 use crate::plan::{BuildPlan, Julia};
+use crate::process::invocation::Invocation;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Linker {

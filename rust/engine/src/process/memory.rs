@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sysinfo::System;
 
-use crate::processes;
+use super::descendants;
 
 const INTERVAL: Duration = Duration::from_millis(500);
 
@@ -102,7 +102,7 @@ fn sample(shared: &(Mutex<Shared>, Condvar)) {
         if roots.is_empty() {
             continue;
         }
-        let held = processes::memory(&roots);
+        let held = descendants::memory(&roots);
         let free = available();
         let mut guard = lock.lock().unwrap_or_else(|e| e.into_inner());
         guard.usage.peak = guard.usage.peak.max(held);

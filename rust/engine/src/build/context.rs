@@ -1,0 +1,69 @@
+//! What every stage of a build can reach.
+
+use std::ops::Deref;
+use std::time::Instant;
+
+use super::event::Event;
+use super::timings::Timings;
+use super::voice::Voice;
+use super::workspace::Workspace;
+use crate::error::{BuildError, Stage};
+use crate::identity::cache::Cache;
+use crate::identity::stamp::Stamp;
+use crate::plan::BuildPlan;
+use crate::process::descendants::Marks;
+use crate::process::memory::Monitor;
+use crate::process::watchdog::Watchdog;
+
+/// The plan, the work folder, and the ways to tell and to be told: it speaks with its [`Voice`].
+pub struct Context<'a> {
+    pub plan: &'a BuildPlan,
+    pub workspace: &'a Workspace,
+    pub monitor: &'a Monitor,
+    pub watchdog: &'a Watchdog,
+    pub marks: &'a Marks,
+    pub cache: &'a Cache<'a>,
+    pub timings: &'a Timings,
+    /// What the image is built from; unfinished, as there is no image yet.
+    pub stamp: &'a Stamp,
+    pub voice: Voice<'a>,
+}
+
+impl<'a> Deref for Context<'a> {
+    type Target = Voice<'a>;
+
+    fn deref(&self) -> &Voice<'a> {
+        &self.voice
+    }
+}
+
+impl Context<'_> {
+    /// Runs one stage between its events and gives its seconds.
+    pub fn stage<T>(
+        &self,
+        stage: Stage,
+        what: impl Into<String>,
+        seconds: &mut Vec<(Stage, f64)>,
+        run: impl FnOnce() -> Result<T, BuildError>,
+    ) -> Result<T, BuildError> {
+        if self.cancelled() {
+            return Err(BuildError::cancelled(stage));
+        }
+        let what = what.into();
+        self.log(&format!("== {}: {what}", stage.name()));
+        self.event(Event::StageStarted {
+            stage,
+            what,
+            expected: self.timings.expected(stage),
+        });
+        let started = Instant::now();
+        let value = run()?;
+        let took = started.elapsed().as_secs_f64();
+        seconds.push((stage, took));
+        self.event(Event::StageFinished {
+            stage,
+            seconds: took,
+        });
+        Ok(value)
+    }
+}

@@ -1,0 +1,70 @@
+//! The names of what builds leave beside an image: `X.so` has the stamp `X.so.json`, the log
+//! `X.so.log` if its build failed, and, while it is built, a folder `.X.so.build-…`.
+
+use std::path::{Path, PathBuf};
+
+use crate::plan::file_name;
+
+const STAMP: &str = ".json";
+const LOG: &str = ".log";
+const BUILD: &str = ".build-";
+/// Bytes of the image's name that are in that of the work folder.
+const NAME: usize = 200;
+
+/// Where the stamp of `image` is.
+pub fn stamp(image: &Path) -> PathBuf {
+    image.with_file_name(file_name(image) + STAMP)
+}
+
+/// Where the log of a failed build of `image` is.
+pub fn log(image: &Path) -> PathBuf {
+    image.with_file_name(file_name(image) + LOG)
+}
+
+/// How the names of work folders for `image` begin.
+pub fn work_folder(image: &Path) -> String {
+    // A file system takes names of up to 255 bytes, and the image's own may be as long.
+    let mut name = file_name(image);
+    let end = (0..=NAME.min(name.len())).rev();
+    let end = end.into_iter().find(|at| name.is_char_boundary(*at));
+    name.truncate(end.unwrap_or(0));
+    format!(".{name}{BUILD}")
+}
+
+/// The image that the file at `path` would be the stamp of.
+pub fn image_of(path: &Path) -> Option<PathBuf> {
+    without(path, STAMP)
+}
+
+/// Whether the file at `path` is named as the log of a failed build.
+pub fn is_log(path: &Path) -> bool {
+    without(path, LOG).is_some()
+}
+
+/// Whether `path` is named as the work folder of a build.
+pub fn is_work_folder(path: &Path) -> bool {
+    let name = file_name(path);
+    name.starts_with('.') && name.contains(BUILD)
+}
+
+fn without(path: &Path, ending: &str) -> Option<PathBuf> {
+    let name = file_name(path);
+    let image = name.strip_suffix(ending)?;
+    let library = [".so", ".dylib", ".dll"].iter().any(|e| image.ends_with(e));
+    library.then(|| path.with_file_name(image))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_and_images_find_each_other() {
+        let image = Path::new("/a/X.so");
+        assert_eq!(stamp(image), Path::new("/a/X.so.json"));
+        assert_eq!(image_of(&stamp(image)).as_deref(), Some(image));
+        assert_eq!(image_of(Path::new("/a/settings.json")), None);
+        assert!(is_log(&log(image)));
+        assert!(!is_log(Path::new("/a/build.log")));
+    }
+}

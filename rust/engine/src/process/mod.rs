@@ -1,0 +1,8 @@
+//! The processes of a build: how they start, what they write and take, and how they end.
+
+pub mod child;
+pub mod descendants;
+pub mod invocation;
+pub mod lines;
+pub mod memory;
+pub mod watchdog;
