@@ -21,29 +21,35 @@ export record, start_recording, stop_recording, julia_record, RecordingError
 
 for file in (
     "json.jl",
-    "error.jl",
-    "installation.jl",
-    "environment.jl",
-    "engine.jl",
-    "cache.jl",
-    "test_suite.jl",
-    "options.jl",
-    "sysimage_toml.jl",
-    "plan.jl",
-    "progress.jl",
-    "report.jl",
-    "create_sysimage.jl",
+    "building/error.jl",
+    "building/installation.jl",
+    "building/environment.jl",
+    "building/engine.jl",
+    "building/cache.jl",
+    "building/test_suite.jl",
+    "building/options.jl",
+    "building/sysimage_toml.jl",
+    "building/plan.jl",
+    "building/progress.jl",
+    "building/report.jl",
+    "building/create_sysimage.jl",
     "status.jl",
     "files.jl",
-    "jsonc.jl",
-    "launchers.jl",
-    "trace.jl",
-    "recording.jl",
+    "launchers/launchers.jl",
+    "launchers/places.jl",
+    "launchers/contents.jl",
+    "launchers/shell.jl",
+    "launchers/desktop.jl",
+    "launchers/jupyter.jl",
+    "launchers/jsonc.jl",
+    "launchers/vscode.jl",
+    "recording/trace.jl",
+    "recording/recording.jl",
 )
     include(joinpath("..", "julia", file))
 end
 
-include(joinpath("..", "julia", "precompile.jl"))
+include(joinpath("..", "julia", "building", "precompile.jl"))
 ccall(:jl_generating_output, Cint, ()) == 1 && run_for_precompilation()
 
 function __init__()

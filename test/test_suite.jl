@@ -26,7 +26,7 @@ function run_tests(workload; project=SUITES)
         staging = joinpath(dirname(@__DIR__), "rust", "engine", "src", "staging")
         # As the engine lays them out.
         cp(staging, joinpath(dir, "staging"))
-        cp(joinpath(dirname(@__DIR__), "julia", "trace.jl"), joinpath(dir, "staging", "static_calls.jl"))
+        cp(joinpath(dirname(@__DIR__), "julia", "recording", "trace.jl"), joinpath(dir, "staging", "static_calls.jl"))
         planned = dirname(words[at + 3])
         words = replace.(words, planned => dir)
         depot = mkpath(joinpath(dir, "depot"))

@@ -53,7 +53,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::key::KeyBuilder;
+    use crate::key_builder::KeyBuilder;
 
     fn record() -> Record {
         Record {

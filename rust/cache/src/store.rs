@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::hash::FileHasher;
 use crate::key::Key;
 use crate::kind::Kind;
-use crate::lock::is_at;
+use crate::lock::{self, Lock, is_at};
 use crate::record::{self, FileRecord, Record};
 use crate::scratch::{self, Scratch};
 
@@ -241,6 +241,48 @@ impl Store {
         removed.map_err(Error::at("removing", dir))
     }
 
+    /// Waits for the right to build `key`, so that two builds of the same do not double the work:
+    /// look into the store again once it is there. Other keys are not held up.
+    ///
+    /// `should_stop` is called only while somebody else holds the lock, about ten times a second;
+    /// when it says `true`, the answer is `None`.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made, as in a store that is read-only, or the file system has
+    /// no locks. Building without the lock is safe.
+    ///
+    /// ```
+    /// # use pcrs_cache::{KeyBuilder, Kind, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// let store = Store::new(folder.path());
+    /// let key = KeyBuilder::new("image/v1").finish();
+    /// let lock = store.lock(Kind::Image, &key, || false)?.expect("not asked to stop");
+    /// assert!(store.lock(Kind::Image, &key, || true)?.is_none());
+    /// drop(lock);
+    /// assert!(store.lock(Kind::Image, &key, || true)?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn lock(
+        &self,
+        kind: Kind,
+        key: &Key,
+        should_stop: impl FnMut() -> bool,
+    ) -> Result<Option<Lock>> {
+        let folder = self.locks();
+        fs::create_dir_all(&folder).map_err(Error::at("creating the folder", &folder))?;
+        Lock::wait(&self.lock_path(kind, key), should_stop)
+    }
+
+    /// Whether somebody is building `key`.
+    pub(crate) fn is_being_built(&self, kind: Kind, key: &Key) -> bool {
+        lock::is_held(&self.lock_path(kind, key))
+    }
+
+    /// Removes lock files that nobody holds.
+    pub(crate) fn sweep_locks(&self) {
+        lock::sweep(&self.locks());
+    }
+
     pub(crate) fn kind_dir(&self, kind: Kind) -> PathBuf {
         self.dir.join(kind.name())
     }
@@ -249,11 +291,11 @@ impl Store {
         self.kind_dir(kind).join(key.to_string())
     }
 
-    pub(crate) fn locks(&self) -> PathBuf {
+    fn locks(&self) -> PathBuf {
         self.dir.join("locks")
     }
 
-    pub(crate) fn lock_path(&self, kind: Kind, key: &Key) -> PathBuf {
+    fn lock_path(&self, kind: Kind, key: &Key) -> PathBuf {
         self.locks().join(format!("{kind}-{key}"))
     }
 

@@ -15,7 +15,8 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::error::{Error, Result};
 use crate::hash::FileHasher;
-use crate::key::{Key, KeyBuilder};
+use crate::key::Key;
+use crate::key_builder::KeyBuilder;
 
 /// Files that a thread takes at once.
 const BATCH: usize = 16;

@@ -14,7 +14,10 @@ pub(crate) const SCRIPTS: [(&str, &str); 14] = [
     ("test_suite.jl", include_str!("staging/test_suite.jl")),
     ("recorder.jl", include_str!("staging/recorder.jl")),
     // Recordings in a session need it too, so that it lives with the Julia side.
-    ("static_calls.jl", include_str!("../../../julia/trace.jl")),
+    (
+        "static_calls.jl",
+        include_str!("../../../julia/recording/trace.jl"),
+    ),
     ("image.jl", include_str!("staging/image.jl")),
     ("image_process.jl", include_str!("staging/image_process.jl")),
     ("interposed.jl", include_str!("staging/interposed.jl")),

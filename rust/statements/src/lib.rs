@@ -15,6 +15,7 @@ mod ahead;
 mod ansi;
 mod canonical;
 pub mod classify;
+mod fault;
 mod line;
 mod literal;
 mod merge;

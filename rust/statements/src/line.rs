@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use crate::ansi;
 use crate::canonical::{Canonical, Text};
+use crate::fault::Fault;
 use crate::reject::RejectReason;
 use crate::scaffold;
-use crate::scan::{self, CALL, Fault, QUALIFIED};
+use crate::scan::{self, CALL, QUALIFIED};
 use crate::source::SourceKind;
 
 /// How long a line, and the text of a statement, may be, in bytes.

@@ -1,7 +1,7 @@
 //! Numbers, strings and characters: each function takes the line and the index where the literal
 //! starts, and gives the index after it.
 
-use crate::scan::Fault;
+use crate::fault::Fault;
 
 /// A decimal, hexadecimal, octal or binary number as Julia prints it.
 pub(crate) fn number(line: &str, start: usize) -> Result<usize, Fault> {

@@ -12,6 +12,7 @@
 use std::ops::Range;
 
 use crate::canonical::Canonical;
+use crate::fault::Fault;
 use crate::literal;
 use crate::unicode;
 
@@ -21,19 +22,6 @@ pub(crate) const QUALIFIED: &str = "Base.precompile(";
 
 /// How deep brackets may nest. Julia's parser recurses, so what it can take has a limit too.
 pub(crate) const MAX_DEPTH: usize = 512;
-
-/// Why a scan stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// Not in the grammar.
-    Malformed,
-    /// The text ends inside the call.
-    Unfinished,
-    /// Holds what would run other code.
-    Unsafe,
-    /// Nested too deep.
-    TooDeep,
-}
 
 /// What may come next.
 #[derive(Clone, Copy, PartialEq, Eq)]

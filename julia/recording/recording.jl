@@ -189,12 +189,12 @@ end
 
 function recording_command(trace, project, args)
     # Not inside the command: there Julia 1.5 has the current folder for `@__DIR__`.
-    first = joinpath(@__DIR__, "recording_session.jl")
+    first = joinpath(@__DIR__, "session.jl")
     command = `$(joinpath(Sys.BINDIR, Base.julia_exename())) --sysimage=$(running_sysimage())
         --trace-compile=$trace --load=$first`
     project === nothing || (command = `$command --project=$project`)
     VERSION >= v"1.9" && (command = `$command --pkgimages=no`)
-    # Tells packages in the startup file, which runs before `recording_session.jl`, of the prompt.
+    # Tells packages in the startup file, which runs before `session.jl`, of the prompt.
     stdin isa Base.TTY && comes_to_prompt(args) && (command = `$command -i`)
     return `$command $args`
 end

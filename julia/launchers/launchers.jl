@@ -1,0 +1,280 @@
+# Ways to start Julia on an image without typing `--sysimage`: files that other programs read.
+
+"""
+    LauncherError <: Exception
+
+A launcher that was not installed or removed; files are as they were. Fields:
+
+- `message::String`: what failed;
+- `cause::Union{String,Nothing}`: why, as far as is known;
+- `hint::Union{String,Nothing}`: what to do next.
+"""
+struct LauncherError <: FileError
+    message::String
+    cause::Union{String,Nothing}
+    hint::Union{String,Nothing}
+end
+
+"""
+    Launcher
+
+An installed launcher, as [`list_launchers`](@ref) finds it. Fields:
+
+- `name::String`; `kind::Symbol`: `:shell`, `:desktop`, `:jupyter` or `:vscode`;
+- `path::String`: its file;
+- `sysimage::String`, `args::Vector{String}`;
+- `project::Union{String,Nothing}`, `julia::Union{String,Nothing}`: `:vscode` has neither.
+"""
+struct Launcher
+    name::String
+    kind::Symbol
+    path::String
+    sysimage::String
+    project::Union{String,Nothing}
+    julia::Union{String,Nothing}
+    args::Vector{String}
+end
+
+function Base.show(io::IO, launcher::Launcher)
+    print(io, "Launcher(", repr(launcher.name), ", ", repr(launcher.kind), ", ",
+        repr(launcher.path), ", sysimage ", repr(launcher.sysimage))
+    isfile(launcher.sysimage) || print(io, " (gone)")
+    return print(io, ")")
+end
+
+const LAUNCHER_KINDS = (:shell, :desktop, :jupyter, :vscode)
+const LAUNCHER_MARKER = "PackageCompilerRS launcher: "
+
+"""
+    install_launcher(name; sysimage, project=nothing, kind=:shell, kwargs...) -> String
+
+Makes a way to start Julia on a sysimage, and returns the path of its file. `name` is made of ASCII
+letters, digits, `.`, `_` and `-`, and starts with a letter or digit (Jupyter takes no other names).
+
+| `kind` | file | what it is |
+|---|---|---|
+| `:shell` | `folder/name` (Windows: `name.cmd`) | a command that takes Julia's arguments |
+| `:desktop` | `folder/name.desktop`, `name.sh` | an entry in the menu of a Linux or BSD desktop |
+| `:jupyter` | `folder/kernels/name/kernel.json`, `kernel.sh` | a Jupyter kernel |
+| `:vscode` | `folder/.vscode/settings.json` | the setting `julia.additionalArgs` of a workspace |
+
+# Keywords
+- `sysimage::AbstractString`: path of the image. It is started once, to see that it fits `julia`.
+- `project`: the folder of a project, its project file, or a shared environment such as `"@v1.10"`;
+  handed to Julia as `--project`. Left out, Julia chooses as usual. For `:vscode` it only says where
+  the workspace is: the extension passes a `--project` of its own, which can be chosen in VS Code.
+- `folder::AbstractString`: by default `~/.local/bin` for `:shell`; `applications` in
+  `XDG_DATA_HOME`, or else `~/.local/share`, for `:desktop`; Jupyter's data folder
+  (`JUPYTER_DATA_DIR`, or else `~/.local/share/jupyter`, on macOS `~/Library/Jupyter`, on Windows
+  `%APPDATA%\\jupyter`) for `:jupyter`; the folder of `project`, or else the current one, for
+  `:vscode`.
+- `force::Bool=false`: replace what is there.
+- `julia::AbstractString`: the Julia to start, a path or a command on `PATH`; this session's by
+  default. VS Code has a setting of its own for it.
+- `args::Vector{String}=String[]`: further arguments for Julia, such as `["--threads=auto"]`.
+- `kernel_file::AbstractString`, only with `:jupyter`: IJulia's `src/kernel.jl`. By default IJulia
+  is looked for in `project`, in the active environments, and among the loaded packages.
+
+# What the kinds do
+`:shell` is a script, and `:desktop` and `:jupyter` run such a script. It starts plain Julia with a
+message on `stderr` when the image is gone, its Julia was replaced, or another Julia has built the
+image anew. It does not follow `juliaup`'s default: the executable behind that command is what the
+script starts. An update in place is seen by the commit in Julia's `base/version_git.jl`, which the
+shell reads itself; only where that file names none (Debian's Julia) does `julia --version` run first
+(16 ms for Julia 1.10). Which Julia built the image is read in its stamp; an image without one, such
+as PackageCompiler makes, is taken for that of the Julia it was installed with.
+
+On Windows a `:jupyter` launcher starts Julia itself, without such a script. The script for `:shell`
+there is written from the documentation of `cmd.exe` and was never run.
+
+A `:jupyter` launcher runs IJulia's `kernel.jl`, or `IJulia.run_kernel()`, which took its place in
+IJulia 1.28. IJulia must be in `project`, or in the default environment when there is none. What the
+script says is in Jupyter's log.
+
+A `:vscode` launcher keeps the arguments, comments and format of the file, and marks its arguments
+with comments. An older `--sysimage` or `-J` argument is replaced, with `force=true`. There is no
+script: Julia does not start in VS Code when the image is gone or does not fit.
+
+# Errors
+[`LauncherError`](@ref): the image, project or Julia does not exist or they do not fit; a file is
+already there and `force` is not given; a settings file is not JSON with comments; IJulia is not
+found; a file cannot be written.
+
+# Examples
+```julia
+using PackageCompilerRS
+install_launcher("julia-plots"; sysimage="Plots.so", project="@v1.10")
+# then, in a shell: julia-plots script.jl
+install_launcher("julia-plots"; sysimage="Plots.so", kind=:vscode, folder=pwd())
+```
+
+Quoting in desktop entries follows the Desktop Entry Specification 1.5 ("The Exec key"); Jupyter's
+folders and kernel names are those of `jupyter_core` and `jupyter_client`.
+"""
+function install_launcher(
+    name::AbstractString;
+    sysimage::AbstractString,
+    project::Union{Nothing,AbstractString}=nothing,
+    kind::Symbol=:shell,
+    folder::Union{Nothing,AbstractString}=nothing,
+    force::Bool=false,
+    julia::Union{Nothing,AbstractString}=nothing,
+    args::AbstractVector{<:AbstractString}=String[],
+    kernel_file::Union{Nothing,AbstractString}=nothing,
+)
+    check_kind(kind)
+    check_name(name)
+    if kernel_file !== nothing && kind !== :jupyter
+        throw(LauncherError("`kernel_file` is given with `kind=:$kind`";
+            hint="it belongs to `kind=:jupyter`"))
+    end
+    project === nothing || (project = dirname(find_project(LauncherError, project)))
+    isfile(sysimage) || throw(LauncherError("there is no sysimage `$(abspath(sysimage))`";
+        hint="build it with `create_sysimage`, or give its path"))
+    identity = start_once(executable(julia), abspath(sysimage))
+    folder = folder === nothing ? default_folder(kind, project) : abspath(expanduser(folder))
+    path = launcher_path(kind, folder, String(name))
+    launcher = Launcher(name, kind, path, abspath(sysimage), project, identity.julia, args)
+    if kind === :vscode
+        install_setting(launcher, force)
+    else
+        install_files(launcher_files(launcher, identity, kernel_file), force)
+    end
+    kind === :shell && tell_if_not_on_path(folder, String(name))
+    return path
+end
+
+"""
+    remove_launcher(name; kind=:shell, folder=nothing) -> String
+
+Removes what [`install_launcher`](@ref) made under this name, kind and folder, and returns the path
+of its file. A `:vscode` launcher's arguments are taken out of the settings; the rest stays.
+
+# Errors
+[`LauncherError`](@ref): there is no such launcher, or the file is not of this package's making.
+
+# Examples
+```julia
+using PackageCompilerRS
+remove_launcher("julia-plots")
+remove_launcher("julia-plots"; kind=:vscode, folder=pwd())
+```
+"""
+function remove_launcher(
+    name::AbstractString; kind::Symbol=:shell, folder::Union{Nothing,AbstractString}=nothing
+)
+    check_kind(kind)
+    check_name(name)
+    folder = folder === nothing ? default_folder(kind, nothing) : abspath(expanduser(folder))
+    path = launcher_path(kind, folder, String(name))
+    isfile(path) ||
+        throw(LauncherError("there is no launcher `$path`"; hint=names_hint(kind, folder)))
+    if kind === :vscode
+        remove_setting(path, name, folder)
+        return path
+    end
+    read_launcher(kind, path) === nothing && throw(LauncherError(
+        "`$path` was not removed"; cause="it was not made by `install_launcher`"))
+    foreach(file -> rm(file; force=true), [path; companions(kind, path)])
+    # The folder is the kernel's own; other files in it (logos) are not ours.
+    kind === :jupyter && isempty(readdir(dirname(path))) && rm(dirname(path))
+    return path
+end
+
+function names_hint(kind, folder)
+    names = [launcher.name for launcher in list_launchers(; kind=kind, folder=folder)]
+    isempty(names) && return "there is none of kind `:$kind` in `$folder`"
+    return "in `$folder` there are $(join(string.('`', names, '`'), ", "))"
+end
+
+"""
+    list_launchers(; kind=nothing, folder=nothing) -> Vector{Launcher}
+
+The launchers that [`install_launcher`](@ref) made: of all kinds, or one `kind`; in their default
+folders, or in `folder`. Other programs' files are left out.
+
+# Errors
+[`LauncherError`](@ref) for an unknown `kind`.
+
+# Examples
+```julia
+using PackageCompilerRS
+for launcher in list_launchers()
+    println(launcher.name, " starts Julia on ", launcher.sysimage)
+end
+```
+"""
+function list_launchers(;
+    kind::Union{Nothing,Symbol}=nothing, folder::Union{Nothing,AbstractString}=nothing
+)
+    kind === nothing || check_kind(kind)
+    found = Launcher[]
+    for kind in (kind === nothing ? LAUNCHER_KINDS : (kind,))
+        place = folder === nothing ? default_folder(kind, nothing) : abspath(expanduser(folder))
+        for path in candidates(kind, place)
+            if kind === :vscode
+                append!(found, read_settings_launchers(path))
+            else
+                launcher = read_launcher(kind, path)
+                launcher === nothing || push!(found, launcher)
+            end
+        end
+    end
+    return found
+end
+
+# Arguments
+
+function check_kind(kind)
+    kind in LAUNCHER_KINDS || throw(LauncherError("`kind` is `$(repr(kind))`";
+        hint="use $(join(repr.(LAUNCHER_KINDS), ", ", " or "))"))
+    if kind === :desktop && (Sys.iswindows() || Sys.isapple())
+        throw(LauncherError("desktop entries are for Linux and BSD"; hint="use `kind=:shell`"))
+    end
+    return nothing
+end
+
+# `\z`: `$` would let a last newline pass.
+check_name(name) = occursin(r"^[A-Za-z0-9][A-Za-z0-9._-]*\z", name) ? nothing :
+    throw(LauncherError("`$(escape_string(name))` cannot be the name of a launcher";
+        hint="use ASCII letters, digits, `.`, `_` and `-`, starting with a letter or digit"))
+
+function executable(julia)
+    julia === nothing && return joinpath(Sys.BINDIR, Base.julia_exename())
+    found = Sys.which(julia)
+    found === nothing && throw(LauncherError("there is no Julia `$julia`";
+        cause="it is neither an executable file nor a command on PATH"))
+    return found
+end
+
+"""
+    start_once(julia, sysimage) -> (julia, version, commit, version_file)
+
+Starts `julia` on the image. The version and the commit that come back are those of the image, and
+`julia` is the executable behind a link or a version manager such as juliaup.
+
+# Errors
+`LauncherError` when it does not start, or is another version than the image.
+"""
+function start_once(julia, sysimage)
+    script = joinpath(@__DIR__, "templates", "identity.jl")
+    command = `$julia --sysimage=$sysimage --startup-file=no $script`
+    out, err = IOBuffer(), IOBuffer()
+    if !success(pipeline(ignorestatus(command); stdout=out, stderr=err))
+        lines = split(String(take!(err)), '\n'; keepempty=false)
+        throw(LauncherError("`$julia` does not start on `$sysimage`";
+            cause=isempty(lines) ? nothing : String(first(lines)),
+            hint="name the Julia that built the image with the keyword `julia`, or build it anew"))
+    end
+    exe, version, commit, version_file = split(String(take!(out)), '\0')
+    installed = read(`$exe --version`, String)
+    if strip(installed) != "julia version $version"
+        throw(LauncherError("`$sysimage` is an image of Julia $version";
+            cause="`$exe` is $(strip(installed))",
+            hint="name the Julia that built the image with the keyword `julia`, or build it anew"))
+    end
+    # A commit that the file does not hold could never be found there by the launcher.
+    known = !isempty(commit) && isfile(version_file) && occursin(commit, read(version_file, String))
+    return (julia=String(exe), version=String(version), commit=known ? String(commit) : "",
+        version_file=known ? String(version_file) : "")
+end

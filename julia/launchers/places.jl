@@ -1,0 +1,46 @@
+# Where launchers are, by kind.
+
+function default_folder(kind, project)
+    kind === :shell && return joinpath(homedir(), ".local", "bin")
+    kind === :vscode && return something(project, pwd())
+    kind === :desktop && return joinpath(data_home(), "applications")
+    haskey(ENV, "JUPYTER_DATA_DIR") && return abspath(ENV["JUPYTER_DATA_DIR"])
+    Sys.isapple() && return joinpath(homedir(), "Library", "Jupyter")
+    Sys.iswindows() && return joinpath(get(ENV, "APPDATA", homedir()), "jupyter")
+    return joinpath(data_home(), "jupyter")
+end
+
+"By the XDG Base Directory Specification, a relative path in the variable does not count."
+function data_home()
+    folder = get(ENV, "XDG_DATA_HOME", "")
+    return isabspath(folder) ? folder : joinpath(homedir(), ".local", "share")
+end
+
+function launcher_path(kind, folder, name)
+    kind === :shell && return joinpath(folder, Sys.iswindows() ? name * ".cmd" : name)
+    kind === :desktop && return joinpath(folder, name * ".desktop")
+    kind === :jupyter && return joinpath(folder, "kernels", name, "kernel.json")
+    return joinpath(folder, ".vscode", "settings.json")
+end
+
+"Files beside the one at `path` that belong to the launcher."
+function companions(kind, path)
+    kind === :desktop && return [string(chop(path; tail=length(".desktop")), ".sh")]
+    # On Windows Jupyter would end the shell that reads a script, and not Julia.
+    kind === :jupyter && !Sys.iswindows() && return [joinpath(dirname(path), "kernel.sh")]
+    return String[]
+end
+
+"The files in `folder` that may be launchers."
+function candidates(kind, folder)
+    if kind === :vscode
+        path = launcher_path(kind, folder, "")
+        return isfile(path) ? [path] : String[]
+    end
+    kind === :jupyter && (folder = joinpath(folder, "kernels"))
+    isdir(folder) || return String[]
+    names = readdir(folder)
+    kind === :jupyter && (names = joinpath.(names, "kernel.json"))
+    kind === :desktop && filter!(name -> endswith(name, ".desktop"), names)
+    return filter!(isfile, joinpath.(folder, names))
+end

@@ -1,0 +1,46 @@
+# Launchers for shells: scripts that start Julia on the image, or say why they do not.
+
+function shell_script(launcher, identity, arguments)
+    return render("shell.sh", Dict(
+        "MARKER" => marker(launcher),
+        "NAME" => launcher.name,
+        "JULIA" => shell_quote(launcher.julia),
+        "SYSIMAGE" => shell_quote(launcher.sysimage),
+        "VERSION" => shell_quote(identity.version),
+        "COMMIT" => shell_quote(identity.commit),
+        "COMMIT_FILE" => shell_quote(identity.version_file),
+        "OPTIONS" => join(string.(shell_quote.(arguments), ' ')),
+    ))
+end
+
+"Between single quotes a POSIX shell takes every character as it is but the single quote."
+shell_quote(text) = string('\'', replace(text, "'" => "'\\''"), '\'')
+
+function windows_script(launcher, identity)
+    values = Dict(
+        "NAME" => launcher.name,
+        "JULIA" => launcher.julia,
+        "SYSIMAGE" => launcher.sysimage,
+        "VERSION" => identity.version,
+        "COMMIT" => identity.commit,
+        "COMMIT_FILE" => identity.version_file,
+        "OPTIONS" => join(string.('"', replace.(options(launcher), '"' => "\\\""), "\" ")),
+        # After the last `exit`, where nothing is run and `%` is no variable.
+        "MARKER" => marker(launcher),
+    )
+    for (key, value) in values
+        key == "MARKER" || (values[key] = replace(value, "%" => "%%"))
+    end
+    # cmd.exe reads a script in the console's code page; 65001 is UTF-8.
+    values["CODE_PAGE"] = all(isascii, Base.values(values)) ? "rem" : "chcp 65001 >nul"
+    return replace(render("windows.cmd", values), "\n" => "\r\n")
+end
+
+function tell_if_not_on_path(folder, name)
+    separator = Sys.iswindows() ? ';' : ':'
+    same(place) = !isempty(place) && ispath(place) && realpath(place) == realpath(folder)
+    any(same, split(get(ENV, "PATH", ""), separator)) && return nothing
+    @info "`$folder` is not on PATH: add it there, or start the launcher by its path" launcher =
+        joinpath(folder, name)
+    return nothing
+end
