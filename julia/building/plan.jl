@@ -169,17 +169,30 @@ end
 
 "The packages of `order` with what the image does with each."
 function planned(order, environment, requested, options)
+    settled = settled_packages(order)
     return Dict{String,Any}[
-        planned_package(package, environment, requested, options) for package in order
+        planned_package(package, environment, requested, settled, options) for package in order
     ]
 end
 
-function planned_package(package, environment, requested, options)
+"Those that are tracked by content, as is all that they need: only a new Manifest changes them."
+function settled_packages(order)
+    settled = Set{Base.UUID}()
+    # Dependencies come first.
+    for package in order
+        package.path === nothing && issubset(package.dependencies, settled) &&
+            push!(settled, package.id.uuid)
+    end
+    return settled
+end
+
+function planned_package(package, environment, requested, settled, options)
     asked = package.id in requested
     table = described(package)
     table["requested"] = asked
     table["direct"] = get(environment.direct, package.id.name, nothing) == package.id.uuid &&
                       package.path != dirname(environment.project_file)
+    table["settled"] = package.id.uuid in settled
     table["load"] = asked || options.include_transitive_dependencies
     return table
 end

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use pcrs_cache::Kind;
-/// assert_eq!(Kind::ALL.map(Kind::name), ["image", "trace", "base"]);
+/// assert_eq!(Kind::ALL.map(Kind::name), ["image", "trace", "base", "layer"]);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -19,11 +19,13 @@ pub enum Kind {
     Trace,
     /// A fresh base sysimage.
     Base,
+    /// An image of packages that seldom change, on which others are built.
+    Layer,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 3] = [Kind::Image, Kind::Trace, Kind::Base];
+    pub const ALL: [Kind; 4] = [Kind::Image, Kind::Trace, Kind::Base, Kind::Layer];
 
     /// Its name in paths and in JSON.
     pub fn name(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Kind {
             Kind::Image => "image",
             Kind::Trace => "trace",
             Kind::Base => "base",
+            Kind::Layer => "layer",
         }
     }
 }

@@ -68,8 +68,10 @@ pub struct BuildPlan {
     /// The library of `rust/allocator`, which the Julias that generate code preload.
     pub allocator: Option<PathBuf>,
     /// Whether native code that lies on the disk already is linked in as it is.
+    #[serde(default)]
     pub linked: bool,
     /// The library of `rust/interpose`, which the process that makes a linked image preloads.
+    #[serde(default)]
     pub interposer: Option<PathBuf>,
 }
 
@@ -160,6 +162,9 @@ pub struct Package {
     /// Loaded explicitly; a dependency may be left to the packages that need it
     /// (`include_transitive_dependencies=false`).
     pub load: bool,
+    /// It and all that it needs are tracked by content, so that only a new Manifest changes them.
+    #[serde(default)]
+    pub settled: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -101,6 +101,20 @@ impl From<(Stage, f64)> for StageTime {
     }
 }
 
+impl StageTime {
+    /// One row for each stage: an image on a layer goes through some of them twice.
+    pub fn summed(times: impl Iterator<Item = (Stage, f64)>) -> Vec<Self> {
+        let mut rows: Vec<Self> = Vec::new();
+        for (stage, seconds) in times {
+            match rows.iter_mut().find(|row| row.stage == stage) {
+                Some(row) => row.seconds += seconds,
+                None => rows.push(Self { stage, seconds }),
+            }
+        }
+        rows
+    }
+}
+
 /// Every statement that went in, and what became of it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct StatementReport {

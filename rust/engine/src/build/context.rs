@@ -26,18 +26,27 @@ pub struct Context<'a> {
     pub timings: &'a Timings,
     /// What the image is built from; unfinished, as there is no image yet.
     pub stamp: &'a Stamp,
-    pub voice: Voice<'a>,
+    pub voice: &'a Voice<'a>,
 }
 
 impl<'a> Deref for Context<'a> {
     type Target = Voice<'a>;
 
     fn deref(&self) -> &Voice<'a> {
-        &self.voice
+        self.voice
     }
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// This build's context for a part of it with a plan and a folder of its own.
+    pub fn inner(&self, plan: &'a BuildPlan, workspace: &'a Workspace) -> Self {
+        Self {
+            plan,
+            workspace,
+            ..*self
+        }
+    }
+
     /// Runs one stage between its events and gives its seconds.
     pub fn stage<T>(
         &self,

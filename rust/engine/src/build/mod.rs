@@ -153,6 +153,7 @@ fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError>
     };
     let monitor = Monitor::start();
     let timings = Timings::read(plan);
+    let voice = Voice::new(channel, log, started);
     let ctx = Context {
         plan,
         workspace: &workspace,
@@ -162,7 +163,7 @@ fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError>
         cache: &cache,
         timings: &timings,
         stamp: &stamp,
-        voice: Voice::new(channel, log, started),
+        voice: &voice,
     };
     if let Some(error) = unwatched {
         // Needed only if this process gets killed.

@@ -13,12 +13,12 @@ use crate::identity::beside;
 /// A folder younger than this may belong to a build that has not locked it yet.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// Removed with all it holds when dropped.
+/// Removed with all it holds when dropped, unless it lies in another one, which then removes it.
 #[derive(Debug)]
 pub struct Workspace {
-    dir: TempDir,
-    // Held, not read: tells sweeping builds that this folder is alive.
-    _lock: File,
+    path: PathBuf,
+    // The second is held, not read: tells sweeping builds that this folder is alive.
+    held: Option<(TempDir, File)>,
 }
 
 impl Workspace {
@@ -43,11 +43,25 @@ impl Workspace {
         };
         let (dir, lock) = make()
             .map_err(|e| BuildError::io(Stage::Check, "writing to the folder", parent, &e))?;
-        Ok(Self { dir, _lock: lock })
+        Ok(Self {
+            path: dir.path().to_path_buf(),
+            held: Some((dir, lock)),
+        })
+    }
+
+    /// A folder in this one for a part of the build, in which files may have the same names.
+    ///
+    /// # Errors
+    /// [`Stage::Check`] when it cannot be made.
+    pub fn inner(&self, name: &str) -> Result<Self, BuildError> {
+        let path = self.file(name);
+        fs::create_dir_all(&path)
+            .map_err(|e| BuildError::io(Stage::Check, "creating the folder", &path, &e))?;
+        Ok(Self { path, held: None })
     }
 
     pub fn path(&self) -> &Path {
-        self.dir.path()
+        &self.path
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -56,7 +70,7 @@ impl Workspace {
 
     /// Removes the folder and reports if that fails, which dropping could not.
     pub fn close(self) -> std::io::Result<()> {
-        self.dir.close()
+        self.held.map_or(Ok(()), |(dir, _)| dir.close())
     }
 }
 

@@ -21,6 +21,7 @@ use crate::report::BuildReport;
 /// The names of files in entries.
 const IMAGE: &str = "image";
 const TRACE: &str = "trace.jl";
+const STATEMENTS: &str = "statements.jl";
 
 /// The cache as one build uses it.
 #[derive(Debug)]
@@ -185,11 +186,42 @@ impl<'a> Cache<'a> {
         }
     }
 
-    /// Copies the trace of workload `index` to `target`; whether there was one.
-    pub fn trace(&self, index: usize, target: &Path) -> bool {
+    /// Copies the layer of packages that only a new Manifest changes to `image`, and its statements to
+    /// `statements`; whether there was one.
+    pub fn layer(&self, image: &Path, statements: &Path) -> bool {
         let found = || {
             let (store, inputs) = self.readable()?;
-            let entry = store.get(Kind::Trace, inputs.traces.get(index)?)?;
+            let entry = store.get(Kind::Layer, &inputs.layer)?;
+            let copied = whole(statements, entry.copy_to(STATEMENTS, statements))
+                && whole(image, entry.copy_to(IMAGE, image));
+            copied.then_some(())
+        };
+        found().is_some()
+    }
+
+    pub fn keep_layer(&self, voice: &Voice<'_>, image: &Path, statements: &Path) {
+        let Some((_, before)) = self.writable() else {
+            return;
+        };
+        let now = self.read_again();
+        if now.is_some_and(|now| now.layer == before.layer) {
+            let files = [(IMAGE, image), (STATEMENTS, statements)];
+            self.keep(voice, Kind::Layer, &before.layer, &files, &Value::Null);
+        }
+    }
+
+    /// Copies the trace of workload `index` to `target`; whether there was one. One made on a layer
+    /// lacks what the layer holds, and is for builds on that layer only.
+    pub fn trace(&self, index: usize, on_layer: bool, target: &Path) -> bool {
+        let found = || {
+            let (store, inputs) = self.readable()?;
+            let key = inputs.traces.get(index)?;
+            let on_base = store.get(Kind::Trace, key);
+            let entry = on_base.or_else(|| {
+                on_layer
+                    .then(|| store.get(Kind::Trace, &inputs.on_layer(key)))
+                    .flatten()
+            })?;
             // A workload that compiles nothing leaves no file.
             let empty = entry.files().next().is_none();
             (empty || whole(target, entry.copy_to(TRACE, target))).then_some(())
@@ -198,7 +230,7 @@ impl<'a> Cache<'a> {
     }
 
     /// Keeps the trace files of workloads, by the places of these; one that compiles nothing has no file.
-    pub fn keep_traces(&self, voice: &Voice<'_>, traces: &[(usize, &Path)]) {
+    pub fn keep_traces(&self, voice: &Voice<'_>, on_layer: bool, traces: &[(usize, &Path)]) {
         let Some((_, before)) = self.writable() else {
             return;
         };
@@ -211,7 +243,8 @@ impl<'a> Cache<'a> {
             {
                 let file = (TRACE, trace);
                 let files = if trace.exists() { &[file][..] } else { &[] };
-                self.keep(voice, Kind::Trace, key, files, &Value::Null);
+                let key = if on_layer { before.on_layer(key) } else { *key };
+                self.keep(voice, Kind::Trace, &key, files, &Value::Null);
             }
         }
     }

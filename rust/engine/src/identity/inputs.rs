@@ -14,7 +14,7 @@ use super::depots;
 use super::stamp;
 use crate::julia::linker::Linker;
 use crate::linked::Way;
-use crate::plan::{Base, BuildPlan, Workload, file_name};
+use crate::plan::{Base, BuildPlan, Package, Workload, file_name};
 use crate::staging;
 
 /// The keys of a build's results.
@@ -26,10 +26,21 @@ pub struct Inputs {
     pub base: Key,
     /// Of the packages' precompile caches.
     pub packages: Key,
+    /// Of the layer of packages that only a new Manifest changes.
+    pub layer: Key,
     /// Of the traces, one a workload, or one for the bare start of Julia.
     pub traces: Vec<Key>,
     /// What the keys cannot cover, a sentence each.
     pub gaps: Vec<String>,
+}
+
+impl Inputs {
+    /// Of a trace made on the layer, where the one on the base itself would have `key`.
+    pub fn on_layer(&self, key: &Key) -> Key {
+        let mut on_layer = KeyBuilder::new("trace on layer/v1");
+        on_layer.key("trace", key).key("layer", &self.layer);
+        on_layer.finish()
+    }
 }
 
 /// Reads all that goes into the build of `plan`, which `linker` is to link.
@@ -58,6 +69,14 @@ pub fn read(plan: &BuildPlan, linker: &Linker) -> Result<Inputs, Error> {
 
     let way = way(plan)?;
     caches.key("way", &way);
+
+    let mut layer = KeyBuilder::new("layer/v1");
+    layer.key("julia", &julia).key("on", &on).key("way", &way);
+    layer.field("cpu", plan.bound_to_cpu().unwrap_or_default());
+    for arg in &plan.build_args {
+        layer.field("arg", arg);
+    }
+    layer.key("packages", &reader.settled_packages()?);
     let traces = reader.traces(&[julia, on, environment, deps, way])?;
 
     let mut image = KeyBuilder::new("image/v1");
@@ -82,6 +101,7 @@ pub fn read(plan: &BuildPlan, linker: &Linker) -> Result<Inputs, Error> {
         image: image.finish(),
         base,
         packages: caches.finish(),
+        layer: layer.finish(),
         traces,
         gaps: reader.gaps(),
     })
@@ -194,21 +214,42 @@ impl<'a> Reader<'a> {
     /// Packages as the Manifest names them, and the source of those tracked by path.
     fn packages(&mut self) -> Result<Key, Error> {
         let mut key = KeyBuilder::new("packages/v1");
-        key.field("preferences", &self.plan.preferences);
-        key.key("depots", &depots::key(&self.depots)?);
+        self.common_to_packages(&mut key)?;
         for package in &self.plan.packages {
-            key.field("name", &package.name);
-            key.field("uuid", &package.uuid);
-            key.field("version", package.version.as_deref().unwrap_or_default());
-            let tree = package.tree_hash.as_deref();
-            key.field("tree", tree.unwrap_or_default());
-            if let Some(path) = &package.path {
-                key.key("source", &self.source(path)?);
-            } else {
-                self.installed(&mut key, &package.name, &package.uuid, tree)?;
-            }
+            self.package(&mut key, package)?;
         }
         Ok(key.finish())
+    }
+
+    /// As [`Reader::packages`], of those that only a new Manifest changes.
+    fn settled_packages(&mut self) -> Result<Key, Error> {
+        let mut key = KeyBuilder::new("settled packages/v1");
+        self.common_to_packages(&mut key)?;
+        for package in self.plan.packages.iter().filter(|p| p.settled) {
+            self.package(&mut key, package)?;
+            key.field("load", package.load.to_string());
+            key.field("requested", package.requested.to_string());
+        }
+        Ok(key.finish())
+    }
+
+    fn common_to_packages(&self, key: &mut KeyBuilder) -> Result<(), Error> {
+        key.field("preferences", &self.plan.preferences);
+        key.key("depots", &depots::key(&self.depots)?);
+        Ok(())
+    }
+
+    fn package(&mut self, key: &mut KeyBuilder, package: &Package) -> Result<(), Error> {
+        key.field("name", &package.name);
+        key.field("uuid", &package.uuid);
+        key.field("version", package.version.as_deref().unwrap_or_default());
+        let tree = package.tree_hash.as_deref();
+        key.field("tree", tree.unwrap_or_default());
+        if let Some(path) = &package.path {
+            key.key("source", &self.source(path)?);
+            return Ok(());
+        }
+        self.installed(key, &package.name, &package.uuid, tree)
     }
 
     /// Where a package is installed, and what was built there.

@@ -91,7 +91,7 @@ fn interposer<'a>(plan: &'a BuildPlan, base: &BaseImage) -> Option<&'a Path> {
 }
 
 /// What becomes of each statement, by its number.
-type Outcomes = BTreeMap<usize, Evaluated>;
+pub type Outcomes = BTreeMap<usize, Evaluated>;
 
 /// What the image process waits for.
 #[derive(Debug)]
@@ -141,13 +141,14 @@ impl<'scope, 'env> ImageProcess<'scope, 'env> {
         }
     }
 
-    /// Lets the child evaluate `statements` and waits for its object file. A statement that crashes
+    /// Lets the child evaluate `statements`, but for those `left_out`, and waits for its object file. A statement that crashes
     /// or hangs the compiler is found by what the child noted last, and left out of another try.
     ///
     /// # Errors
     /// When the child fails for another reason, or for too many statements.
-    pub fn finish(self, statements: Arc<Statements>) -> Made {
-        let refused = statements.refused(self.ctx.plan);
+    pub fn finish(self, statements: Arc<Statements>, left_out: Outcomes) -> Made {
+        let mut refused = statements.refused(self.ctx.plan);
+        refused.extend(left_out);
         // Nobody receives them when the thread has failed, which `join` tells.
         let _ = self.inbox.send(Given {
             statements,

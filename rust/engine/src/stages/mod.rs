@@ -3,6 +3,7 @@
 pub mod base;
 pub mod check;
 pub mod image;
+pub mod layer;
 pub mod link;
 pub mod precompile;
 pub mod publish;
@@ -28,6 +29,7 @@ use crate::staging;
 use base::BaseImage;
 use check::Checked;
 use image::ImageProcess;
+use layer::Layer;
 use statements::Statements;
 
 /// Goes through all stages.
@@ -131,7 +133,7 @@ fn in_full(why: &str) -> String {
     format!("the image is compiled in full, which takes longer: {why}")
 }
 
-/// The image of linked and new code.
+/// The image of linked and new code, on a layer of its own where that makes edits cheap.
 fn linked(
     ctx: &Context<'_>,
     checked: &Checked,
@@ -139,10 +141,87 @@ fn linked(
     times: &mut Vec<(Stage, f64)>,
     warnings: &mut Vec<String>,
 ) -> Result<Linked, BuildError> {
+    let Some(plan) = layer::plan_of(ctx.plan) else {
+        return linked_on(ctx, checked, base, Known::default(), times, warnings);
+    };
+    let mut known = Known::default();
+    let layer = match layer::kept(ctx) {
+        Some(layer) => Some(layer),
+        None => {
+            precompile(ctx, base, times)?;
+            let statements = traced(ctx, base, None, times, warnings)?;
+            let layer = make_layer(ctx, checked, base, &plan, &statements, times)?;
+            known.statements = Some(statements);
+            layer
+        }
+    };
+    if let Some(layer) = layer {
+        let base = layer.base();
+        let on_layer = Known {
+            statements: known.statements.clone(),
+            layer: Some(layer),
+        };
+        match linked_on(ctx, checked, &base, on_layer, times, warnings)? {
+            Linked::Made(image) => return Ok(Linked::Made(image)),
+            Linked::Not { why, statements } => {
+                ctx.log(&format!("tried again without a layer: {why}"));
+                known.statements = Some(statements);
+            }
+        }
+    }
+    linked_on(ctx, checked, base, known, times, warnings)
+}
+
+/// What is known before an image process has its turn.
+#[derive(Debug, Default)]
+struct Known {
+    statements: Option<Arc<Statements>>,
+    /// The layer that the image is built on.
+    layer: Option<Layer>,
+}
+
+/// The layer of `plan`; none if it cannot be made, which is no reason not to make the image.
+fn make_layer(
+    ctx: &Context<'_>,
+    checked: &Checked,
+    base: &BaseImage,
+    plan: &BuildPlan,
+    statements: &Arc<Statements>,
+    times: &mut Vec<(Stage, f64)>,
+) -> Result<Option<Layer>, BuildError> {
+    let what = format!(
+        "compiling a layer of {}",
+        count(plan.packages.len(), "package")
+    );
+    ctx.stage(Stage::Image, what, times, || {
+        match layer::build(ctx, checked, base, plan, statements) {
+            Ok(layer) => Ok(Some(layer)),
+            Err(Setback::Failed(error)) if error.kind == ErrorKind::Cancelled => Err(error),
+            Err(Setback::Failed(error)) => {
+                ctx.log(&format!("no layer: {error}"));
+                Ok(None)
+            }
+            Err(Setback::Slower(why)) => {
+                ctx.log(&format!("no layer: {why}"));
+                Ok(None)
+            }
+        }
+    })
+}
+
+/// The image of linked and new code on `base`.
+fn linked_on(
+    ctx: &Context<'_>,
+    checked: &Checked,
+    base: &BaseImage,
+    known: Known,
+    times: &mut Vec<(Stage, f64)>,
+    warnings: &mut Vec<String>,
+) -> Result<Linked, BuildError> {
     let (statements, outcome) = std::thread::scope(|scope| {
         let foundation = Foundation::start(scope, ctx, &base.path);
         let image_process = ImageProcess::start(scope, ctx, base)?;
-        let merged = statements_of(ctx, base, &image_process, times, warnings)?;
+        let merged = statements_of(ctx, base, &image_process, known, times, warnings)?;
         let outcome = match foundation.ready() {
             Err(why) => Err(Setback::Slower(why)),
             Ok(foundation) => {
@@ -200,14 +279,11 @@ fn full(
 ) -> Result<Image, BuildError> {
     let made = std::thread::scope(|scope| {
         let image_process = ImageProcess::start(scope, ctx, base)?;
-        let merged = match statements {
-            Some(statements) => {
-                precompile(ctx, base, times)?;
-                image_process.load_packages()?;
-                statements
-            }
-            None => statements_of(ctx, base, &image_process, times, warnings)?,
+        let known = Known {
+            statements,
+            layer: None,
         };
+        let merged = statements_of(ctx, base, &image_process, known, times, warnings)?;
         compile(ctx, image_process, &merged, times)
     });
     let (object, statements) = made.map_err(|setback| match setback {
@@ -243,19 +319,36 @@ fn verify(
     })
 }
 
-/// Fills the packages' caches, lets the image process load them, and finds the statements.
+/// Fills the packages' caches, lets the image process load them, and finds the statements, unless they
+/// are known.
 fn statements_of(
     ctx: &Context<'_>,
     base: &BaseImage,
     image_process: &ImageProcess<'_, '_>,
+    known: Known,
     times: &mut Vec<(Stage, f64)>,
     warnings: &mut Vec<String>,
 ) -> Result<Arc<Statements>, BuildError> {
     precompile(ctx, base, times)?;
     image_process.load_packages()?;
-    let traces = trace(ctx, base, times, warnings)?;
+    match known.statements {
+        Some(statements) => Ok(statements),
+        None => traced(ctx, base, known.layer.as_ref(), times, warnings),
+    }
+}
+
+/// The statements of all workloads and files, and of the `layer` on which the workloads ran.
+fn traced(
+    ctx: &Context<'_>,
+    base: &BaseImage,
+    layer: Option<&Layer>,
+    times: &mut Vec<(Stage, f64)>,
+    warnings: &mut Vec<String>,
+) -> Result<Arc<Statements>, BuildError> {
+    let traces = trace(ctx, base, layer.is_some(), times, warnings)?;
+    let of_layer = layer.map(|layer| layer.statements.as_path());
     let merged = ctx.stage(Stage::Statements, "merging", times, || {
-        statements::merge(ctx, &traces)
+        statements::merge(ctx, &traces, of_layer)
     })?;
     Ok(Arc::new(merged))
 }
@@ -274,7 +367,7 @@ fn compile(
     );
     let mut made = Err(Setback::Slower(String::new()));
     ctx.stage(Stage::Image, what, times, || {
-        made = image_process.finish(Arc::clone(statements));
+        made = image_process.finish(Arc::clone(statements), image::Outcomes::new());
         Ok(())
     })?;
     made
@@ -285,15 +378,16 @@ fn precompile(
     base: &BaseImage,
     times: &mut Vec<(Stage, f64)>,
 ) -> Result<(), BuildError> {
-    // What the cache knows of are the caches of the way that the plan goes first.
-    let known = ctx.cache.precompiled() && base.linked == Way::of(ctx.plan).is_linked();
-    if !precompile::needed(ctx.plan) || known {
+    // What the cache knows of are the caches for the plan's base, of the way that is gone first.
+    let usual = matches!(&ctx.plan.base, Base::Existing { path } if *path == base.path)
+        && base.linked == Way::of(ctx.plan).is_linked();
+    if !precompile::needed(ctx.plan) || usual && ctx.cache.precompiled() {
         return Ok(());
     }
     let what = count(ctx.plan.packages.len(), "package");
     ctx.stage(Stage::Precompile, what, times, || {
         precompile::run(ctx, base)?;
-        if base.linked == Way::of(ctx.plan).is_linked() {
+        if usual {
             ctx.cache.keep_precompiled(ctx);
         }
         Ok(())
@@ -305,6 +399,7 @@ fn precompile(
 fn trace(
     ctx: &Context<'_>,
     base: &BaseImage,
+    on_layer: bool,
     times: &mut Vec<(Stage, f64)>,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<PathBuf>, BuildError> {
@@ -313,7 +408,7 @@ fn trace(
     let traces = jobs.iter().map(|job| job.trace.clone()).collect();
     let mut missing: Vec<trace::Job> = jobs
         .into_iter()
-        .filter(|job| !ctx.cache.trace(job.index, &job.trace))
+        .filter(|job| !ctx.cache.trace(job.index, on_layer, &job.trace))
         .collect();
     if !missing.is_empty() {
         let what = trace::what(plan, &missing);
@@ -322,7 +417,7 @@ fn trace(
             // The next build is to run failed tests again.
             missing.retain(|job| !failed.contains_key(&job.index));
             let traces: Vec<_> = missing.iter().map(|job| (job.index, &*job.trace)).collect();
-            ctx.cache.keep_traces(ctx, &traces);
+            ctx.cache.keep_traces(ctx, on_layer, &traces);
             warnings.extend(failed.into_values());
             Ok(())
         })?;
@@ -372,7 +467,7 @@ fn publish_with(
     keep: impl FnOnce(&BuildReport),
 ) -> Result<(), BuildError> {
     let what = file_name(&ctx.plan.sysimage_path);
-    let mut stages: Vec<StageTime> = times.drain(..).map(StageTime::from).collect();
+    let mut stages = StageTime::summed(times.drain(..));
     ctx.stage(Stage::Publish, what, times, || {
         report.image_size = std::fs::metadata(image)
             .map_err(|e| BuildError::io(Stage::Publish, "reading", image, &e))?

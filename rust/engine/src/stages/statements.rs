@@ -67,11 +67,16 @@ impl Evaluated {
     }
 }
 
-/// Merges `traces`, which come from the plan's workloads in their order, and the statement files.
+/// Merges `traces`, which come from the plan's workloads in their order, the statement files, and those
+/// of the layer that the traces were made on, which lack these.
 ///
 /// # Errors
 /// When a source cannot be read or the merged file cannot be written.
-pub fn merge(ctx: &Context<'_>, traces: &[PathBuf]) -> Result<Statements, BuildError> {
+pub fn merge(
+    ctx: &Context<'_>,
+    traces: &[PathBuf],
+    of_layer: Option<&Path>,
+) -> Result<Statements, BuildError> {
     let plan = ctx.plan;
     let file = ctx.workspace.file("statements.jl");
     let mut inputs = Vec::new();
@@ -101,6 +106,10 @@ pub fn merge(ctx: &Context<'_>, traces: &[PathBuf]) -> Result<Statements, BuildE
     for (i, trace) in &traces {
         let (file, of_tests) = workload(*i, trace);
         add(trace, SourceKind::Trace, &file, false, of_tests);
+    }
+    if let Some(path) = of_layer {
+        let (file, of_tests) = workload(0, &path.to_path_buf());
+        add(path, SourceKind::Trace, &file, false, of_tests);
     }
     for path in &plan.statement_files {
         add(path, SourceKind::StatementFile, path, false, false);
@@ -173,6 +182,26 @@ impl Statements {
                     detail: Class::CallsCode.sentence().to_string(),
                 };
                 (index + 1, refused)
+            })
+            .collect()
+    }
+
+    /// Those that name one of the packages called `names`, or something of `Main`.
+    pub fn naming(&self, names: &[&str]) -> BTreeMap<usize, Evaluated> {
+        let named = |text: &str| {
+            let mut words = text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '!'));
+            words.any(|word| word == "Main" || names.contains(&word))
+        };
+        let numbered = self.merged.statements.iter().enumerate();
+        numbered
+            .filter(|(_, statement)| named(statement.text))
+            .map(|(index, _)| {
+                let above = Evaluated {
+                    outcome: Outcome::NameNotFound,
+                    seconds: 0.0,
+                    detail: "it needs what is above this layer".into(),
+                };
+                (index + 1, above)
             })
             .collect()
     }

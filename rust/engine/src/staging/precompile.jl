@@ -28,7 +28,8 @@ function all_precompiled(ids)
 end
 
 function precompile_packages(records)
-    packages = packages_of(records, "package")
+    # What the image holds is not loaded from a cache.
+    packages = filter(id -> !haskey(Base.loaded_modules, id), packages_of(records, "package"))
     all_precompiled(packages) && return nothing
     direct = packages_of(records, "direct")
     if value_of(records, "parallel") == "true" && !isempty(direct)

@@ -129,6 +129,7 @@ impl Fake {
             requested,
             direct: requested,
             load: true,
+            settled: true,
         };
         BuildPlan {
             schema: SCHEMA,
