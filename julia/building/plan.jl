@@ -200,8 +200,24 @@ end
 function base_of(options)
     options.incremental || return Dict{String,Any}("kind" => "fresh",
         "filter_stdlibs" => options.filter_stdlibs)
-    path = options.base_sysimage === nothing ? running_sysimage() : abspath(options.base_sysimage)
+    path = options.base_sysimage === nothing ? session_base(options) : abspath(options.base_sysimage)
     return Dict{String,Any}("kind" => "existing", "path" => path)
+end
+
+"""
+The image that a session like this one builds on. One of ours holds packages as they were, which
+nothing replaces, so that what it was built on takes its place.
+"""
+function session_base(options)
+    running = running_sysimage()
+    stamp = stamp_of_session()
+    stamp === nothing && return running
+    below = get(stamp["plan"]["base"], "path", default_sysimage())
+    isfile(below) || throw(BuildError("the image of this session was built on `$below`, which is gone";
+        hint="give another image as `base_sysimage`; this session's own is `$running`"))
+    options.quiet || @info "Building on `$below`, as the image of this session was: that itself " *
+                           "holds packages as they were. Give it as `base_sysimage` to build on it."
+    return below
 end
 
 "JULIA_CC may hold arguments; it is split as Julia splits commands."
