@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Stage;
 use crate::json_file;
 use crate::julia::image_threads;
+use crate::linked::Way;
 use crate::plan::BuildPlan;
 use crate::report::StageTime;
 
@@ -102,13 +103,18 @@ fn table(file: &PathBuf) -> Table {
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
-/// Builds that take about as long: the same Julia, kind of base and threads, and packages of the
+/// Builds that take about as long: the same Julia, kind of base, way and threads, and packages of the
 /// same order of magnitude.
 fn shape(plan: &BuildPlan) -> String {
     format!(
-        "{} {} 2^{} {:?}",
+        "{} {} {} 2^{} {:?}",
         plan.julia.version,
         plan.base_kind(),
+        if Way::of(plan).is_linked() {
+            "linked"
+        } else {
+            "full"
+        },
         plan.packages.len().max(1).ilog2(),
         image_threads::chosen(plan)
     )

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
+use super::step;
 use crate::build::context::Context;
 
 /// The unlinked base, or on its way.
@@ -26,9 +27,8 @@ impl<'scope> Foundation<'scope> {
         let unlink = move || {
             std::fs::create_dir_all(&out)
                 .map_err(|e| format!("`{}` cannot be made: {e}", out.display()))?;
-            pcrs_linked::unlink_base(image, &out)
-                .map(|_| ())
-                .map_err(|refused| format!("the base image cannot be taken apart: {refused}"))
+            let what = "the base image cannot be taken apart";
+            step(what, || pcrs_linked::unlink_base(image, &out).map(|_| ()))
         };
         let thread = Builder::new()
             .name("pcrs-unlink".into())

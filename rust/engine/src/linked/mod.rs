@@ -13,6 +13,8 @@ mod way;
 pub use foundation::Foundation;
 pub use way::Way;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::error::BuildError;
 
 /// Why there is no linked image.
@@ -22,6 +24,21 @@ pub enum Setback {
     Failed(BuildError),
     /// The image is to be made the full way, for this reason.
     Slower(String),
+}
+
+/// Runs a step on object files. What nobody has thought of is a reason for the full way too.
+///
+/// # Errors
+/// A sentence: `what`, and why it failed.
+pub fn step<T>(
+    what: &str,
+    run: impl FnOnce() -> Result<T, pcrs_linked::Refused>,
+) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(refused)) => Err(format!("{what}: {refused}")),
+        Err(_) => Err(format!("{what}: an error in the program that does it")),
+    }
 }
 
 impl From<BuildError> for Setback {

@@ -8,7 +8,7 @@ use super::check::Checked;
 use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
 use crate::julia::linker::Input;
-use crate::linked::{Setback, job};
+use crate::linked::{Setback, job, step};
 use crate::plan::BuildPlan;
 use crate::process::child;
 use crate::process::invocation::Invocation;
@@ -78,9 +78,10 @@ pub fn link_with(
     let parts = folder.join("link");
     std::fs::create_dir_all(&parts)
         .map_err(|e| BuildError::io(Stage::Link, "creating the folder", &parts, &e))?;
-    let refused = |what: &str, why: pcrs_linked::Refused| Setback::Slower(format!("{what}: {why}"));
-    let input = pcrs_linked::merge(foundation, &handover, object, &parts)
-        .map_err(|why| refused("the new code does not fit to the base", why))?;
+    let input = step("the new code does not fit to the base", || {
+        pcrs_linked::merge(foundation, &handover, object, &parts)
+    })
+    .map_err(Setback::Slower)?;
     let _ = std::fs::remove_file(object);
     let command = invocation(ctx.plan, checked, &Input::Linked(&input), &image);
     child::run_ok(ctx, &command).map_err(|error| {
@@ -90,8 +91,10 @@ pub fn link_with(
             Setback::Slower(format!("the link failed: {error}"))
         }
     })?;
-    pcrs_linked::check(&image, &handover)
-        .map_err(|why| refused("the linked image is not as it should be", why))?;
+    step("the linked image is not as it should be", || {
+        pcrs_linked::check(&image, &handover)
+    })
+    .map_err(Setback::Slower)?;
     for folder in [&parts, foundation] {
         let _ = std::fs::remove_dir_all(folder);
     }

@@ -1,0 +1,111 @@
+//! Which builds link code in that is compiled already, and what is done where that cannot be.
+
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod common;
+
+use common::{Fake, OBJECT, build};
+use pcrs_engine::BuildPlan;
+use pcrs_engine::linked::Way;
+
+fn linkable(fake: &Fake) -> BuildPlan {
+    let mut plan = fake.plan();
+    // No library, which the loader says of the fakes and goes on.
+    plan.interposer = Some(fake.write("interpose.so", ""));
+    plan
+}
+
+/// Why `change` of a plan that would be linked makes it one that is not.
+fn reason(change: impl FnOnce(&mut BuildPlan)) -> Option<String> {
+    let mut plan = linkable(&Fake::new());
+    assert_eq!(Way::of(&plan), Way::Linked);
+    change(&mut plan);
+    let way = Way::of(&plan);
+    assert!(!way.is_linked());
+    way.reason().map(String::from)
+}
+
+#[test]
+fn each_thing_that_speaks_against_it_is_named() {
+    let version = |text: &'static str| reason(|plan| plan.julia.version = text.parse().unwrap());
+    let named = |reason: Option<String>, part: &str| {
+        let reason = reason.unwrap();
+        assert!(reason.contains(part), "{reason}");
+    };
+    assert_eq!(reason(|plan| plan.linked = false), None);
+    named(version("1.5.3"), "Julia 1.5.3 keeps no native code");
+    named(version("1.11.2"), "how Julia 1.11.2 keeps native code");
+    named(version("1.13.0"), "how Julia 1.13.0 keeps native code");
+    named(
+        reason(|plan| plan.julia.arch = "aarch64".into()),
+        "x86-64 Linux",
+    );
+    named(reason(|plan| plan.interposer = None), "not built");
+    named(
+        reason(|plan| plan.interposer = Some("/a b/x.so".into())),
+        "cannot be preloaded",
+    );
+    named(
+        reason(|plan| plan.cpu_target = "generic".into()),
+        "`cpu_target=\"generic\"`",
+    );
+    named(reason(|plan| plan.compress = true), "compressed");
+    named(reason(|plan| plan.build_args = vec!["-O1".into()]), "`-O1`");
+    named(
+        reason(|plan| plan.build_args = vec!["--strip-metadata".into(), "--inline=no".into()]),
+        "`--inline=no`",
+    );
+}
+
+#[test]
+fn options_that_leave_code_as_it_is_do_not_speak_against_it() {
+    let mut plan = linkable(&Fake::new());
+    plan.build_args = vec!["--strip-metadata".into(), "--heap-size-hint=2G".into()];
+    assert_eq!(Way::of(&plan), Way::Linked);
+}
+
+#[test]
+fn a_base_that_cannot_be_taken_apart_is_compiled_in_full_with_one_warning() {
+    let fake = Fake::new();
+    let built = build(linkable(&fake));
+    let warnings: Vec<String> = built.warnings().into_iter().map(String::from).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains("cannot be taken apart"),
+        "{warnings:?}"
+    );
+    let report = built.report();
+    assert_eq!(report.how.linked, None);
+    let why = report.how.not_linked.unwrap();
+    assert!(warnings[0].ends_with(&why), "{why}");
+    assert_eq!(fake.read_image(), OBJECT);
+    assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
+    // The workload is not run twice.
+    let traces = fake
+        .started()
+        .into_iter()
+        .filter(|line| line.starts_with("trace "));
+    assert_eq!(traces.count(), 1);
+}
+
+#[test]
+fn an_option_that_changes_code_is_warned_of_and_wins() {
+    let fake = Fake::new();
+    let mut plan = linkable(&fake);
+    plan.build_args = vec!["-O1".into()];
+    let built = build(plan);
+    let warnings = built.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("`-O1`"), "{warnings:?}");
+    assert!(built.report().how.not_linked.unwrap().contains("`-O1`"));
+}
+
+#[test]
+fn a_system_or_julia_that_cannot_is_told_in_the_report_alone() {
+    let fake = Fake::new();
+    let mut plan = linkable(&fake);
+    plan.julia.version = "1.8.5".parse().unwrap();
+    let built = build(plan);
+    assert!(built.warnings().is_empty(), "{:?}", built.warnings());
+    assert!(built.report().how.not_linked.unwrap().contains("1.8.5"));
+}
