@@ -84,7 +84,7 @@ pub unsafe extern "C" fn jl_create_native(
     guarded(|| {
         if active() && module.is_null() {
             match flow()? {
-                Flow::Incremental if int(d) == 0 => {
+                Flow::Incremental if int(d) == 0 && int(f) == 0 => {
                     return v1_10::create(methods, c as Raw, int(d), int(e), g);
                 }
                 Flow::Collected if int(c) == 0 && int(d) == 0 => return v1_12::create(methods, e),
@@ -134,8 +134,7 @@ pub unsafe extern "C" fn jl_get_function_id(native: Raw, ci: Raw, func: *mut i32
             c"jl_get_function_id",
             fn(Raw, Raw, *mut i32, *mut i32)
         )?;
-        let ours = Job::current().is_some() && session::begun();
-        let ids = if ours {
+        let ids = if active() {
             session::with(|session| ids_of(session, native as usize, CodeInstance(ci as usize)))?
         } else {
             None
@@ -306,6 +305,9 @@ pub unsafe extern "C" fn pcrs_layout_field(
     offset: usize,
 ) -> c_int {
     guarded(|| {
+        if !active() {
+            return Ok(0);
+        }
         // SAFETY: the caller's promise.
         let (ty, field) = unsafe { (CStr::from_ptr(ty), CStr::from_ptr(field)) };
         let (ty, field) = (ty.to_string_lossy(), field.to_string_lossy());
@@ -322,6 +324,9 @@ pub unsafe extern "C" fn pcrs_layout_field(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pcrs_mark(mi: Raw) {
     guarded(|| {
+        if !active() {
+            return Ok(());
+        }
         session::with(|session| {
             session.told.complete(session.layout)?;
             let mut lean = std::mem::take(&mut session.lean);

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::trouble::{Trouble, fail_at};
+use crate::trouble::{Trouble, fail_at, stop};
 
 const VARIABLE: &str = "PCRS_LINKED";
 
@@ -44,14 +44,8 @@ impl Job {
     pub fn current() -> Option<&'static Self> {
         JOB.get_or_init(|| {
             let file = std::env::var_os(VARIABLE).filter(|value| !value.is_empty())?;
-            // Without a job there is no file for the reason: [`stop`](crate::trouble::stop) prints it.
-            let mut job = match read(Path::new(&file)) {
-                Ok(job) => job,
-                Err(trouble) => {
-                    let _ = JOB.set(None);
-                    crate::trouble::stop(&trouble)
-                }
-            };
+            // Without a job there is no file for the reason, which is then printed.
+            let mut job = read(Path::new(&file)).unwrap_or_else(|trouble| stop(&trouble));
             fail_at(job.fail_at.take());
             Some(job)
         })

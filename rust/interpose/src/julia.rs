@@ -22,6 +22,7 @@ pub struct Julia {
     symbol_name: unsafe extern "C" fn(Ptr) -> *const c_char,
     module_name: unsafe extern "C" fn(Ptr) -> Ptr,
     module_parent: unsafe extern "C" fn(Ptr) -> Ptr,
+    string_ptr: unsafe extern "C" fn(Ptr) -> *const c_char,
     load: unsafe extern "C" fn(Ptr, *const c_char) -> Ptr,
     pgcstack: unsafe extern "C" fn() -> *mut *mut c_void,
     /// Addresses of the variables, which are filled when the sysimage is restored.
@@ -30,6 +31,7 @@ pub struct Julia {
     method_instance: *const usize,
     method: *const usize,
     vector_any: *const usize,
+    string: *const usize,
     main: *const usize,
     base: *const usize,
     core: *const usize,
@@ -65,6 +67,7 @@ impl Julia {
             symbol_name: function!(symbol, c"jl_symbol_name", fn(Ptr) -> *const c_char)?,
             module_name: function!(symbol, c"jl_module_name", fn(Ptr) -> Ptr)?,
             module_parent: function!(symbol, c"jl_module_parent", fn(Ptr) -> Ptr)?,
+            string_ptr: function!(symbol, c"jl_string_ptr", fn(Ptr) -> *const c_char)?,
             load: function!(symbol, c"jl_load", fn(Ptr, *const c_char) -> Ptr)?,
             pgcstack: function!(symbol, c"jl_get_pgcstack", fn() -> *mut *mut c_void)?,
             nothing: variable(c"jl_nothing")?,
@@ -72,6 +75,7 @@ impl Julia {
             method_instance: variable(c"jl_method_instance_type")?,
             method: variable(c"jl_method_type")?,
             vector_any: variable(c"jl_array_any_type")?,
+            string: variable(c"jl_string_type")?,
             main: variable(c"jl_main_module")?,
             base: variable(c"jl_base_module")?,
             core: variable(c"jl_core_module")?,
@@ -168,6 +172,15 @@ impl Julia {
         // SAFETY: a symbol, whose name ends with a zero.
         let name = unsafe { CStr::from_ptr((self.symbol_name)(symbol as Ptr)) };
         name.to_string_lossy().into_owned()
+    }
+
+    /// What a `String` says.
+    pub fn text(&self, object: Object) -> Option<String> {
+        self.is_a(object, self.string).then(|| {
+            // SAFETY: a string, behind which Julia has a zero.
+            let text = unsafe { CStr::from_ptr((self.string_ptr)(object as Ptr)) };
+            text.to_string_lossy().into_owned()
+        })
     }
 
     pub fn module_name(&self, module: Object) -> String {

@@ -39,7 +39,8 @@ pub fn create(methods: Raw, world: usize) -> Result<Raw, Trouble> {
     let sources = julia.load(&file);
     let collected = julia.is_vector_any(sources);
     ensure("collected", collected, || {
-        "what was to be emitted could not be collected".into()
+        let told = julia.text(sources).unwrap_or_default();
+        format!("what is to be emitted could not be collected: {told}")
     })?;
     let _sources = Root::new(&julia, sources);
     let nothing = julia.vector(&[]);
