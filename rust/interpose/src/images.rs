@@ -33,7 +33,7 @@ pub struct Image {
     /// As this CPU uses them.
     pub addresses: Vec<usize>,
     pub owners: Vec<Option<MethodInstance>>,
-    /// What its symbols begin with.
+    /// What the symbols of a package image begin with.
     pub id: String,
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use pcrs_linked::{Package, PackageObject, handover};
+use pcrs_linked::{Package, PackageObject, base_symbol, handover, package_symbol};
 
 use crate::images::{Image, functions_of};
 use crate::job::Job;
@@ -12,9 +12,6 @@ use crate::loaded::Code;
 use crate::settle::{Slot, Slots, id, settle};
 use crate::tables::{Function, Functions};
 use crate::trouble::Trouble;
-
-/// What the symbols of the base's functions begin with.
-pub const BASE_ID: &str = "jlsb";
 
 /// The images of the process, settled.
 pub struct Settled {
@@ -31,20 +28,20 @@ pub struct Settled {
 /// The symbol of a function of an image.
 pub fn symbol(images: &[Image], function: Function) -> String {
     let image = &images[function.image];
-    format!("{}_{:x}", image.id, image.offset(function.address))
+    let offset = image.offset(function.address);
+    match function.image {
+        0 => base_symbol(offset),
+        _ => package_symbol(&image.id, offset),
+    }
 }
 
-/// Reads all package images, settles which are linked in, and writes their objects. Gives every image
+/// Reads all package images, settles which are linked in, and writes their objects. Gives each
 /// its id.
 pub fn link(images: &mut [Image], layout: &Layout, job: &Job) -> Result<Settled, Trouble> {
     let mut reasons: Vec<Option<String>> = vec![None; images.len()];
     let mut packages: Vec<Option<Package>> = images.iter().map(|_| None).collect();
     let mut slots: Vec<Vec<Slot>> = vec![Vec::new(); images.len()];
-    for (i, image) in images.iter_mut().enumerate() {
-        if i == 0 {
-            image.id = BASE_ID.into();
-            continue;
-        }
+    for (i, image) in images.iter_mut().enumerate().skip(1) {
         image.id = id_of(&image.path)?;
         match read(image, job) {
             Ok(package) => packages[i] = Some(package),
