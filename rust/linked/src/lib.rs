@@ -12,13 +12,24 @@
 
 mod base;
 mod check;
+mod dwarf;
 mod error;
 pub mod handover;
 mod merge;
+mod metadata;
 mod package;
+mod parts;
+mod read;
+mod relocations;
+mod script;
+mod shard;
+mod tables;
+mod trampoline;
+mod unwind;
+mod write;
 
-pub use base::{Base, unlink_base};
+pub use base::{Base, base_symbol, unlink_base};
 pub use check::check;
 pub use error::Refused;
 pub use merge::{LinkInput, merge};
-pub use package::{Package, PackageObject};
+pub use package::{Package, PackageObject, package_symbol};

@@ -1,0 +1,54 @@
+//! The making of an image's code, by version.
+
+pub mod v1_10;
+pub mod v1_12;
+
+use crate::lean::Unasked;
+use crate::objects::MethodInstance;
+use crate::session::Session;
+use crate::trouble::Trouble;
+
+/// Code, as Julia's functions hand it around.
+pub type Raw = *mut std::ffi::c_void;
+
+/// The method instances and the exported functions of Julia's list that have to be looked at: without
+/// what nobody has asked for, and without exports that come with the images.
+struct Asked {
+    methods: Vec<MethodInstance>,
+    exported: Vec<usize>,
+}
+
+fn asked(session: &mut Session, list: usize) -> Result<Asked, Trouble> {
+    let mut asked = Asked {
+        methods: Vec::new(),
+        exported: Vec::new(),
+    };
+    let (objects, julia, job) = (session.objects(), &session.julia, session.job);
+    let mut unasked = Unasked::new(job.lean.then_some(&session.lean), &job.named);
+    let (mut methods, mut left_out) = (0, 0);
+    for item in julia.elements(list)? {
+        if julia.is_simple_vector(item) {
+            if !session.in_linked_image(item)? {
+                asked.exported.push(item);
+            }
+            continue;
+        }
+        crate::trouble::ensure("list", julia.is_method_instance(item), || {
+            "Julia's list of methods holds something else".into()
+        })?;
+        methods += 1;
+        let mi = MethodInstance(item);
+        if unasked.leaves_out(objects, julia, mi) {
+            left_out += 1;
+            // Nor is it asked for in an image on top of this one.
+            objects
+                .code_instances(mi)
+                .for_each(|ci| objects.not_asked_for(ci));
+        } else {
+            asked.methods.push(mi);
+        }
+    }
+    drop(unasked);
+    (session.methods_asked, session.left_out) = (methods, left_out);
+    Ok(asked)
+}

@@ -1,0 +1,305 @@
+//! Julia 1.10: `jl_create_native` of aotcompile.cpp, to which the list of methods is handed shortened.
+
+use std::ffi::c_int;
+
+use super::{Raw, asked};
+use crate::julia::Object;
+use crate::llvm::Llvm;
+use crate::numbers::Ids;
+use crate::objects::CodeInstance;
+use crate::originals::{function, original, symbol};
+use crate::rework::{Reworked, again, slots};
+use crate::session::{self, Native, Session};
+use crate::trouble::{Trouble, ensure, there};
+
+/// Items that an `arraylist_t` has room for without an allocation.
+const INLINE_ITEMS: usize = 29;
+
+/// `arraylist_t`. One that is dropped leaks what it has allocated, as small as that is.
+#[repr(C)]
+pub struct ArrayList {
+    length: usize,
+    room: usize,
+    items: *mut usize,
+    space: [usize; INLINE_ITEMS],
+}
+
+/// From here on this is an ordinary process that writes a whole image. It was started for an
+/// incremental one, because Julia then uses the sysimage's native code, which it does not for a whole
+/// one; the option is looked at next when that is decided for `__init__` functions.
+pub fn flip(session: &Session) -> Result<(), Trouble> {
+    let option = symbol(c"jl_options")?.cast::<i8>();
+    // SAFETY: a field of Julia's options; the script tells later whether it lies there.
+    let option = unsafe { option.add(session.layout.options.incremental) };
+    // SAFETY: as above.
+    let value = unsafe { option.read() };
+    ensure("incremental", value == 1, || {
+        format!("Julia was not started with --output-incremental=yes (the option is {value})")
+    })?;
+    // SAFETY: as above.
+    unsafe { option.write(0) };
+    Ok(())
+}
+
+/// Fills an empty list of Julia's.
+pub fn fill(list: &mut ArrayList, items: &[Object]) -> Result<(), Trouble> {
+    ensure("list-empty", list.length == 0, || {
+        "a list of Julia's is not empty".into()
+    })?;
+    let grow = function!(symbol, c"arraylist_grow", fn(*mut ArrayList, usize))?;
+    // SAFETY: the list has room for the items once it has grown.
+    unsafe {
+        grow(list, items.len());
+        std::ptr::copy_nonoverlapping(items.as_ptr(), list.items, items.len());
+    }
+    Ok(())
+}
+
+/// What an original function puts into a list.
+fn listed(name: &'static std::ffi::CStr, native: Raw) -> Result<Vec<Object>, Trouble> {
+    let get = function!(original, name, fn(Raw, *mut ArrayList))?;
+    let mut list = ArrayList {
+        length: 0,
+        room: INLINE_ITEMS,
+        items: std::ptr::null_mut(),
+        space: [0; INLINE_ITEMS],
+    };
+    list.items = list.space.as_mut_ptr();
+    // SAFETY: an empty list, as `arraylist_new` makes it.
+    unsafe {
+        get(native, &raw mut list);
+        Ok(std::slice::from_raw_parts(list.items, list.length).to_vec())
+    }
+}
+
+/// A `std::vector` of pointers.
+#[repr(C)]
+struct Vector {
+    begin: *const usize,
+    end: *const usize,
+    _room: *const usize,
+}
+
+impl Vector {
+    fn items(&self) -> &[usize] {
+        // SAFETY: two pointers into one allocation, the second not before the first.
+        unsafe {
+            match usize::try_from(self.end.offset_from(self.begin)) {
+                Ok(length) if length > 0 => std::slice::from_raw_parts(self.begin, length),
+                _ => &[],
+            }
+        }
+    }
+}
+
+/// How `jl_native_code_desc_t` begins, the one C++ object that is looked into. What is read is
+/// compared with what Julia's own functions tell.
+#[repr(C)]
+struct Descriptor {
+    module: Raw,
+    _context: [usize; 2],
+    functions: Vector,
+    globals: Vector,
+}
+
+type CreateNative = unsafe extern "C" fn(Raw, Raw, Raw, c_int, c_int, c_int, usize) -> Raw;
+
+/// `jl_create_native`. `parameters`: what is handed on as it is.
+pub fn create(
+    methods: Raw,
+    parameters: Raw,
+    policy: c_int,
+    imaging: c_int,
+    world: usize,
+) -> Result<Raw, Trouble> {
+    let create: CreateNative = function!(
+        original,
+        c"jl_create_native",
+        fn(Raw, Raw, Raw, c_int, c_int, c_int, usize) -> Raw
+    )?;
+    session::with(|session| prepare(session, methods as Object, world))?;
+    // SAFETY: as Julia calls it, but for external linkage: calls to what is in an image load a pointer.
+    let native = unsafe {
+        create(
+            methods,
+            std::ptr::null_mut(),
+            parameters,
+            policy,
+            imaging,
+            1,
+            world,
+        )
+    };
+    session::with(|session| finish(session, native))?;
+    Ok(native)
+}
+
+fn prepare(session: &mut Session, list: Object, world: usize) -> Result<(), Trouble> {
+    session.settle()?;
+    let asked = asked(session, list)?;
+    let mut kept = asked.exported;
+    for mi in asked.methods {
+        if session.seen(mi, world)?.emitted() {
+            kept.push(mi.0);
+        }
+    }
+    session.julia.shorten(list, &kept)?;
+    session.forget_refused()
+}
+
+fn finish(session: &mut Session, native: Raw) -> Result<(), Trouble> {
+    let values = listed(c"jl_get_llvm_gvs", native)?;
+    let external = listed(c"jl_get_llvm_external_fns", native)?;
+    let get_module = function!(original, c"jl_get_llvm_module", fn(Raw) -> Raw)?;
+    // SAFETY: the code that Julia has just made.
+    let module = unsafe { get_module(native) };
+    ensure("descriptor-module", module == native, || {
+        "the module is not where it should be".into()
+    })?;
+    // SAFETY: the descriptor begins so, as is checked.
+    let descriptor = unsafe { &*native.cast::<Descriptor>() };
+    let globals = descriptor.globals.items().to_vec();
+    ensure(
+        "descriptor-globals",
+        globals.len() == values.len() + external.len(),
+        || {
+            format!(
+                "{} variables, but {} values and {} functions",
+                globals.len(),
+                values.len(),
+                external.len()
+            )
+        },
+    )?;
+    let functions = descriptor.functions.items().to_vec();
+    let get_function = function!(original, c"jl_get_llvm_function", fn(Raw, u32) -> Raw)?;
+    for (i, &function) in (0..).zip(&functions) {
+        // SAFETY: one of the functions of that code.
+        let told = unsafe { get_function(native, i) } as usize;
+        ensure("descriptor-functions", told == function, || {
+            "the functions are not where they should be".into()
+        })?;
+    }
+
+    let llvm = &Llvm::find()?;
+    let mut replaced = 0;
+    llvm.with_module(module, |module| {
+        ensure(
+            "descriptor-first",
+            module.is_at(descriptor.module as usize),
+            || "the module's address is not where it should be".into(),
+        )?;
+        let at = Reworked { llvm, module };
+        replaced = replace_again(session, at, native)?;
+        for (&ci, &slot) in external.iter().zip(&globals[values.len()..]) {
+            let address = session.objects().specptr(CodeInstance(ci));
+            let symbol = there("external-symbol", session.symbol(address)?, || {
+                "code is called that is in no image which is linked in".into()
+            })?;
+            slots::call_directly(at, slot, &symbol)?;
+        }
+        Ok(())
+    })?;
+    session.native = Some(Native {
+        handle: native as usize,
+        values,
+        unused: external.len(),
+        emitted: functions.len().saturating_sub(replaced),
+        taken: Vec::new(),
+    });
+    Ok(())
+}
+
+/// Callees by the generic convention that are emitted although an image has them; how many functions.
+fn replace_again(session: &Session, at: Reworked<'_, '_>, native: Raw) -> Result<usize, Trouble> {
+    let get_id = function!(
+        original,
+        c"jl_get_function_id",
+        fn(Raw, Raw, *mut i32, *mut i32)
+    )?;
+    let get_function = function!(original, c"jl_get_llvm_function", fn(Raw, u32) -> Raw)?;
+    let (plan, objects) = (session.plan()?, session.objects());
+    let mut replaced = 0;
+    for (image, index, mi) in plan.settled.functions.all_owned() {
+        for ci in objects.code_instances(mi) {
+            let Some(held) = session.held(ci)? else {
+                continue;
+            };
+            // Each code instance once: at its first function.
+            let Ids { func, spec } = held.ids;
+            let first = if func > 0 && (spec == 0 || func < spec) {
+                func
+            } else {
+                spec
+            };
+            if first != plan.functions.id(image, index) {
+                continue;
+            }
+            let mut new = Ids::default();
+            // SAFETY: the code that Julia has just made.
+            unsafe { get_id(native, ci.0 as Raw, &raw mut new.func, &raw mut new.spec) };
+            for (id, address) in replaceable(held.ids, new, objects.invoke(ci), objects.specptr(ci))
+            {
+                let Some(symbol) = session.symbol(address)? else {
+                    continue;
+                };
+                // SAFETY: as above; ids count from 1.
+                let function = unsafe { get_function(native, id.cast_unsigned() - 1) };
+                again::replace(at, function as usize, &symbol)?;
+                replaced += 1;
+            }
+        }
+    }
+    Ok(replaced)
+}
+
+/// Of the ids of a code instance that was emitted again, those whose function can be replaced by the
+/// one at the address beside it: both have to be of the same kind.
+fn replaceable(old: Ids, new: Ids, invoke: usize, specptr: usize) -> Vec<(i32, usize)> {
+    const SPARAM: i32 = -2;
+    let mut pairs = Vec::new();
+    if new.func > 0 {
+        pairs.push((new.func, invoke));
+    }
+    let same_kind = (new.func > 0) == (old.func > 0) && new.func != SPARAM && old.func != SPARAM;
+    if new.spec > 0 && same_kind {
+        pairs.push((new.spec, specptr));
+    }
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_of_different_kinds_are_not_exchanged() {
+        let ids = |func, spec| Ids { func, spec };
+        assert_eq!(replaceable(ids(-1, 5), ids(-1, 7), 100, 200), [(7, 200)]);
+        assert_eq!(
+            replaceable(ids(4, 5), ids(6, 7), 100, 200),
+            [(6, 100), (7, 200)]
+        );
+        assert_eq!(replaceable(ids(4, 5), ids(-1, 7), 100, 200), []);
+        assert_eq!(replaceable(ids(-2, 5), ids(-2, 7), 100, 200), []);
+        assert_eq!(replaceable(ids(4, 5), ids(0, 0), 100, 200), []);
+    }
+
+    #[test]
+    fn a_vector_may_be_empty() {
+        let nothing = Vector {
+            begin: std::ptr::null(),
+            end: std::ptr::null(),
+            _room: std::ptr::null(),
+        };
+        assert!(nothing.items().is_empty());
+        let items = [1usize, 2];
+        let range = items.as_ptr_range();
+        let some = Vector {
+            begin: range.start,
+            end: range.end,
+            _room: range.end,
+        };
+        assert_eq!(some.items(), items);
+    }
+}

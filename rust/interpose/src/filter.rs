@@ -1,0 +1,83 @@
+//! Which method instances are emitted.
+
+/// What there is of a method instance's code for a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Found {
+    /// No code instance.
+    Nothing,
+    /// One without native code in an image.
+    Inferred,
+    /// Native code in the base, or a constant, which needs none.
+    Base,
+    /// Native code in a package image.
+    Package,
+}
+
+/// A method instance, looked at in the worlds of code and of the compiler. Julia compiles each for
+/// both.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    pub current: Found,
+    /// Whether its method is there in that world.
+    pub current_visible: bool,
+    pub compiler: Found,
+    pub compiler_visible: bool,
+}
+
+impl Seen {
+    /// 1.10 takes one list for both worlds. What a package image holds was never asked for in the
+    /// compiler's world, unless it has a code instance there: else each of them would be emitted for
+    /// that world.
+    pub fn emitted(self) -> bool {
+        let only_in_package = self.compiler == Found::Nothing && self.current == Found::Package;
+        (self.current_visible && self.current < Found::Base)
+            || (self.compiler_visible && self.compiler < Found::Base && !only_in_package)
+    }
+
+    /// 1.12: for the current world.
+    pub fn emitted_for_current(self) -> bool {
+        self.current_visible && self.current < Found::Base
+    }
+
+    /// 1.12: for the compiler's. Only what inference has seen there: what was specialised later, by
+    /// packages, is not called there.
+    pub fn emitted_for_compiler(self) -> bool {
+        self.compiler_visible && self.compiler == Found::Inferred
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(current: Found, compiler: Found) -> Seen {
+        Seen {
+            current,
+            current_visible: true,
+            compiler,
+            compiler_visible: true,
+        }
+    }
+
+    #[test]
+    fn what_an_image_holds_is_not_emitted() {
+        assert!(!seen(Found::Base, Found::Base).emitted());
+        assert!(!seen(Found::Package, Found::Nothing).emitted());
+        assert!(seen(Found::Package, Found::Inferred).emitted());
+        assert!(seen(Found::Base, Found::Nothing).emitted());
+        assert!(seen(Found::Inferred, Found::Base).emitted());
+        let deleted = Seen {
+            current_visible: false,
+            ..seen(Found::Inferred, Found::Base)
+        };
+        assert!(!deleted.emitted());
+    }
+
+    #[test]
+    fn the_compilers_world_gets_what_it_knows() {
+        assert!(seen(Found::Nothing, Found::Nothing).emitted_for_current());
+        assert!(!seen(Found::Nothing, Found::Nothing).emitted_for_compiler());
+        assert!(seen(Found::Base, Found::Inferred).emitted_for_compiler());
+        assert!(!seen(Found::Base, Found::Base).emitted_for_compiler());
+    }
+}

@@ -1,0 +1,51 @@
+//! Julia 1.12 (`julia.h`, `processor.h`, `jloptions.h`).
+
+use super::{
+    CodeInstanceLayout, Flow, FunctionsLayout, Layout, MethodInstanceLayout, MethodLayout,
+    OptionsLayout, ShardLayout,
+};
+
+pub static LAYOUT: Layout = Layout {
+    version: (1, 12),
+    flow: Flow::Collected,
+    code_instance: CodeInstanceLayout {
+        def: 0,
+        owner: Some(8),
+        next: 16,
+        min_world: 24,
+        max_world: 32,
+        flags_name: "specsigflags",
+        flags: 108,
+        precompile: 109,
+        invoke: 112,
+        specptr: 120,
+    },
+    method_instance: MethodInstanceLayout { def: 0, cache: 32 },
+    method: MethodLayout {
+        name: 0,
+        module: 8,
+        primary_world: 40,
+        deleted_world: None,
+    },
+    abi_override_def: Some(8),
+    options: OptionsLayout { incremental: 216 },
+    functions: FunctionsLayout::Absolute {
+        count: 0,
+        pointers: 8,
+        clones: 16,
+        clone_pointers: 24,
+        clone_indices: 32,
+    },
+    // fvar_count, fvar_ptrs, fvar_idxs, gvar_offsets, gvar_idxs, clone_slots, clone_ptrs, clone_idxs
+    shard: ShardLayout {
+        size: 64,
+        global_base: 24,
+        global_offsets: 24,
+        global_indices: 32,
+    },
+    conventions: &[
+        ("jl_fptr_args_addr", -1),
+        ("jl_fptr_sparam_addr", -2),
+        ("jl_f_opaque_closure_call_addr", -4),
+    ],
+};

@@ -1,0 +1,318 @@
+//! The metadata of the new image: header, table of shards, slots, and a shard for the packages.
+
+use object::elf;
+
+use crate::base::{SLOTS, SMALL_TYPEOF, base_symbol};
+use crate::handover::UsedPackage;
+use crate::package::package_symbol;
+use crate::relocations::METADATA;
+use crate::tables::{Column, Layout, TAG};
+use crate::trampoline;
+use crate::write::{CONSTANTS, DATA, Object, Place, Scope, SectionId, Target};
+
+/// A row of the table of shards.
+#[derive(Debug, Clone, Copy)]
+pub enum Row<'a> {
+    /// A shard that another object defines, by its number.
+    Other(u32),
+    /// A shard of the base, reduced to the functions that one CPU uses.
+    Chosen {
+        shard: u32,
+        /// Their offsets, in order.
+        functions: &'a [u64],
+        /// Those that have slots, by place in the shard.
+        in_slots: &'a [u32],
+    },
+    /// All package images.
+    Packages {
+        packages: &'a [UsedPackage],
+        /// The number of the first function, and of the first global.
+        functions: u32,
+        globals: u32,
+    },
+}
+
+/// The object that holds the metadata.
+pub struct Metadata {
+    object: Object<'static>,
+    layout: &'static Layout,
+    text: SectionId,
+    /// Constants without pointers.
+    constants: SectionId,
+    /// Constants with pointers.
+    pointers: SectionId,
+    /// Tables that are pointed to by this object's own, in the order of the rows.
+    rows: Vec<Target>,
+    targets: Place,
+}
+
+impl Metadata {
+    /// `targets`: the serialized CPU targets.
+    pub fn new(layout: &'static Layout, targets: &[u8]) -> Self {
+        let mut object = Object::default();
+        let text = trampoline::section(&mut object);
+        let constants = object.section(".rodata", CONSTANTS, 16, Vec::new());
+        let pointers = object.section(".data.rel.ro", DATA, 16, Vec::new());
+        let targets = object.append(constants, 16, targets);
+        Metadata {
+            object,
+            layout,
+            text,
+            constants,
+            pointers,
+            rows: Vec::new(),
+            targets,
+        }
+    }
+
+    /// Adds the next row.
+    pub fn row(&mut self, row: Row) {
+        for column in self.layout.columns {
+            let target = match row {
+                Row::Other(shard) => self.other(*column, shard),
+                Row::Chosen {
+                    shard,
+                    functions,
+                    in_slots,
+                } => self.chosen(*column, shard, functions, in_slots),
+                Row::Packages {
+                    packages,
+                    functions,
+                    globals,
+                } => Target::Place(self.packages(*column, packages, functions, globals)),
+            };
+            self.rows.push(target);
+        }
+        self.settle();
+    }
+
+    /// A column of offsets and the one that these are relative to are one and the same table here:
+    /// the offsets are then distances, which every linker can fill in. That table comes second.
+    fn settle(&mut self) {
+        let start = self.rows.len() - self.layout.columns.len();
+        for (base, offsets) in [
+            (Column::FunctionBase, Column::FunctionOffsets),
+            (Column::GlobalBase, Column::GlobalOffsets),
+        ] {
+            if let (Some(base), Some(offsets)) =
+                (self.layout.position(base), self.layout.position(offsets))
+                && let Target::Place(table) = self.rows[start + offsets]
+            {
+                self.rows[start + base] = Target::Place(table);
+            }
+        }
+    }
+
+    fn other(&mut self, column: Column, shard: u32) -> Target {
+        Target::Symbol(self.object.symbol(column.symbol(shard).into_bytes(), false))
+    }
+
+    fn chosen(
+        &mut self,
+        column: Column,
+        shard: u32,
+        functions: &[u64],
+        in_slots: &[u32],
+    ) -> Target {
+        Target::Place(match column {
+            Column::FunctionOffsets | Column::FunctionPointers => {
+                let names: Vec<String> = functions
+                    .iter()
+                    .map(|offset| base_symbol(*offset))
+                    .collect();
+                self.functions(column, &names)
+            }
+            // one target, all of whose functions there are; those with slots are listed
+            Column::CloneNumbers => {
+                let mut words = vec![TAG | in_slots.len() as u32];
+                words.extend(in_slots);
+                self.words(&words)
+            }
+            _ => return self.other(column, shard),
+        })
+    }
+
+    fn packages(
+        &mut self,
+        column: Column,
+        packages: &[UsedPackage],
+        functions: u32,
+        globals: u32,
+    ) -> Place {
+        let count =
+            |count: fn(&UsedPackage) -> usize| packages.iter().map(count).sum::<usize>() as u32;
+        let function_count = count(|package| package.functions.len());
+        let global_count = count(|package| package.globals.len());
+        match column {
+            Column::FunctionCount => {
+                let bytes = u64::from(function_count).to_le_bytes();
+                self.object.append(self.constants, 8, &bytes)
+            }
+            Column::FunctionOffsets | Column::FunctionPointers => {
+                let names: Vec<String> = packages
+                    .iter()
+                    .flat_map(|package| {
+                        package
+                            .functions
+                            .iter()
+                            .map(|offset| package_symbol(&package.id, *offset))
+                    })
+                    .collect();
+                self.functions(column, &names)
+            }
+            Column::FunctionNumbers => {
+                self.words(&(functions..functions + function_count).collect::<Vec<u32>>())
+            }
+            Column::GlobalOffsets => {
+                let mut words = vec![0; 1 + global_count as usize];
+                words[0] = global_count;
+                let table = self.words(&words);
+                let all = packages.iter().flat_map(|package| {
+                    package.globals.iter().map(move |offset| (package, *offset))
+                });
+                for (i, (package, offset)) in (1..).zip(all) {
+                    let (target, addend) = anchor(&mut self.object, package, offset);
+                    self.distance(table, i, target, addend);
+                }
+                table
+            }
+            Column::GlobalNumbers => {
+                self.words(&(globals..globals + global_count).collect::<Vec<u32>>())
+            }
+            // `settle` puts the table of offsets here
+            Column::FunctionBase | Column::GlobalBase => self.targets,
+            Column::CloneSlots => self.words(&[0]),
+            Column::CloneOffsets => self.words(&[]),
+            Column::ClonePointers => self.object.append(self.pointers, 8, &[]),
+            Column::CloneNumbers => self.words(&[TAG]),
+        }
+    }
+
+    fn words(&mut self, words: &[u32]) -> Place {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        self.object.append(self.constants, 4, &bytes)
+    }
+
+    /// A table of functions: pointers, or how many there are and the distance of each.
+    fn functions(&mut self, column: Column, names: &[String]) -> Place {
+        if column == Column::FunctionPointers {
+            let table = self
+                .object
+                .append(self.pointers, 8, &vec![0; 8 * names.len()]);
+            for (i, name) in (0..).zip(names) {
+                let at = Place {
+                    section: table.section,
+                    offset: table.offset + 8 * i,
+                };
+                let symbol = self.object.symbol(name.clone().into_bytes(), false);
+                self.object
+                    .relocate(at, elf::R_X86_64_64, Target::Symbol(symbol), 0);
+            }
+            return table;
+        }
+        let mut words = vec![0; 1 + names.len()];
+        words[0] = names.len() as u32;
+        let table = self.words(&words);
+        for (i, name) in (1..).zip(names) {
+            let symbol = self.object.symbol(name.clone().into_bytes(), false);
+            self.distance(table, i, Target::Symbol(symbol), 0);
+        }
+        table
+    }
+
+    /// Makes a word of a table the distance of `target` from its beginning.
+    fn distance(&mut self, table: Place, word: u64, target: Target, addend: i64) {
+        let at = Place {
+            section: table.section,
+            offset: table.offset + 4 * word,
+        };
+        self.object.relocate(
+            at,
+            elf::R_X86_64_PC32,
+            target,
+            addend.wrapping_add_unsigned(4 * word),
+        );
+    }
+
+    /// A table of pointers.
+    fn table(&mut self, targets: &[Target]) -> Place {
+        let table = self
+            .object
+            .append(self.pointers, 16, &vec![0; 8 * targets.len()]);
+        for (i, target) in (0..).zip(targets) {
+            let at = Place {
+                section: table.section,
+                offset: table.offset + 8 * i,
+            };
+            self.object.relocate(at, elf::R_X86_64_64, *target, 0);
+        }
+        table
+    }
+
+    /// All that is left, and the object. `header`: its four numbers.
+    pub fn finish(mut self, header: [u32; 4], packages: &[UsedPackage]) -> Object<'static> {
+        let header = self.words(&header);
+        let rows = std::mem::take(&mut self.rows);
+        let rows = self.table(&rows);
+        let mut symbol =
+            |name: &str| Target::Symbol(self.object.symbol(name.as_bytes().to_vec(), false));
+        let slots = SLOTS.map(&mut symbol);
+        let small_typeof = symbol(SMALL_TYPEOF);
+        // Makes the linker take the heap out of the archive.
+        symbol("jl_system_image_data");
+        symbol("jl_system_image_size");
+        let slots = self.table(&slots);
+        let root = [
+            Target::Place(header),
+            Target::Place(rows),
+            Target::Place(slots),
+            small_typeof,
+            Target::Place(self.targets),
+        ];
+        let root = self.table(&root);
+        self.object.define(
+            METADATA[0].as_bytes(),
+            root,
+            8 * 5,
+            elf::STT_OBJECT,
+            Scope::Exported,
+        );
+
+        let mut code = vec![trampoline::add_handle_getter(&mut self.object, self.text)];
+        if !packages.is_empty() {
+            let list = self
+                .object
+                .append(self.pointers, 16, &vec![0; 24 * packages.len()]);
+            let all = packages
+                .iter()
+                .flat_map(|package| package.object.slots.map(|slot| (package, slot)));
+            for (i, (package, slot)) in (0..).zip(all) {
+                let at = Place {
+                    section: list.section,
+                    offset: list.offset + 8 * i,
+                };
+                let (target, addend) = anchor(&mut self.object, package, slot);
+                self.object.relocate(at, elf::R_X86_64_64, target, addend);
+            }
+            code.push(trampoline::add(
+                &mut self.object,
+                self.text,
+                list,
+                packages.len() as u64,
+            ));
+        }
+        trampoline::add_unwind(&mut self.object, &code);
+        self.object.section(".note.GNU-stack", 0, 1, &[][..]);
+        self.object
+    }
+}
+
+/// A place in a package image: its symbol, which is where its first part begins, and the distance.
+fn anchor(object: &mut Object<'static>, package: &UsedPackage, offset: u64) -> (Target, i64) {
+    let first = package.object.parts.first().map_or(0, |part| part.start);
+    let symbol = object.symbol(package.id.clone().into_bytes(), false);
+    (
+        Target::Symbol(symbol),
+        offset.wrapping_sub(first).cast_signed(),
+    )
+}

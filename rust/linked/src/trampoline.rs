@@ -1,0 +1,244 @@
+//! The only machine code that is written here: how package images come to the thread's state.
+//!
+//! Julia fills the thread-local slots of the image that it opens, and only these. Code of a package
+//! image asks its own, which hold [`SYMBOL`] at first: code that asks the image's function, and when
+//! Julia is there to answer, copies the image's three slots into those of all package images. No
+//! constructor does this, because Julia may fill its slots after the image is opened.
+
+use object::elf;
+
+use crate::base::SLOTS;
+use crate::write::{CODE, CONSTANTS, Object, Place, Target};
+
+/// The symbol of the code that a package image's `jl_pgcstack_func_slot` holds at first.
+pub const SYMBOL: &str = "jl_linked_pgcstack";
+
+/// What a word of 32 bits in the code has to be: the distance to something.
+enum To {
+    /// One of [`SLOTS`].
+    Slot(usize),
+    /// The list of the packages' slots.
+    List,
+    /// Its end.
+    ListEnd,
+}
+
+/// The code, in pieces that are followed by a distance or by nothing.
+const CODE_PIECES: [(&[u8], Option<To>); 8] = [
+    (
+        &[
+            0x48, 0x83, 0xec, 0x08, //       sub   rsp, 8
+            0x48, 0x8b, 0x05, //             mov   rax, [func_slot]
+        ],
+        Some(To::Slot(0)),
+    ),
+    (
+        &[
+            0x48, 0x85, 0xc0, //             test  rax, rax
+            0x74, 0x47, //                   je    out
+            0xff, 0xd0, //                   call  rax
+            0x48, 0x85, 0xc0, //             test  rax, rax
+            0x74, 0x40, //                   je    out
+            0x48, 0x8b, 0x0d, //             mov   rcx, [func_slot]
+        ],
+        Some(To::Slot(0)),
+    ),
+    (&[0x48, 0x8b, 0x15], Some(To::Slot(1))), // mov   rdx, [key_slot]
+    (&[0x48, 0x8b, 0x35], Some(To::Slot(2))), // mov   rsi, [tls_offset]
+    (&[0x4c, 0x8d, 0x05], Some(To::List)),    //    lea   r8, [list]
+    (&[0x4c, 0x8d, 0x0d], Some(To::ListEnd)), // lea   r9, [list_end]
+    (
+        &[
+            // again: the function last, since it is what makes the others be used
+            0x4d, 0x8b, 0x50, 0x08, //       mov   r10, [r8 + 8]
+            0x49, 0x89, 0x12, //             mov   [r10], rdx
+            0x4d, 0x8b, 0x50, 0x10, //       mov   r10, [r8 + 16]
+            0x49, 0x89, 0x32, //             mov   [r10], rsi
+            0x4d, 0x8b, 0x10, //             mov   r10, [r8]
+            0x49, 0x89, 0x0a, //             mov   [r10], rcx
+            0x49, 0x83, 0xc0, 0x18, //       add   r8, 24
+            0x4d, 0x39, 0xc8, //             cmp   r8, r9
+            0x72, 0xe3, //                   jb    again
+        ],
+        None,
+    ),
+    (
+        &[
+            // out:
+            0x48, 0x83, 0xc4, 0x08, //       add   rsp, 8
+            0xc3, //                         ret
+        ],
+        None,
+    ),
+];
+
+/// How long the code is up to each of its two changes of the stack, and in all.
+const AFTER_SUB: u8 = 4;
+const LAST: u64 = 1;
+
+/// Adds the code to the section `text` and defines [`SYMBOL`]. `list`: where the addresses of the
+/// packages' slots are, three for each of `count` packages.
+pub fn add(
+    object: &mut Object<'_>,
+    text: crate::write::SectionId,
+    list: Place,
+    count: u64,
+) -> Code {
+    let mut bytes = Vec::new();
+    let mut distances = Vec::new();
+    for (piece, to) in &CODE_PIECES {
+        bytes.extend_from_slice(piece);
+        if let Some(to) = to {
+            distances.push((bytes.len() as u64, to));
+            bytes.extend_from_slice(&[0; 4]);
+        }
+    }
+    let start = object.append(text, 16, &bytes);
+    for (offset, to) in distances {
+        let at = Place {
+            section: text,
+            offset: start.offset + offset,
+        };
+        let target = match to {
+            To::Slot(i) => Target::Symbol(object.symbol(SLOTS[*i].as_bytes(), false)),
+            To::List => Target::Place(list),
+            To::ListEnd => Target::Place(Place {
+                section: list.section,
+                offset: list.offset + 24 * count,
+            }),
+        };
+        // The distance is counted from the next instruction.
+        object.relocate(at, elf::R_X86_64_PC32, target, -4);
+    }
+    let size = bytes.len() as u64;
+    object.define(
+        SYMBOL.as_bytes(),
+        start,
+        size,
+        elf::STT_FUNC,
+        crate::write::Scope::Hidden,
+    );
+    Code {
+        start,
+        size,
+        has_frame: true,
+    }
+}
+
+/// Adds `get_jl_RTLD_DEFAULT_handle_addr`, by which Julia makes sure that an image uses the libjulia
+/// that opens it.
+pub fn add_handle_getter(object: &mut Object<'_>, text: crate::write::SectionId) -> Code {
+    let bytes = [
+        0x48, 0x8b, 0x05, 0, 0, 0,
+        0,    // mov   rax, [the GOT's entry for jl_RTLD_DEFAULT_handle]
+        0xc3, //                         ret
+    ];
+    let start = object.append(text, 16, &bytes);
+    let handle = object.symbol("jl_RTLD_DEFAULT_handle".as_bytes(), false);
+    let at = Place {
+        section: text,
+        offset: start.offset + 3,
+    };
+    object.relocate(at, elf::R_X86_64_GOTPCREL, Target::Symbol(handle), -4);
+    let size = bytes.len() as u64;
+    object.define(
+        "get_jl_RTLD_DEFAULT_handle_addr".as_bytes(),
+        start,
+        size,
+        elf::STT_FUNC,
+        crate::write::Scope::Exported,
+    );
+    Code {
+        start,
+        size,
+        has_frame: false,
+    }
+}
+
+/// A function that needs an entry in the unwind table.
+#[derive(Debug, Clone, Copy)]
+pub struct Code {
+    start: Place,
+    size: u64,
+    /// Whether it moves the stack by 8 bytes.
+    has_frame: bool,
+}
+
+/// Adds the unwind table of these functions.
+pub fn add_unwind(object: &mut Object<'_>, functions: &[Code]) {
+    // version 1, "zR", code in steps of 1, data of -8, return address 16, pointers relative;
+    // the frame begins at rsp + 8, the return address is below it
+    let mut table = framed(&[
+        0, 0, 0, 0, 1, b'z', b'R', 0, 1, 0x78, 16, 1, 0x1b, 0x0c, 7, 8, 0x90, 1,
+    ]);
+    let mut pointers = Vec::new();
+    for code in functions {
+        let back = u32::try_from(table.len() + 4).unwrap_or_default();
+        let mut entry = back.to_le_bytes().to_vec();
+        pointers.push((table.len() as u64 + 8, code.start));
+        entry.extend([0; 4]);
+        entry.extend(u32::try_from(code.size).unwrap_or_default().to_le_bytes());
+        entry.push(0);
+        if code.has_frame {
+            let body = u8::try_from(code.size - LAST).unwrap_or_default() - AFTER_SUB;
+            // after the first instruction the frame is at rsp + 16, before the last at rsp + 8
+            entry.extend([0x40 | AFTER_SUB, 0x0e, 16, 0x02, body, 0x0e, 8]);
+        }
+        table.extend(framed(&entry));
+    }
+    let section = object.section(".eh_frame", CONSTANTS, 8, table);
+    for (offset, target) in pointers {
+        object.relocate(
+            Place { section, offset },
+            elf::R_X86_64_PC32,
+            Target::Place(target),
+            0,
+        );
+    }
+}
+
+/// An entry of the table, filled up to 8 bytes.
+fn framed(entry: &[u8]) -> Vec<u8> {
+    let size = (entry.len() + 4).next_multiple_of(8) - 4;
+    let mut framed = u32::try_from(size)
+        .unwrap_or_default()
+        .to_le_bytes()
+        .to_vec();
+    framed.extend(entry);
+    framed.resize(size + 4, 0);
+    framed
+}
+
+/// The section for this code.
+pub fn section(object: &mut Object<'_>) -> crate::write::SectionId {
+    object.section(".text", CODE, 16, Vec::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the jumps of the code go is counted by hand above.
+    #[test]
+    fn jumps_meet_their_targets() {
+        let mut bytes = Vec::new();
+        let mut starts = Vec::new();
+        for (piece, to) in &CODE_PIECES {
+            starts.push(bytes.len());
+            bytes.extend_from_slice(piece);
+            bytes.resize(bytes.len() + if to.is_some() { 4 } else { 0 }, 0);
+        }
+        let jump =
+            |at: usize| (at + 2).wrapping_add_signed(isize::from(bytes[at + 1].cast_signed()));
+        let (second, again, out) = (starts[1], starts[6], starts[7]);
+        assert_eq!(jump(second + 3), out);
+        assert_eq!(jump(second + 10), out);
+        assert_eq!(jump(out - 2), again);
+        let (mut table, mut object) = (Vec::new(), Object::default());
+        let text = section(&mut object);
+        let code = add_handle_getter(&mut object, text);
+        add_unwind(&mut object, &[code]);
+        table.extend(framed(&[1]));
+        assert_eq!(table, [4, 0, 0, 0, 1, 0, 0, 0]);
+    }
+}
