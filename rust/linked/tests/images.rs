@@ -151,6 +151,19 @@ impl Bench {
         image
     }
 
+    /// Looks the function `symbol` up in the debug information, which has to name its file.
+    fn name(&self, image: &Path, symbol: &str, file: &str) {
+        let addr = addresses(image)[symbol];
+        let found = run(Command::new("addr2line")
+            .arg("-e")
+            .arg(image)
+            .arg(format!("{addr:#x}")));
+        assert!(
+            found.contains(&format!("/{file}:")),
+            "{symbol} at {addr:#x}: {found}"
+        );
+    }
+
     fn call(&self, image: &Path, arguments: &[&str]) -> String {
         run(Command::new(self.path("run")).arg(image).args(arguments))
     }
@@ -245,6 +258,22 @@ fn layers(layout: u32, first: &str, second: &str) {
 ";
     let calls = ["0:1", "1:1", "2:1", "3:1", "5:1", "4:1", "6:1", "7:1"];
     assert_eq!(bench.call(&linked, &calls), expected);
+    bench.name(&linked, "base_two", "base.c");
+    bench.name(
+        &linked,
+        &package_symbol(ids[1], first_function),
+        "package.c",
+    );
+    bench.name(&linked, "new_one", "new.c");
+    let program = bench.path("program");
+    run(bench
+        .cc("program.c")
+        .arg("-o")
+        .arg(&program)
+        .arg(&linked)
+        .arg(bench.path("libjulia.so"))
+        .arg("-Wl,-z,lazy"));
+    assert_eq!(run(&mut Command::new(&program)), "1011\n");
     let early = bench.call(&linked, &["early", "4", "4:1"]);
     assert!(early.contains("early -1\n4(1) = 65078"), "{early}");
 
