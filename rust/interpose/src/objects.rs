@@ -65,7 +65,7 @@ impl Objects<'_> {
     }
 
     /// Whether Julia takes its code as that of an image.
-    pub fn from_image(&self, ci: CodeInstance) -> bool {
+    pub fn is_from_image(&self, ci: CodeInstance) -> bool {
         byte(ci.0, self.layout.code_instance.flags).load(Ordering::Relaxed) & FROM_IMAGE != 0
     }
 

@@ -225,7 +225,7 @@ impl Session {
         let objects = self.objects();
         let address = objects.specptr(ci);
         let linked = address != 0 && self.plan()?.settled.functions.find(address).is_some();
-        if !objects.from_image(ci) || linked {
+        if !objects.is_from_image(ci) || linked {
             return Ok(false);
         }
         objects.forget_image(ci);

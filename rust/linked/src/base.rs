@@ -287,7 +287,7 @@ pub(crate) fn constructors(image: &Image, pointers: &Pointers) -> Result<(), Ref
                         .is_ok_and(|at| *at == **code)
                 })
             };
-            if !named && !(unnamed && alike()) {
+            if !(named || unnamed && alike()) {
                 refuse!(
                     "it has code of its own that runs when it is opened or closed (at {target:#x})"
                 );

@@ -137,17 +137,18 @@ const NEW: &str = "  .note.gnu.build-id : { *(.note.gnu.build-id) } :dyn
   .lrodata : { *(.lrodata .lrodata.*) } :ro
   .eh_frame_hdr : { *(.eh_frame_hdr) } :ro :ehhdr
   .eh_frame : { KEEP(*(.eh_frame)) } :ro
+  .sframe : { *(.sframe .sframe.*) } :ro
   .gcc_except_table : { *(.gcc_except_table .gcc_except_table.*) } :ro
   . = ALIGN(0x1000);
   .init_array : { KEEP(*(.init_array .init_array.*)) } :data
   .fini_array : { KEEP(*(.fini_array .fini_array.*)) } :data
-  .data.rel.ro : { *(.data.rel.ro .data.rel.ro.*) } :data
+  .data.rel.ro : { *(.dynrelro) *(.data.rel.ro .data.rel.ro.*) } :data
   .dynamic : { *(.dynamic) } :data :dynamic
   .got : { *(.got) *(.got.plt .igot .igot.plt) } :data
   .data : { *(.data .data.*) } :data
   .ldata : { *(.ldata.rel.ro .ldata.rel.ro.*) *(.ldata .ldata.*) } :data
-  .bss : { *(.bss .bss.*) *(COMMON) } :data
-  .lbss : { *(.lbss .lbss.*) } :data
+  .bss : { *(.dynbss) *(.bss .bss.*) *(COMMON) } :data
+  .lbss : { *(.dynlbss) *(.lbss .lbss.*) *(LARGE_COMMON) } :data
   .comment 0 : { *(.comment) } :NONE
 ";
 

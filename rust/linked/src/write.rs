@@ -40,6 +40,12 @@ struct Section<'a> {
     relocations: Vec<Relocation>,
 }
 
+impl Section<'_> {
+    fn is_in_file(&self) -> bool {
+        self.kind != elf::SHT_NOBITS && self.size > 0
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Relocation {
     offset: u64,
@@ -323,12 +329,12 @@ impl<'a> Object<'a> {
 
         let mut offsets = Vec::with_capacity(self.sections.len());
         for section in &self.sections {
-            let in_file = if section.kind == elf::SHT_NOBITS {
-                0
+            let (size, align) = if section.is_in_file() {
+                (section.size, section.align)
             } else {
-                section.size
+                (0, 1)
             };
-            offsets.push(writer.reserve(in_file as usize, section.align as usize));
+            offsets.push(writer.reserve(size as usize, align as usize));
         }
         let tables_at: Vec<_> = relocated()
             .map(|(_, s)| writer.reserve_relocations(s.relocations.len(), true))
@@ -346,7 +352,7 @@ impl<'a> Object<'a> {
             e_entry: 0,
             e_flags: 0,
         })?;
-        for section in self.sections.iter().filter(|s| s.kind != elf::SHT_NOBITS) {
+        for section in self.sections.iter().filter(|s| s.is_in_file()) {
             writer.write_align(section.align as usize);
             for piece in &section.content {
                 writer.write(piece);

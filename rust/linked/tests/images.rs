@@ -10,8 +10,6 @@ use object::{Object, ObjectSymbol};
 use pcrs_linked::handover::{Counts, Handover, UsedBase, UsedPackage};
 use pcrs_linked::{Package, base_symbol, check, merge, package_symbol, unlink_base};
 
-const LD_LINKED: [&str; 2] = ["ld", "lld"];
-
 struct Bench {
     folder: tempfile::TempDir,
     layout: u32,
@@ -72,7 +70,7 @@ impl Bench {
                 .join("tests/c")
                 .join(source),
         );
-        cc.args(["-O1", "-g", "-gdwarf-4"])
+        cc.args(["-O1", "-g", "-gdwarf-4", "-gno-variable-location-views"])
             .arg(format!("-DLAYOUT={}", self.layout));
         cc
     }
@@ -151,6 +149,19 @@ impl Bench {
         }
         check(&image, handover).unwrap();
         image
+    }
+
+    /// Looks the function `symbol` up in the debug information, which has to name its file.
+    fn name(&self, image: &Path, symbol: &str, file: &str) {
+        let addr = addresses(image)[symbol];
+        let found = run(Command::new("addr2line")
+            .arg("-e")
+            .arg(image)
+            .arg(format!("{addr:#x}")));
+        assert!(
+            found.contains(&format!("/{file}:")),
+            "{symbol} at {addr:#x}: {found}"
+        );
     }
 
     fn call(&self, image: &Path, arguments: &[&str]) -> String {
@@ -247,6 +258,22 @@ fn layers(layout: u32, first: &str, second: &str) {
 ";
     let calls = ["0:1", "1:1", "2:1", "3:1", "5:1", "4:1", "6:1", "7:1"];
     assert_eq!(bench.call(&linked, &calls), expected);
+    bench.name(&linked, "base_two", "base.c");
+    bench.name(
+        &linked,
+        &package_symbol(ids[1], first_function),
+        "package.c",
+    );
+    bench.name(&linked, "new_one", "new.c");
+    let program = bench.path("program");
+    run(bench
+        .cc("program.c")
+        .arg("-o")
+        .arg(&program)
+        .arg(&linked)
+        .arg(bench.path("libjulia.so"))
+        .arg("-Wl,-z,lazy"));
+    assert_eq!(run(&mut Command::new(&program)), "1011\n");
     let early = bench.call(&linked, &["early", "4", "4:1"]);
     assert!(early.contains("early -1\n4(1) = 65078"), "{early}");
 
@@ -310,7 +337,6 @@ fn layers_with_both() {
         layers(layout, "ld", "lld");
         layers(layout, "lld", "ld");
     }
-    let _ = LD_LINKED;
 }
 
 /// A base that has code for two CPUs is reduced to what was selected; a stripped one has no names.
@@ -363,7 +389,7 @@ fn what_is_not_known_is_refused() {
             .to_string()
     };
     let source = bench.path("more.c");
-    let mut with = |text: &str| {
+    let with = |text: &str| {
         std::fs::write(&source, text).unwrap();
         refused(&[source.to_str().unwrap()])
     };
@@ -372,7 +398,7 @@ fn what_is_not_known_is_refused() {
     let told = with("int x; __attribute__((constructor)) static void f(void) { x = 1; }");
     assert!(told.contains("runs when it is opened"), "{told}");
     let told = with(
-        "static int g(void) { return 1; } static void *r(void) { return g; } int f(void) __attribute__((ifunc(\"r\")));",
+        "static int g(void) { return 1; } static void *r(void) { return g; } __attribute__((ifunc(\"r\"), visibility(\"hidden\"))) int f(void); int (*p)(void) = f;",
     );
     assert!(told.contains("type that is not known (37)"), "{told}");
     let told = with("extern char jl_system_image_data[]; void *p = jl_system_image_data + 8;");
