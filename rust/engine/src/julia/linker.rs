@@ -35,11 +35,20 @@ pub enum DriverSource {
 pub enum Input<'a> {
     /// An archive of which every member is needed.
     Archive(&'a Path),
-    /// New and finished code, and where it goes.
+    /// New and finished code, and where it goes (ELF only).
     Linked(&'a LinkInput),
 }
 
 impl Input<'_> {
+    /// The files, in front of and behind them `whole` where all of an archive is needed.
+    fn add_to(&self, link: &mut Invocation, whole: [&str; 2]) {
+        match self {
+            Self::Archive(path) => link.arg(whole[0]).arg(path).arg(whole[1]),
+            Self::Linked(parts) => link.args(&parts.objects),
+        };
+    }
+
+    /// Of macOS's and Windows's linkers, for which there are no linked images.
     fn files(&self) -> Vec<&Path> {
         match self {
             Self::Archive(path) => vec![path],
@@ -187,9 +196,7 @@ fn driver_args(link: &mut Invocation, julia: &Julia, input: &Input<'_>, name: &s
         link.arg("-Wl,-rpath,@executable_path,-rpath,@executable_path/julia");
         return;
     }
-    link.arg("-Wl,--whole-archive")
-        .args(input.files())
-        .arg("-Wl,--no-whole-archive");
+    input.add_to(link, ["-Wl,--whole-archive", "-Wl,--no-whole-archive"]);
     if cfg!(windows) {
         windows_libraries(link, julia);
         if julia.version.has(Feature::ExportAllSymbols) {
@@ -207,11 +214,7 @@ fn driver_args(link: &mut Invocation, julia: &Julia, input: &Input<'_>, name: &s
     link.arg("-Xlinker").arg(format!("-soname={name}"));
     link.arg("-Wl,-rpath,$ORIGIN:$ORIGIN/julia");
     if let Input::Linked(parts) = input {
-        // The parts have their own place for everything that start files would bring.
-        link.arg("-nostartfiles");
-        for option in linked_options(parts) {
-            link.arg("-Xlinker").arg(option);
-        }
+        link.args(&parts.options);
     }
 }
 
@@ -248,25 +251,15 @@ fn lld_args(link: &mut Invocation, julia: &Julia, input: &Input<'_>, name: &str)
             link.arg("--export-all-symbols");
         }
     } else {
-        link.args(["-flavor", "gnu", "-shared", "--whole-archive"]);
-        link.args(input.files()).arg("--no-whole-archive");
+        link.args(["-flavor", "gnu", "-shared"]);
+        input.add_to(link, ["--whole-archive", "--no-whole-archive"]);
         link.args(&julia.libraries);
         link.arg(format!("-soname={name}"));
         link.args(["-rpath", "$ORIGIN:$ORIGIN/julia"]);
         if let Input::Linked(parts) = input {
-            // The libraries' own dependencies are found when Julia loads them.
-            link.arg("--allow-shlib-undefined");
-            link.args(linked_options(parts));
+            link.args(&parts.bare_options);
         }
     }
-}
-
-/// What the linker itself is told of the parts of a linked image.
-fn linked_options(parts: &LinkInput) -> Vec<OsString> {
-    let mut script = OsString::from("--script=");
-    script.push(&parts.script);
-    let options = parts.options.iter().map(OsString::from);
-    options.chain([script]).collect()
 }
 
 fn windows_libraries(link: &mut Invocation, julia: &Julia) {

@@ -82,7 +82,6 @@ pub fn link_with(
         pcrs_linked::merge(foundation, &handover, object, &parts)
     })
     .map_err(Setback::Slower)?;
-    let _ = std::fs::remove_file(object);
     let command = invocation(ctx.plan, checked, &Input::Linked(&input), &image);
     child::run_ok(ctx, &command).map_err(|error| {
         if ctx.cancelled() || error.cause.as_deref().is_some_and(is_full_disk) {
@@ -95,6 +94,8 @@ pub fn link_with(
         pcrs_linked::check(&image, &handover)
     })
     .map_err(Setback::Slower)?;
+    // The space is needed by what follows.
+    let _ = std::fs::remove_file(object);
     for folder in [&parts, foundation] {
         let _ = std::fs::remove_dir_all(folder);
     }
