@@ -4,9 +4,12 @@
 
 mod common;
 
+use std::path::Path;
+use std::process::Command;
+
 use common::{Fake, OBJECT, build};
-use pcrs_engine::BuildPlan;
 use pcrs_engine::linked::Way;
+use pcrs_engine::{BuildPlan, Stage};
 
 fn linkable(fake: &Fake) -> BuildPlan {
     let mut plan = fake.plan();
@@ -108,4 +111,101 @@ fn a_system_or_julia_that_cannot_is_told_in_the_report_alone() {
     let built = build(plan);
     assert!(built.warnings().is_empty(), "{:?}", built.warnings());
     assert!(built.report().how.not_linked.unwrap().contains("1.8.5"));
+}
+
+/// A base that can be taken apart, made of C; false, with a line, where there is no compiler.
+fn with_a_real_base(fake: &Fake) -> bool {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../linked/tests/c/base.c");
+    let base = fake.path("sys.so");
+    let made = Command::new("cc")
+        .args(["-shared", "-fPIC", "-DLAYOUT=10", "-DTARGETS=1", "-o"])
+        .args([&base, &source])
+        .status();
+    let made = made.is_ok_and(|status| status.success());
+    if !made {
+        println!("skipped: no C compiler");
+    }
+    made
+}
+
+/// The image is made in full, for a reason that holds `why`, when the fake runs `script` at `event`
+/// for the first time.
+fn falls_back(event: &str, script: &str, why: &str) {
+    let fake = Fake::new();
+    if !with_a_real_base(&fake) {
+        return;
+    }
+    let once = "[ -e \"$here/before\" ] || { : >\"$here/before\"";
+    fake.on(event, &format!("{once}; {script}; }}"));
+    let built = build(linkable(&fake));
+    let warnings: Vec<String> = built.warnings().into_iter().map(String::from).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains(why), "{warnings:?}");
+    let report = built.report();
+    assert!(report.how.not_linked.unwrap().contains(why));
+    assert_eq!(report.statements.entries.len(), 3);
+    assert_eq!(report.statements.missing().count(), 0);
+    assert_eq!(fake.read_image(), OBJECT);
+    assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
+    let started = fake.started();
+    let of = |stage: &str| {
+        started
+            .iter()
+            .filter(|line| line.starts_with(stage))
+            .count()
+    };
+    assert_eq!((of("trace "), of("image ")), (1, 2), "{started:?}");
+    fake.await_end_of_processes();
+}
+
+#[test]
+fn what_the_preloaded_library_does_not_know_is_compiled_in_full() {
+    let trouble = "echo 'a field is elsewhere' >\"${journal%/*}/linked.trouble\"; exit 97";
+    falls_back("generate", trouble, "a field is elsewhere");
+}
+
+#[test]
+fn so_is_an_image_whose_process_crashes() {
+    falls_back("generate", "kill -SEGV $$", "SIGSEGV");
+    falls_back("generate", "kill -ABRT $$", "SIGABRT");
+    falls_back("generate", "exit 97", "its process failed");
+}
+
+#[test]
+fn so_is_one_without_an_account_or_with_a_wrong_one() {
+    falls_back("generate", ":", "left no account");
+    falls_back(
+        "generate",
+        "echo '{' >\"${journal%/*}/linked.handover.json\"",
+        "left no account",
+    );
+}
+
+#[test]
+fn a_package_that_does_not_load_is_an_error_at_once() {
+    let fake = Fake::new();
+    if !with_a_real_base(&fake) {
+        return;
+    }
+    fake.on(
+        "load",
+        "echo tried >>\"$here/loads\"; echo 'ERROR: InitError: no'; exit 1",
+    );
+    let error = build(linkable(&fake)).error();
+    assert_eq!(error.stage, Stage::Image);
+    assert!(error.to_string().contains("InitError: no"), "{error}");
+    assert_eq!(fake.read("loads"), "tried\n");
+}
+
+#[test]
+fn a_statement_that_crashes_is_left_out_of_a_linked_image_too() {
+    let fake = Fake::new();
+    if !with_a_real_base(&fake) {
+        return;
+    }
+    fake.on("statement", "[ \"$number\" != 2 ] || kill -SEGV $$");
+    let report = build(linkable(&fake)).report();
+    assert_eq!(report.statements.missing().count(), 1);
+    // The fake makes no linked image, and is asked for a full one in the end.
+    assert!(report.how.not_linked.unwrap().contains("left no account"));
 }
