@@ -3,6 +3,9 @@
     @test names_of(plan["packages"]) == ["Helper", "Late", "Twin", "Greeter"]
     @test [p["requested"] for p in plan["packages"]] == [false, false, false, true]
     @test all(p["load"] for p in plan["packages"])
+    # Every package here is tracked by path, or a stdlib.
+    @test [p["name"] for p in plan["packages"] if p["settled"]] ⊆ readdir(Sys.STDLIB)
+    @test plan["linked"] === true
     @test plan["base"] == Dict("kind" => "existing", "path" => PackageCompilerRS.running_sysimage())
     @test plan["sysimage_path"] == abspath("X.so")
 

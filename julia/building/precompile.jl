@@ -8,7 +8,7 @@ const SAMPLE_REPORT = """
      "uuid":"00000000-0000-0000-0000-000000000001","version":"1.0.0","load":true}],
      "statements":{"entries":[{"text":"precompile(f, (Int,))","outcome":"precompiled","detail":"",
      "source":"a.jl","line":1,"seconds":0.5}],"duplicates":0,"residual":null},
-     "peak_memory":1,"linker":"cc","base_sysimage":"sys.so","log":null,"warnings":[]}
+     "how":{"linked":null,"not_linked":null},"peak_memory":1,"linker":"cc","base_sysimage":"sys.so","log":null,"warnings":[]}
     """
 
 function run_for_precompilation()

@@ -41,6 +41,7 @@ const SYSIMAGE_TOML_KEYS = Dict{String,TomlKey}(
     "workload" => TomlKey("a table as in `{ TestSuite = \"Example\" }`, or an array of them",
         value -> is_suite(value) || value isa AbstractVector && all(is_suite, value), suite),
     "incremental" => TOML_FLAG,
+    "linked" => TOML_FLAG,
     "filter_stdlibs" => TOML_FLAG,
     "include_transitive_dependencies" => TOML_FLAG,
     "import_into_main" => TOML_FLAG,
