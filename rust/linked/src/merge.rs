@@ -399,14 +399,15 @@ fn common(script: &str) -> Vec<String> {
     options
 }
 
+/// Code of the images below may call mathematical functions of the C library, which not every
+/// driver links to by itself, and before any object is read it is not clear that they are needed.
 fn options(script: &str) -> Vec<String> {
     let mut options = vec!["-nostartfiles".to_string()];
-    for word in common(script)
-        .into_iter()
-        .chain(["-z".into(), "defs".into()])
-    {
+    let more = ["-z", "defs", "--no-as-needed"].map(String::from);
+    for word in common(script).into_iter().chain(more) {
         options.extend(["-Xlinker".into(), word]);
     }
+    options.push("-lm".into());
     options
 }
 

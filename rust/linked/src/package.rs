@@ -301,7 +301,9 @@ fn debug_sections(image: &Image) -> Result<dwarf::Sections<'_>, Refused> {
             .find(|known| known.name() == section.name)
         {
             Some(known) => contents.set(*known, content)?,
-            None if INDICES.contains(&section.name.as_str()) || content.is_empty() => {}
+            // The compiler writes the end mark of some even where there is nothing.
+            None if INDICES.contains(&section.name.as_str())
+                || content.iter().all(|byte| *byte == 0) => {}
             None => refuse!(
                 "it has debug information of a kind that is not known ({})",
                 section.name
