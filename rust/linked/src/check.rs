@@ -27,7 +27,7 @@ pub fn check(image: &Path, handover: &Handover) -> Result<(), Refused> {
         refuse!("its first segment is not at 0, where Julia looks for debug information");
     }
     base::heap(&file, &symbols)?;
-    defined(&file, &symbols)?;
+    defined(&symbols)?;
     let tables = Tables::read(
         &file,
         &pointers,
@@ -142,7 +142,7 @@ fn slots(file: &Image, tables: &Tables) -> Result<(), Refused> {
 
 /// Nothing that is looked up elsewhere may be what only images have; and what Julia looks up in the
 /// image has to be there.
-fn defined(file: &Image, symbols: &[Symbol]) -> Result<(), Refused> {
+fn defined(symbols: &[Symbol]) -> Result<(), Refused> {
     for name in crate::relocations::METADATA {
         base::exported(symbols, name)?;
     }
