@@ -311,8 +311,7 @@ pub unsafe extern "C" fn pcrs_layout_field(
         // SAFETY: the caller's promise.
         let (ty, field) = unsafe { (CStr::from_ptr(ty), CStr::from_ptr(field)) };
         let (ty, field) = (ty.to_string_lossy(), field.to_string_lossy());
-        session::with(|session| session.told.field(session.layout, &ty, &field, offset))
-            .map(c_int::from)
+        session::with(|session| session.told.field(&ty, &field, offset)).map(c_int::from)
     })
 }
 
@@ -328,7 +327,7 @@ pub unsafe extern "C" fn pcrs_mark(mi: Raw) {
             return Ok(());
         }
         session::with(|session| {
-            session.told.complete(session.layout)?;
+            session.told.complete()?;
             let mut lean = std::mem::take(&mut session.lean);
             lean.mark(session.objects(), MethodInstance(mi as usize));
             session.lean = lean;

@@ -107,7 +107,7 @@ pub fn begin(job: &'static Job) -> Result<(), Trouble> {
             ids,
             constant: held_by("jl_fptr_const_return_addr")?,
         },
-        told: Told::default(),
+        told: Told::new(layout),
         lean: Lean::default(),
         images: Vec::new(),
         plan: None,
@@ -138,7 +138,7 @@ impl Session {
 
     /// Settles what is linked in, and checks that the script has told all that it has to.
     pub fn settle(&mut self) -> Result<(), Trouble> {
-        self.told.complete(self.layout)?;
+        self.told.complete()?;
         if self.job.lean {
             self.lean.complete()?;
         }

@@ -56,14 +56,16 @@ pub struct Base {
     pub(crate) debug: Vec<String>,
     /// The names that it exports.
     pub(crate) exports: Vec<String>,
-    /// The offsets of all versions of its functions, by size: these have symbols.
-    pub(crate) known: Vec<u64>,
 }
 
 /// What has to be known of a shard to choose a CPU target for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BaseShard {
+    /// The numbers of its functions in the image.
     pub numbers: Vec<u32>,
+    /// The offsets of all versions of each.
+    pub versions: Vec<Vec<u64>>,
+    /// Those that have slots, by place in the shard.
     pub in_slots: Vec<u32>,
 }
 
@@ -129,12 +131,14 @@ pub fn unlink_base(image: &Path, out: &Path) -> Result<Base, Refused> {
         targets: tables.targets,
         shards: tables
             .shards
-            .into_iter()
+            .iter()
             .map(|shard| {
-                let mut in_slots = shard.in_slots;
+                let mut in_slots = shard.in_slots.clone();
                 in_slots.dedup();
+                let (numbers, versions) = (shard.function_numbers.clone(), shard.versions());
                 BaseShard {
-                    numbers: shard.function_numbers,
+                    numbers,
+                    versions,
                     in_slots,
                 }
             })
@@ -144,7 +148,6 @@ pub fn unlink_base(image: &Path, out: &Path) -> Result<Base, Refused> {
         exports: exports(&symbols)
             .map(|symbol| String::from_utf8_lossy(symbol.name).into_owned())
             .collect(),
-        known: known.into_iter().collect(),
     };
     object.save(&out.join(OBJECT))?;
     let record = out.join(RECORD);
@@ -246,7 +249,7 @@ pub(crate) fn unwind_table<'a>(
 }
 
 /// All versions of all functions.
-fn known_functions(tables: &Tables) -> BTreeSet<u64> {
+pub(crate) fn known_functions(tables: &Tables) -> BTreeSet<u64> {
     tables
         .shards
         .iter()

@@ -10,6 +10,7 @@ use crate::handover::{Handover, UsedPackage};
 use crate::read::{Image, Symbol};
 use crate::relocations::Pointers;
 use crate::tables::Tables;
+use crate::unwind;
 
 /// Reads the finished image's tables as Julia does, and compares them with the handover: every
 /// number is there once; the base's functions and globals are where they were; those of a package
@@ -26,7 +27,7 @@ pub fn check(image: &Path, handover: &Handover) -> Result<(), Refused> {
         refuse!("its first segment is not at 0, where Julia looks for debug information");
     }
     base::heap(&file, &symbols)?;
-    defined(&file, &symbols)?;
+    defined(&symbols)?;
     let tables = Tables::read(
         &file,
         &pointers,
@@ -36,6 +37,7 @@ pub fn check(image: &Path, handover: &Handover) -> Result<(), Refused> {
         refuse!("it has code for {} CPU targets", tables.targets);
     }
     slots(&file, &tables)?;
+    unwind_index(&file)?;
 
     let functions = tables.function_addresses()?;
     let globals = tables.global_addresses()?;
@@ -140,7 +142,7 @@ fn slots(file: &Image, tables: &Tables) -> Result<(), Refused> {
 
 /// Nothing that is looked up elsewhere may be what only images have; and what Julia looks up in the
 /// image has to be there.
-fn defined(file: &Image, symbols: &[Symbol]) -> Result<(), Refused> {
+fn defined(symbols: &[Symbol]) -> Result<(), Refused> {
     for name in crate::relocations::METADATA {
         base::exported(symbols, name)?;
     }
@@ -161,8 +163,30 @@ fn defined(file: &Image, symbols: &[Symbol]) -> Result<(), Refused> {
             refuse!("`{name}` is undefined");
         }
     }
-    if file.section(".eh_frame_hdr").is_none() {
+    Ok(())
+}
+
+/// Linkers leave out the index of the unwind table when there is something in it that they do not
+/// understand; exceptions would then not be caught.
+fn unwind_index(file: &Image) -> Result<(), Refused> {
+    // version 1, the table relative to itself, its count, its entries relative to the index
+    const KIND: [u8; 4] = [1, 0x1b, 0x03, 0x3b];
+    let (Some(table), Some(index)) = (file.section(".eh_frame"), file.section(".eh_frame_hdr"))
+    else {
         refuse!("its unwind table has no index");
+    };
+    if *file.at(index.addr, 4)? != KIND {
+        refuse!("the index of its unwind table is of a kind that is not known");
+    }
+    let mut functions = unwind::read(file.content(table)?, table.addr)?.pointers;
+    functions.sort_unstable_by_key(|(_, function)| *function);
+    functions.dedup_by_key(|(_, function)| *function);
+    let indexed = file.u32(index.addr.wrapping_add(8))?;
+    if (indexed as usize) < functions.len() {
+        refuse!(
+            "the index of its unwind table has {indexed} entries for {}",
+            functions.len()
+        );
     }
     Ok(())
 }

@@ -56,7 +56,8 @@ pub struct UsedPackage {
     pub path: PathBuf,
     /// What [`Package::write`](crate::Package::write) has made of it.
     pub object: PackageObject,
-    /// The offset of each of its functions.
+    /// The offset of each of its functions, by its number in the image, as Julia has selected it
+    /// for this CPU: all that its tables have, also those that no method refers to.
     pub functions: Vec<u64>,
     /// The offset of each slot that holds an object, the used entries of its `jl_small_typeof`
     /// among them.

@@ -208,14 +208,13 @@ fn agree(base: &Base, handover: &Handover) -> Result<(), Refused> {
             used.functions
         );
     }
-    if let Some(offset) = used
-        .selected
-        .iter()
-        .find(|offset| base.known.binary_search(offset).is_err())
-    {
-        refuse!(
-            "the image process tells of a function of the base at {offset:#x}, where there is none"
-        );
+    for shard in &base.shards {
+        for (number, versions) in shard.numbers.iter().zip(&shard.versions) {
+            let selected = used.selected.get(*number as usize);
+            if !selected.is_some_and(|offset| versions.contains(offset)) {
+                refuse!("the image process tells of no version of the base's function {number}");
+            }
+        }
     }
     let mut ids = HashSet::new();
     let mut exported: HashSet<&str> = base.exports.iter().map(String::as_str).collect();
@@ -229,6 +228,28 @@ fn agree(base: &Base, handover: &Handover) -> Result<(), Refused> {
                 package.path.display(),
                 package.object.julia,
                 base.julia
+            );
+        }
+        // Which version of each function is used has to be told, as slots have to be filled with it.
+        let versions = package.object.versions.iter().zip(&package.functions);
+        if versions
+            .clone()
+            .any(|(versions, offset)| !versions.contains(offset))
+            || package.functions.len() > package.object.versions.len()
+        {
+            refuse!(
+                "the image process tells of functions of `{}` that are none",
+                package.path.display()
+            );
+        }
+        let slots = &package.object.function_slots;
+        if slots
+            .iter()
+            .any(|(function, _)| *function as usize >= package.functions.len())
+        {
+            refuse!(
+                "the image process does not tell of all functions of `{}`",
+                package.path.display()
             );
         }
         if let Some(name) = package
@@ -378,14 +399,15 @@ fn common(script: &str) -> Vec<String> {
     options
 }
 
+/// Code of the images below may call mathematical functions of the C library, which not every
+/// driver links to by itself, and before any object is read it is not clear that they are needed.
 fn options(script: &str) -> Vec<String> {
     let mut options = vec!["-nostartfiles".to_string()];
-    for word in common(script)
-        .into_iter()
-        .chain(["-z".into(), "defs".into()])
-    {
+    let more = ["-z", "defs", "--no-as-needed"].map(String::from);
+    for word in common(script).into_iter().chain(more) {
         options.extend(["-Xlinker".into(), word]);
     }
+    options.push("-lm".into());
     options
 }
 

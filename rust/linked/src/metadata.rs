@@ -181,11 +181,53 @@ impl Metadata {
             }
             // `settle` puts the table of offsets here
             Column::FunctionBase | Column::GlobalBase => self.targets,
-            Column::CloneSlots => self.words(&[0]),
+            Column::CloneSlots => self.clone_slots(packages),
             Column::CloneOffsets => self.words(&[]),
             Column::ClonePointers => self.object.append(self.pointers, 8, &[]),
-            Column::CloneNumbers => self.words(&[TAG]),
+            Column::CloneNumbers => {
+                let mut functions: Vec<u32> =
+                    in_slots(packages).map(|slot| slot.function).collect();
+                functions.dedup();
+                let mut words = vec![TAG | functions.len() as u32];
+                words.extend(functions);
+                self.words(&words)
+            }
         }
+    }
+
+    /// The functions of packages that have slots, and where these are: relative to the globals'
+    /// table on 1.10, which comes before, and to this one on 1.12.
+    fn clone_slots(&mut self, packages: &[UsedPackage]) -> Place {
+        let slots: Vec<InSlot> = in_slots(packages).collect();
+        let mut words = vec![slots.len() as u32];
+        words.extend(slots.iter().flat_map(|slot| [slot.function, 0]));
+        let table = self.words(&words);
+        let row = self.rows.len() / self.layout.columns.len() * self.layout.columns.len();
+        let base = match (
+            self.layout.position(Column::GlobalBase),
+            self.layout.position(Column::GlobalOffsets),
+        ) {
+            (Some(_), Some(offsets)) => match self.rows.get(row + offsets) {
+                Some(Target::Place(table)) => *table,
+                _ => unreachable!("globals come before slots in every layout"),
+            },
+            _ => table,
+        };
+        for (i, slot) in (0..).zip(&slots) {
+            let offset = table.offset + 8 + 8 * i;
+            let (target, addend) = anchor(&mut self.object, slot.package, slot.offset);
+            let from_base = offset.wrapping_sub(base.offset).cast_signed();
+            self.object.relocate(
+                Place {
+                    section: table.section,
+                    offset,
+                },
+                elf::R_X86_64_PC32,
+                target,
+                addend.wrapping_add(from_base),
+            );
+        }
+        table
     }
 
     fn words(&mut self, words: &[u32]) -> Place {
@@ -315,4 +357,28 @@ fn anchor(object: &mut Object<'static>, package: &UsedPackage, offset: u64) -> (
         Target::Symbol(symbol),
         offset.wrapping_sub(first).cast_signed(),
     )
+}
+
+/// A function of a package that has a slot.
+struct InSlot<'a> {
+    /// Its place in the shard of all packages.
+    function: u32,
+    package: &'a UsedPackage,
+    /// The slot's.
+    offset: u64,
+}
+
+/// All of them, by place.
+fn in_slots(packages: &[UsedPackage]) -> impl Iterator<Item = InSlot<'_>> {
+    let mut before = 0;
+    packages.iter().flat_map(move |package| {
+        let first = before;
+        before += package.functions.len() as u32;
+        let slots = package.object.function_slots.iter();
+        slots.map(move |(number, offset)| InSlot {
+            function: first + number,
+            package,
+            offset: *offset,
+        })
+    })
 }

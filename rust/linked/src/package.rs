@@ -1,6 +1,5 @@
 //! A package image, made into an object that can be put anywhere.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use object::elf;
@@ -46,6 +45,11 @@ pub struct PackageObject {
     pub(crate) parts: Vec<Placed>,
     /// The names that it exports.
     pub(crate) exports: Vec<String>,
+    /// The offsets of all versions of each function, by number.
+    pub(crate) versions: Vec<Vec<u64>>,
+    /// The functions, by number, whose version for the CPU has to be in a slot; and the slots'
+    /// offsets.
+    pub(crate) function_slots: Vec<(u32, u64)>,
     /// The offsets of its thread-local slots.
     pub(crate) slots: [u64; 3],
 }
@@ -78,12 +82,6 @@ impl Package {
             &pointers,
             base::exported(&symbols, "jl_image_pointers")?.value,
         )?;
-        if tables.targets != 1 {
-            refuse!("it has code for {} CPU targets", tables.targets);
-        }
-        if tables.shards.iter().any(|shard| !shard.in_slots.is_empty()) {
-            refuse!("it has slots for functions of its own that depend on the CPU");
-        }
         base::constructors(&image, &pointers)?;
         let fixes = dwarf::fixes(&debug_sections(&image)?)?;
         let package = Package {
@@ -115,8 +113,35 @@ impl Package {
             exports: base::exports(&symbols)
                 .map(|symbol| String::from_utf8_lossy(symbol.name).into_owned())
                 .collect(),
+            versions: self.versions(),
+            function_slots: self.function_slots(),
             slots: self.tables.slots,
         })
+    }
+
+    fn versions(&self) -> Vec<Vec<u64>> {
+        let mut versions = vec![Vec::new(); self.tables.functions as usize];
+        for shard in &self.tables.shards {
+            for (number, found) in shard.function_numbers.iter().zip(shard.versions()) {
+                if let Some(place) = versions.get_mut(*number as usize) {
+                    *place = found;
+                }
+            }
+        }
+        versions
+    }
+
+    fn function_slots(&self) -> Vec<(u32, u64)> {
+        let mut slots = Vec::new();
+        for shard in &self.tables.shards {
+            for (function, slot) in shard.in_slots.iter().zip(&shard.function_slots) {
+                if let Some(number) = shard.function_numbers.get(*function as usize) {
+                    slots.push((*number, *slot));
+                }
+            }
+        }
+        slots.sort_unstable();
+        slots
     }
 
     fn object<'a>(&'a self, slots: &[(u64, String)]) -> Result<(Object<'a>, Parts), Refused> {
@@ -147,14 +172,7 @@ impl Package {
                 object.define(symbol.name, at, symbol.size, symbol.kind, Scope::Local);
             }
         }
-        let functions: BTreeSet<u64> = self
-            .tables
-            .shards
-            .iter()
-            .flat_map(|shard| &shard.functions)
-            .copied()
-            .collect();
-        for addr in functions {
+        for addr in base::known_functions(&self.tables) {
             let Some(at) = parts.place(addr).filter(|_| parts.is_code(addr)) else {
                 refuse!("a function is at {addr:#x}, where there is no code");
             };
@@ -170,7 +188,7 @@ impl Package {
             .tables
             .shards
             .iter()
-            .flat_map(|shard| &shard.globals)
+            .flat_map(|shard| shard.globals.iter().chain(&shard.function_slots))
             .chain(&self.tables.slots)
         {
             if !parts.is_data(*addr) {
@@ -283,7 +301,9 @@ fn debug_sections(image: &Image) -> Result<dwarf::Sections<'_>, Refused> {
             .find(|known| known.name() == section.name)
         {
             Some(known) => contents.set(*known, content)?,
-            None if INDICES.contains(&section.name.as_str()) || content.is_empty() => {}
+            // The compiler writes the end mark of some even where there is nothing.
+            None if INDICES.contains(&section.name.as_str())
+                || content.iter().all(|byte| *byte == 0) => {}
             None => refuse!(
                 "it has debug information of a kind that is not known ({})",
                 section.name

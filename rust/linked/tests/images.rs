@@ -364,13 +364,36 @@ fn chosen_functions_of_a_stripped_base() {
             output.contains("0(1) = 501008\n2(1) = 501008\n3(1) = 2316\n"),
             "{output}"
         );
+        // so is a package image
+        let source = bench.image("package.c", "package.so", &["-DTARGETS=2", "-DNUMBER=10"]);
+        let slot = base_symbol(at["base_one"]);
+        let mut with_package = told.clone();
+        with_package.packages = vec![package(&bench, &source, "jlp0000000000000001", slot)];
+        with_package.packages[0].functions[0] = addresses(&source)["package_one_cloned"];
+        let linked = bench.link(
+            "ld",
+            bench.folder.path(),
+            &with_package,
+            &archive,
+            "more.so",
+        );
+        let output = bench.call(&linked, &["4:1"]);
+        assert!(output.contains("4(1) = 701318\n"), "{output}");
+        with_package.packages[0].functions.swap(0, 1);
+        let refused = merge(
+            bench.folder.path(),
+            &with_package,
+            &archive,
+            bench.folder.path(),
+        );
+        assert!(refused.unwrap_err().to_string().contains("that are none"));
         // a function that is none is noticed
         let mut wrong = told.clone();
         wrong.base.selected[1] += 1;
         let refused = merge(bench.folder.path(), &wrong, &archive, bench.folder.path())
             .unwrap_err()
             .to_string();
-        assert!(refused.contains("where there is none"), "{refused}");
+        assert!(refused.contains("no version of"), "{refused}");
         let refused = check(&linked, &wrong).unwrap_err().to_string();
         assert!(refused.contains("not where they were"), "{refused}");
     }

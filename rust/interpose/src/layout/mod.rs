@@ -7,8 +7,6 @@
 mod v1_10;
 mod v1_12;
 
-use std::collections::BTreeSet;
-
 use crate::trouble::{Trouble, ensure, there};
 
 /// Offsets in a `jl_code_instance_t`.
@@ -171,40 +169,39 @@ impl Layout {
 }
 
 /// Which fields the script has told.
-#[derive(Default)]
-pub struct Told(BTreeSet<(&'static str, &'static str)>);
+pub struct Told {
+    fields: Vec<(&'static str, &'static str, usize)>,
+    seen: Vec<bool>,
+}
 
 impl Told {
-    /// Compares a field that the script tells; whether it is one that is used here.
-    pub fn field(
-        &mut self,
-        layout: &Layout,
-        ty: &str,
-        field: &str,
-        offset: usize,
-    ) -> Result<bool, Trouble> {
+    /// None yet.
+    pub fn new(layout: &Layout) -> Self {
         let fields = layout.fields();
-        let Some(&(ty, field, expected)) = fields
+        let seen = vec![false; fields.len()];
+        Told { fields, seen }
+    }
+
+    /// Compares a field that the script tells; whether it is one that is used here.
+    pub fn field(&mut self, ty: &str, field: &str, offset: usize) -> Result<bool, Trouble> {
+        let known = self
+            .fields
             .iter()
-            .find(|known| (known.0, known.1) == (ty, field))
-        else {
-            return Ok(false);
-        };
+            .position(|known| (known.0, known.1) == (ty, field));
+        let Some(known) = known else { return Ok(false) };
+        let expected = self.fields[known].2;
         ensure("layout-field", offset == expected, || {
             format!("{ty}.{field} is at offset {offset}, not {expected}")
         })?;
-        self.0.insert((ty, field));
+        self.seen[known] = true;
         Ok(true)
     }
 
     /// Whether all were told.
-    pub fn complete(&self, layout: &Layout) -> Result<(), Trouble> {
-        let missing = layout
-            .fields()
-            .into_iter()
-            .find(|known| !self.0.contains(&(known.0, known.1)));
+    pub fn complete(&self) -> Result<(), Trouble> {
+        let missing = self.seen.iter().position(|seen| !seen);
         ensure("layout-complete", missing.is_none(), || {
-            let (ty, field, _) = missing.unwrap_or_default();
+            let (ty, field, _) = missing.map_or(("", "", 0), |missing| self.fields[missing]);
             format!("the script has not told where {ty}.{field} is")
         })
     }
@@ -217,21 +214,20 @@ mod tests {
     #[test]
     fn every_field_has_to_be_told() {
         for layout in ALL {
-            let mut told = Told::default();
-            assert!(told.complete(layout).is_err());
+            let mut told = Told::new(layout);
+            assert!(told.complete().is_err());
             for (ty, field, offset) in layout.fields() {
-                assert_eq!(told.field(layout, ty, field, offset), Ok(true));
+                assert_eq!(told.field(ty, field, offset), Ok(true));
             }
-            assert_eq!(told.complete(layout), Ok(()));
+            assert_eq!(told.complete(), Ok(()));
         }
     }
 
     #[test]
     fn a_field_elsewhere_is_trouble() {
-        let layout = Layout::of((1, 10)).unwrap();
-        let mut told = Told::default();
-        assert_eq!(told.field(layout, "CodeInstance", "rettype", 1), Ok(false));
-        let trouble = told.field(layout, "CodeInstance", "invoke", 1).unwrap_err();
+        let mut told = Told::new(Layout::of((1, 10)).unwrap());
+        assert_eq!(told.field("CodeInstance", "rettype", 1), Ok(false));
+        let trouble = told.field("CodeInstance", "invoke", 1).unwrap_err();
         assert_eq!(
             trouble.to_string(),
             "CodeInstance.invoke is at offset 1, not 80"

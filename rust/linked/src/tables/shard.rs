@@ -20,6 +20,8 @@ pub struct Shard {
     pub global_numbers: Vec<u32>,
     /// The addresses of the functions for other CPU targets.
     pub clones: Vec<u64>,
+    /// Which function each of these is a version of, by place in this shard.
+    clones_of: Vec<u32>,
     /// Which functions have slots that hold their version for the CPU, by place in this shard.
     pub in_slots: Vec<u32>,
     /// The addresses of these slots.
@@ -110,7 +112,7 @@ impl Shard {
             Functions::Absolute => need(Column::ClonePointers)?,
         };
         let clone_numbers = need(Column::CloneNumbers)?;
-        let clones = count_clones(image, clone_numbers, function_count, targets)?;
+        let clones_of = clones_of(image, clone_numbers, function_count, targets)?;
 
         let clone_slots = need(Column::CloneSlots)?;
         let slots = u64::from(image.u32(clone_slots)?);
@@ -145,11 +147,27 @@ impl Shard {
                 &some(image, global_offsets.wrapping_add(4), globals)?,
             ),
             global_numbers: some(image, need(Column::GlobalNumbers)?, globals)?,
-            clones: kind.read(image, pointers, clones_at, clones)?,
+            clones: kind.read(image, pointers, clones_at, clones_of.len() as u64)?,
+            clones_of,
             function_slots: offsets(slot_base, &slot_offsets),
             in_slots,
             columns,
         })
+    }
+}
+
+impl Shard {
+    /// All versions of each function, the one for the first CPU target first.
+    pub fn versions(&self) -> Vec<Vec<u64>> {
+        let mut versions: Vec<Vec<u64>> = self.functions.iter().map(|addr| vec![*addr]).collect();
+        for (function, addr) in self.clones_of.iter().zip(&self.clones) {
+            if let Some(versions) = versions.get_mut(*function as usize)
+                && !versions.contains(addr)
+            {
+                versions.push(*addr);
+            }
+        }
+        versions
     }
 }
 
@@ -162,26 +180,38 @@ fn some(image: &Image, addr: u64, count: u64) -> Result<Vec<u32>, Refused> {
     }
 }
 
-/// How many functions for other CPU targets there are.
-fn count_clones(
+/// Which function each of the functions for other CPU targets is a version of, by place in the
+/// shard.
+fn clones_of(
     image: &Image,
     mut addr: u64,
     functions: u64,
     targets: u32,
-) -> Result<u64, Refused> {
-    let mut clones = 0u64;
+) -> Result<Vec<u32>, Refused> {
+    let mut clones = Vec::new();
     for target in 0..targets {
         let word = image.u32(addr)?;
         let length = u64::from(word & !TAG);
         if word & TAG != 0 {
-            clones += if target > 0 { functions } else { 0 };
+            // all functions; those with slots are listed
+            if target > 0 {
+                clones.extend(0..u32::try_from(functions).unwrap_or(u32::MAX));
+            }
             addr = addr.wrapping_add(4 + 4 * length);
         } else if target == 0 {
             refuse!("its first CPU target is not whole");
         } else {
-            clones += length;
+            // the target that it builds on, then those that are different
+            let listed = some(image, addr.wrapping_add(8), length)?;
+            clones.extend(listed.iter().map(|function| function & !TAG));
             addr = addr.wrapping_add(8 + 4 * length);
         }
+    }
+    if clones
+        .iter()
+        .any(|function| u64::from(*function) >= functions)
+    {
+        refuse!("its CPU targets have functions that it does not have");
     }
     Ok(clones)
 }

@@ -10,6 +10,11 @@ static long table[3] = {NUMBER, 20, 30};
 HIDDEN long *to_table = &table[1];
 extern void *jl_RTLD_DEFAULT_handle;
 HIDDEN long package_one(long x) { return other_slot(x) + package_global + to_table[-1]; }
+HIDDEN long package_one_cloned(long x) { return package_one(x) + 700000; }
+#if TARGETS == 2
+HIDDEN long (*own_slot)(long);
+HIDDEN long package_two(long x) { return own_slot(x); }
+#else
 // the state of the thread, and whether the slots are filled
 HIDDEN long package_two(long x)
 {
@@ -19,6 +24,7 @@ HIDDEN long package_two(long x)
         return (void*)jl_pgcstack_func_slot == before ? -1 : -2;
     return *state + x + 1000 * (long)jl_pgcstack_key_slot + 10000 * jl_tls_offset;
 }
+#endif
 void *get_jl_RTLD_DEFAULT_handle_addr(void) { return &jl_RTLD_DEFAULT_handle; }
 asm(".section .rodata\n"
 #if LAYOUT == 10
@@ -26,21 +32,36 @@ asm(".section .rodata\n"
     HIDE("jl_gvar_offsets_0") ".long 1, 0\n"
     ".globl jl_fvar_base_0\n.hidden jl_fvar_base_0\n.set jl_fvar_base_0, package_one\n.globl jl_gvar_base_0\n.hidden jl_gvar_base_0\n.set jl_gvar_base_0, package_global\n"
     HIDE("jl_clone_offsets_0")
+#if TARGETS == 2
+    ".long package_one_cloned - package_one, package_two - package_one\n"
+    HIDE("jl_clone_slots_0") ".long 1, 0, own_slot - package_global\n"
+#endif
 #else
     HIDE("jl_fvar_count_0") ".quad 2\n"
     HIDE("jl_gvar_offsets_0") ".long 1, package_global - jl_gvar_offsets_0\n"
 #endif
+#if TARGETS != 2
     HIDE("jl_clone_slots_0") ".long 0\n"
-    HIDE("jl_fvar_idxs_0") ".long 0, 1\n"
-    HIDE("jl_gvar_idxs_0") ".long 0\n"
     HIDE("jl_clone_idxs_0") ".long 0x80000000\n"
     HIDE("jl_dispatch_target_ids") ".long 1, 0, 0\n"
+#else
+#if LAYOUT == 12
+    HIDE("jl_clone_slots_0") ".long 1, 0, own_slot - jl_clone_slots_0\n"
+#endif
+    HIDE("jl_clone_idxs_0") ".long 0x80000001, 0, 0x80000001, 0\n"
+    HIDE("jl_dispatch_target_ids") ".long 2, 0, 0\n"
+#endif
+    HIDE("jl_fvar_idxs_0") ".long 0, 1\n"
+    HIDE("jl_gvar_idxs_0") ".long 0\n"
     HIDE("jl_image_header") ".long 1, 1, 2, 1\n"
     ".globl jl_system_image_size\n.type jl_system_image_size,@object\n.size jl_system_image_size, 8\n.p2align 3\njl_system_image_size: .quad 30000\n"
     ".section .data.rel.ro,\"aw\"\n"
 #if LAYOUT == 12
     HIDE("jl_fvar_ptrs_0") ".quad package_one, package_two\n"
     HIDE("jl_clone_ptrs_0")
+#if TARGETS == 2
+    ".quad package_one_cloned, package_two\n"
+#endif
 #endif
     HIDE("jl_shard_tables") BASE_COLUMNS
     HIDE("jl_ptls_table") ".quad jl_pgcstack_func_slot, jl_pgcstack_key_slot, jl_tls_offset\n"
