@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::julia::version::Feature;
 use crate::plan::BuildPlan;
 use crate::process::invocation::Invocation;
 use crate::staging;
@@ -62,7 +63,8 @@ pub fn write(plan: &BuildPlan, folder: &Path) -> io::Result<()> {
         objects: objects(folder),
         link_packages: true,
         collect: staging::path(folder, "collect.jl"),
-        lean: true,
+        // One table of all methods, from which the script can tell of them, came with Julia 1.12.
+        lean: version.has(Feature::NativeImaging),
         named: named.map(|package| package.name.as_str()).collect(),
         refuse: forced("PCRS_LINKED_REFUSE")
             .map(|list| list.split(',').map(String::from).collect())

@@ -3,7 +3,10 @@
 
 "Where this Julia keeps what the library reads: it compares that with what it knows of this version."
 function tell_layout()
-    for type in (Core.CodeInstance, Core.MethodInstance, Method, Module)
+    types = Any[Core.CodeInstance, Core.MethodInstance, Method, Base.JLOptions]
+    # Came with Julia 1.12.
+    isdefined(Core, :ABIOverride) && push!(types, Core.ABIOverride)
+    for type in types
         for i in 1:fieldcount(type)
             ccall(:pcrs_layout_field, Cint, (Cstring, Cstring, Csize_t), string(nameof(type)),
                 string(fieldname(type, i)), fieldoffset(type, i))
