@@ -6,6 +6,7 @@ use crate::base::{SLOTS, SMALL_TYPEOF, base_symbol};
 use crate::handover::UsedPackage;
 use crate::package::package_symbol;
 use crate::relocations::METADATA;
+use crate::script;
 use crate::tables::{Column, Layout, TAG};
 use crate::trampoline;
 use crate::write::{CONSTANTS, DATA, Object, Place, Scope, SectionId, Target};
@@ -293,6 +294,7 @@ impl Metadata {
 
     /// All that is left, and the object. `header`: its four numbers.
     pub fn finish(mut self, header: [u32; 4], packages: &[UsedPackage]) -> Object<'static> {
+        let header_version = header[0];
         let header = self.words(&header);
         let rows = std::mem::take(&mut self.rows);
         let rows = self.table(&rows);
@@ -344,6 +346,7 @@ impl Metadata {
             ));
         }
         trampoline::add_unwind(&mut self.object, &code);
+        self.object.note(script::FIRST, "Julia", header_version);
         self.object.section(".note.GNU-stack", 0, 1, &[][..]);
         self.object
     }

@@ -7,6 +7,11 @@ use object::elf;
 use crate::error::{Refused, refuse};
 use crate::parts::{PAGE, Placed};
 
+/// A small section behind the program headers: lld puts these right before the first section, and
+/// they have to be at 0. A section of notes, so that it is dropped when the image is taken apart.
+pub const FIRST: &str = ".note.julia";
+/// More than its size.
+const FIRST_SIZE: u64 = 64;
 /// Parts with no more than this between them share a segment.
 const NEAR: u64 = 0x1_0000;
 /// Code refers to other code and to data over 2 GiB at most.
@@ -51,7 +56,7 @@ struct Segment<'a> {
 /// information.
 pub fn script(parts: &[Placed], debug: &[String]) -> Result<String, Refused> {
     let segments = segments(parts)?;
-    let headers = 64 + 56 * (OTHER_HEADERS + segments.len() as u64);
+    let headers = 64 + 56 * (OTHER_HEADERS + segments.len() as u64) + FIRST_SIZE;
     let first = segments
         .first()
         .and_then(|segment| segment.parts.first())
@@ -93,6 +98,7 @@ SECTIONS {
   . = SIZEOF_HEADERS;
 ",
     );
+    let _ = writeln!(text, "  {FIRST} : {{ KEEP(*({FIRST})) }} :headers");
     for (i, segment) in segments.iter().enumerate() {
         for part in &segment.parts {
             let _ = writeln!(

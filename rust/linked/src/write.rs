@@ -115,6 +115,27 @@ impl<'a> Object<'a> {
         )
     }
 
+    /// Adds a loaded section of notes: one that says `word` in the name of `owner`.
+    pub fn note(&mut self, name: impl Into<String>, owner: &str, word: u32) -> SectionId {
+        let length = owner.len() + 1;
+        let mut content = Vec::new();
+        for number in [length as u32, 4, 1] {
+            content.extend(number.to_le_bytes());
+        }
+        content.extend(owner.as_bytes());
+        content.resize(12 + length.next_multiple_of(4), 0);
+        content.extend(word.to_le_bytes());
+        let size = content.len() as u64;
+        self.add(
+            name.into(),
+            elf::SHT_NOTE,
+            CONSTANTS,
+            4,
+            size,
+            content.into(),
+        )
+    }
+
     /// Adds a section of zeros that takes no room in the file.
     pub fn zeros(
         &mut self,

@@ -64,7 +64,7 @@ struct Layout {
 /// Reads a base as the image process would, by other code than what is tested.
 struct Read {
     functions: Vec<u64>,
-    globals: u32,
+    globals: Vec<u64>,
     shards: u32,
     targets: Vec<u8>,
 }
@@ -87,6 +87,7 @@ fn read(path: &Path, layout: &Layout) -> Read {
     assert_eq!(word(targets), 1, "more than one CPU target");
     let shards = word(header + 4);
     let mut functions = vec![0; word(header + 8) as usize];
+    let mut globals = vec![0; word(header + 12) as usize];
     for i in 0..u64::from(shards) {
         let column = |k: u64| pointers[&(rows + 8 * (layout.columns * i + k))];
         for k in 0..u64::from(word(if layout.number == 10 {
@@ -101,6 +102,11 @@ fn read(path: &Path, layout: &Layout) -> Read {
             };
             functions[word(column(2) + 4 * k) as usize] = address;
         }
+        let g = if layout.number == 10 { 3 } else { 2 };
+        for k in 0..u64::from(word(column(g + 1))) {
+            let offset = i64::from(word(column(g + 1) + 4 + 4 * k).cast_signed());
+            globals[word(column(g + 2) + 4 * k) as usize] = column(3).wrapping_add_signed(offset);
+        }
     }
     // one target: flags, features that are there and that are not, name, other features
     let features = u64::from(word(targets + 8));
@@ -109,9 +115,159 @@ fn read(path: &Path, layout: &Layout) -> Read {
     let size = more_at + 4 + u64::from(word(more_at)) - targets;
     Read {
         functions,
-        globals: word(header + 12),
+        globals,
         shards,
         targets: bytes_at(&file, targets, size),
+    }
+}
+
+/// One Julia and one linker.
+struct Bench<'a> {
+    prefix: PathBuf,
+    folder: tempfile::TempDir,
+    layout: &'a Layout,
+    linker: &'a str,
+}
+
+impl Bench<'_> {
+    /// Takes `image` apart and links it again, with the heap that it has and these package images,
+    /// whose functions and globals come along unused.
+    fn link(&self, image: &Path, packages: &[PathBuf], name: &str) -> PathBuf {
+        let out = self.folder.path().join(name);
+        std::fs::create_dir(&out).unwrap();
+        let version = self.layout.version;
+        let timed = Timed::start();
+        let base = unlink_base(image, &out).unwrap();
+        timed.told(format_args!("{version}, {name}: base unlinked"));
+        assert_eq!(base.julia, format!("1.{}", self.layout.number));
+        let found = read(image, self.layout);
+        let archive = self.archive(image, &found, &out);
+
+        let timed = Timed::start();
+        let mut used = Vec::new();
+        for (i, path) in packages.iter().enumerate() {
+            let id = format!("jlp{i:016x}");
+            let package = Package::read(path, &id);
+            let package = package.unwrap_or_else(|refused| panic!("{}: {refused}", path.display()));
+            let object = package.write(&[], &out.join(format!("{id}.o"))).unwrap();
+            used.push((id, path.clone(), object));
+        }
+        timed.told(format_args!(
+            "{version}, {name}: {} package images read and written",
+            used.len()
+        ));
+        let packages = used.into_iter().map(|(id, path, object)| {
+            let read = read(&path, self.layout);
+            UsedPackage {
+                id,
+                path,
+                object,
+                functions: read.functions,
+                globals: read.globals,
+            }
+        });
+        let handover = Handover {
+            base: UsedBase {
+                path: image.to_path_buf(),
+                functions: base.functions,
+                globals: found.globals.len() as u32,
+                shards: found.shards,
+                targets: base.targets,
+                selected: found.functions,
+            },
+            packages: packages.collect(),
+            refused: Vec::new(),
+            new_globals: 0,
+            counts: Counts::default(),
+        };
+        let timed = Timed::start();
+        let input = merge(&out, &handover, &archive, &out).unwrap();
+        timed.told(format_args!("{version}, {name}: merged"));
+
+        let linked = out.join("linked.so");
+        let timed = Timed::start();
+        let mut cc = Command::new("cc");
+        cc.arg(format!("-fuse-ld={}", self.linker)).arg("-shared");
+        cc.args(&input.options).args(&input.objects);
+        for library in ["lib", "lib/julia"] {
+            let library = self.prefix.join(library);
+            cc.arg(format!("-L{0}", library.display()));
+            cc.arg(format!("-Wl,-rpath-link,{}", library.display()));
+        }
+        run(cc.args(["-ljulia", "-ljulia-internal", "-o"]).arg(&linked));
+        timed.told(format_args!("{version}, {name}: linked by {}", self.linker));
+        let timed = Timed::start();
+        check(&linked, &handover).unwrap();
+        timed.told(format_args!("{version}, {name}: checked"));
+        if let Some(kept) = std::env::var_os("KEEP_LINKED") {
+            let name = format!("{version}-{}-{name}.so", self.linker);
+            std::fs::copy(&linked, Path::new(&kept).join(name)).unwrap();
+        }
+        linked
+    }
+
+    /// What an image process would write that adds nothing: the heap of `image`, an empty shard.
+    fn archive(&self, image: &Path, found: &Read, out: &Path) -> PathBuf {
+        let bytes = std::fs::read(image).unwrap();
+        let file = object::File::parse(&*bytes).unwrap();
+        let mut symbols = file.dynamic_symbols();
+        let heap = symbols
+            .find(|symbol| symbol.name() == Ok("jl_system_image_data"))
+            .unwrap();
+        let heap = bytes_at(&file, heap.address(), heap.size());
+        std::fs::write(out.join("heap"), heap).unwrap();
+        std::fs::write(out.join("targets"), &found.targets).unwrap();
+        let file =
+            |name: &str| format!("-D{}=\"{}\"", name.to_uppercase(), out.join(name).display());
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/nothing.c");
+        let members = [
+            ("text#0.o", "-DSHARD=1".to_string()),
+            ("metadata.o", file("targets")),
+            ("sysimg.o", file("heap")),
+        ];
+        for (name, define) in &members {
+            let mut cc = Command::new("cc");
+            cc.arg("-c")
+                .arg(&source)
+                .arg(format!("-DLAYOUT={}", self.layout.number));
+            run(cc.arg(define).arg("-o").arg(out.join(name)));
+        }
+        let archive = out.join("new.a");
+        let members = members.map(|(name, _)| out.join(name));
+        run(Command::new("ar").arg("rcs").arg(&archive).args(members));
+        archive
+    }
+
+    /// What Julia answers with this image.
+    fn ask(&self, image: &Path) -> String {
+        let program = r#"
+            using LinearAlgebra
+            println(sum(abs2, rand(3, 3) * inv(rand(3, 3))) > 0, ' ', VERSION, ' ', big(2)^100)
+            GC.gc()
+            try
+                parse(Int, "x")
+            catch
+                foreach(println, first(stacktrace(catch_backtrace()), 4))
+            end
+            println(fetch(Threads.@spawn sum(1:100)))
+            "#;
+        let mut julia = Command::new(self.prefix.join("bin/julia"));
+        run(julia
+            .arg("-J")
+            .arg(image)
+            .args(["--startup-file=no", "-t2", "-e", program]))
+    }
+}
+
+struct Timed(Instant);
+
+impl Timed {
+    fn start() -> Self {
+        Timed(Instant::now())
+    }
+
+    fn told(self, what: std::fmt::Arguments) {
+        println!("{what} in {:?}", self.0.elapsed());
     }
 }
 
@@ -119,139 +275,34 @@ fn same_heap_again(layout: &Layout, linker: &str) {
     let Some(prefix) = julia(layout.version) else {
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path();
-    let image = prefix.join("lib/julia/sys.so");
-    let start = Instant::now();
-    let base = unlink_base(&image, out).unwrap();
-    println!("{}: base unlinked in {:?}", layout.version, start.elapsed());
-    assert_eq!(base.julia, format!("1.{}", layout.number));
-
-    let bytes = std::fs::read(&image).unwrap();
-    let file = object::File::parse(&*bytes).unwrap();
-    let heap = file
-        .dynamic_symbols()
-        .find(|symbol| symbol.name() == Ok("jl_system_image_data"))
-        .unwrap();
-    std::fs::write(
-        out.join("heap"),
-        bytes_at(&file, heap.address(), heap.size()),
-    )
-    .unwrap();
-    let found = read(&image, layout);
-    std::fs::write(out.join("targets"), &found.targets).unwrap();
-    let text = |name: &str| format!("-D{}=\"{}\"", name.to_uppercase(), out.join(name).display());
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/nothing.c");
-    let members = [
-        ("text#0.o", "-DSHARD=1".to_string()),
-        ("metadata.o", text("targets")),
-        ("sysimg.o", text("heap")),
-    ];
-    for (name, define) in &members {
-        let mut cc = Command::new("cc");
-        cc.arg("-c")
-            .arg(&source)
-            .arg(format!("-DLAYOUT={}", layout.number))
-            .arg(define)
-            .arg("-o")
-            .arg(out.join(name));
-        run(&mut cc);
-    }
-    let archive = out.join("new.a");
-    run(Command::new("ar")
-        .arg("rcs")
-        .arg(&archive)
-        .args(members.iter().map(|(name, _)| out.join(name))));
-
-    // The package images come along, their functions and globals unused.
-    let mut paths = Vec::new();
-    images(&prefix.join("share/julia/compiled"), &mut paths);
     let mut packages = Vec::new();
-    let start = Instant::now();
-    for (i, path) in paths.iter().enumerate() {
-        let id = format!("jlp{i:016x}");
-        match Package::read(path, &id) {
-            Ok(package) => {
-                let object = package.write(&[], &out.join(format!("{id}.o"))).unwrap();
-                let read = read(path, layout);
-                packages.push(UsedPackage {
-                    id,
-                    path: path.clone(),
-                    object,
-                    functions: read.functions,
-                    globals: Vec::new(),
-                });
-            }
-            Err(refused) => panic!("{}: {refused}", path.display()),
-        }
-    }
-    println!(
-        "{}: {} package images read and written in {:?}",
-        layout.version,
-        packages.len(),
-        start.elapsed()
-    );
-
-    let handover = Handover {
-        base: UsedBase {
-            path: image.clone(),
-            functions: base.functions,
-            globals: found.globals,
-            shards: found.shards,
-            targets: base.targets,
-            selected: found.functions,
-        },
-        packages,
-        refused: Vec::new(),
-        new_globals: 0,
-        counts: Counts::default(),
+    images(&prefix.join("share/julia/compiled"), &mut packages);
+    let stock = prefix.join("lib/julia/sys.so");
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench {
+        prefix,
+        folder,
+        layout,
+        linker,
     };
-    let start = Instant::now();
-    let input = merge(out, &handover, &archive, out).unwrap();
-    println!("{}: merged in {:?}", layout.version, start.elapsed());
-    let linked = out.join("linked.so");
-    let start = Instant::now();
-    let mut cc = Command::new("cc");
-    cc.arg(format!("-fuse-ld={linker}"))
-        .arg("-shared")
-        .args(&input.options)
-        .args(&input.objects);
-    for library in ["lib", "lib/julia"] {
-        cc.arg("-L".to_string() + prefix.join(library).to_str().unwrap());
-        cc.arg("-Wl,-rpath-link,".to_string() + prefix.join(library).to_str().unwrap());
-    }
-    run(cc
-        .args(["-ljulia", "-ljulia-internal", "-lm", "-o"])
-        .arg(&linked));
-    println!(
-        "{}: linked by {linker} in {:?}",
-        layout.version,
-        start.elapsed()
-    );
-    let start = Instant::now();
-    check(&linked, &handover).unwrap();
-    println!("{}: checked in {:?}", layout.version, start.elapsed());
-    if let Some(kept) = std::env::var_os("KEEP_LINKED") {
-        std::fs::copy(
-            &linked,
-            Path::new(&kept).join(format!("linked-{}-{linker}.so", layout.version)),
-        )
-        .unwrap();
-    }
+    let expected = bench.ask(&stock);
+    assert!(expected.contains("5050"), "{expected}");
 
-    let program = "using LinearAlgebra
-        println(sum(abs2, rand(3, 3) * inv(rand(3, 3))) > 0, ' ', VERSION, ' ', length(string(big(2)^100)))
-        GC.gc()
-        try; parse(Int, \"x\"); catch; foreach(frame -> println(frame.func), stacktrace(catch_backtrace())[1:3]); end
-        r = fetch(Threads.@spawn sum(1:100)); println(r)";
-    let ask = |image: &Path| {
-        let mut julia = Command::new(prefix.join("bin/julia"));
-        run(julia
-            .arg("-J")
-            .arg(image)
-            .args(["--startup-file=no", "-t2", "-e", program]))
-    };
-    assert_eq!(ask(&linked), ask(&image));
+    let linked = bench.link(&stock, &packages, "linked");
+    assert_eq!(bench.ask(&linked), expected);
+    // the linked image is a base, too, whose package images are its own by now
+    let again = bench.link(&linked, &packages[..packages.len().min(3)], "again");
+    assert_eq!(bench.ask(&again), expected);
+    // and so is one without names
+    let stripped = bench.folder.path().join("sys.so");
+    run(Command::new("strip")
+        .arg("--strip-all")
+        .arg(&linked)
+        .arg("-o")
+        .arg(&stripped));
+    let from_stripped = bench.link(&stripped, &packages, "from-stripped");
+    let ask = bench.ask(&from_stripped);
+    assert!(ask.contains("5050"), "{ask}");
 }
 
 const V1_10: Layout = Layout {
