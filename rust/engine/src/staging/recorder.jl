@@ -17,7 +17,9 @@ function finish()
     filter!(line -> !occursin("PackageCompilerRSRecording.", line), lines)
     if any(line -> occursin("Main.", line), lines)
         Base.include(@__MODULE__, joinpath(@__DIR__, "static_calls.jl"))
-        lines = Base.invokelatest(getfield(@__MODULE__, :with_static_calls), lines)
+        # Looked up in the latest world too: Julia 1.12 minds.
+        with_static_calls = Base.invokelatest(getfield, @__MODULE__, :with_static_calls)
+        lines = Base.invokelatest(with_static_calls, lines)
     end
     write(STATEMENTS, join(lines, '\n'))
     return nothing
