@@ -1,6 +1,6 @@
 # What an image answers must not depend on how its code came to be: results of the packages, and of
 # code that is compiled only now and calls into them and into Base.
-using Features, Generated, Greeter
+using Features, Featured, Generated, Greeter
 
 foreach(println, Features.report())
 foreach(println, Generated.results())

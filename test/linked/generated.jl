@@ -89,9 +89,9 @@ function write_generated(folder, amount)
     write(joinpath(folder, "src", "Generated.jl"), """
         module Generated
         $(join(functions, '\n'))
-        const FUNCTIONS = ($names,)
-        "The results of all functions, a line each."
-        results(x=100) = String[string(f, ": ", Base.invokelatest(f, x)) for f in Any[FUNCTIONS...]]
+        const FUNCTIONS = Any[$names]
+        "The results of the first functions, a line each."
+        results(x=100, amount=$amount) = String[string(f, ": ", Base.invokelatest(f, x)) for f in FUNCTIONS[1:amount]]
         foreach(f -> precompile(f, (Int,)), FUNCTIONS[1:2:end])
         end
         """)

@@ -32,8 +32,8 @@ int main(int argc, char **argv)
     if (jl_exception_occurred() || !length)
         return 4;
     printf("%d ", (int)jl_unbox_int64(length));
-    jl_eval_string("print(Main.Features.caught())");
     fflush(stdout);
+    jl_eval_string("print(Main.Features.caught())");
     jl_atexit_hook(0);
     return 0;
 }
