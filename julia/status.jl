@@ -120,7 +120,7 @@ same_path(a, b) = a == b || (ispath(a) && ispath(b) && realpath(a) == realpath(b
 "What this session's image was built from (`image_process.jl` leaves it there), or `nothing`."
 function stamp_of_session()
     isdefined(Base, :PACKAGECOMPILERRS_STAMP) || return nothing
-    text = Core.eval(Base, :PACKAGECOMPILERRS_STAMP)[]
+    text = getfield(Base, :PACKAGECOMPILERRS_STAMP)[]::String
     # Stripped of its metadata.
     isempty(text) && return nothing
     return parse_json(text)

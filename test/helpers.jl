@@ -5,6 +5,10 @@ const PROJECT = joinpath(FIXTURES, "project")
 # An environment with a package in it that does not load.
 const WORKSHOP = joinpath(FIXTURES, "workshop")
 
+"Whether this Julia's native code can be linked into images."
+const LINKABLE = PackageCompilerRS.interposer() !== nothing &&
+    (VERSION.major, VERSION.minor) in ((1, 10), (1, 12))
+
 "Runs `f` with the path of a copy of the fixtures, in a new folder called `name`."
 function with_fixtures(f; name="fixtures")
     mktempdir() do dir

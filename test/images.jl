@@ -1,11 +1,16 @@
-# Real images. Each takes minutes, so that few of them answer many questions:
+# Real images. Those that are not linked take minutes, so that few of them answer many questions:
 #   A  incremental, nearly every keyword, a workload, statements of every kind, a script
 #   B  on top of A, in a folder with an awkward name, without a C compiler where Julia brings lld
 #   C  incremental=false with filter_stdlibs
 #   D  incremental=false
+# Where linked images can be made these are; linked.jl has the comparison with a full one.
 
 const JULIA = joinpath(Sys.BINDIR, Base.julia_exename())
 const DLEXT = PackageCompilerRS.Libdl.dlext
+
+# Options and a CPU target that leave an image linked, where it can be; else such that change it.
+const ARGUMENTS = LINKABLE ? `--heap-size-hint=3G` : `-O1`
+const TARGET = LINKABLE ? "native" : "generic"
 
 include("statement_classes.jl")
 
@@ -58,8 +63,8 @@ with_fixtures() do fixtures
             precompile_execution_file=[joinpath(WORKLOADS, "greet.jl"), joinpath(WORKLOADS, "home.jl")],
             precompile_statements_file=joinpath.(WORKLOADS, ["statements.jl", "classes.jl"]),
             statement_timeout=60,
-            script=joinpath(WORKLOADS, "script.jl"), sysimage_build_args=`-O1`,
-            cpu_target="generic", log=log_a, verify=:trace, guard=true, quiet=true)
+            script=joinpath(WORKLOADS, "script.jl"), sysimage_build_args=ARGUMENTS,
+            cpu_target=TARGET, log=log_a, verify=:trace, guard=true, quiet=true)
         close(ticker)
         @test ticks[] > report.seconds
         @test readdir(folder) == ["A.$DLEXT", "A.$DLEXT.json"]
@@ -108,10 +113,11 @@ with_fixtures() do fixtures
         @test written["image_size"] == report.image_size
         @test length(written["statements"]) == length(report.statements)
         log = read(log_a, String)
-        @test occursin(" -O1 ", log) && occursin("--cpu-target=generic", log)
+        @test occursin(" $(ARGUMENTS.exec[1]) ", log) && occursin("--cpu-target=$TARGET", log)
+        @test report.how.linked == LINKABLE
         @test !occursin("\na statements file runs nothing", log)
         @test occursin("with 0 arguments", log)
-        @test length(split(sprint(show, MIME"text/plain"(), report), '\n')) <= 14
+        @test length(split(sprint(show, MIME"text/plain"(), report), '\n')) <= 15
     end
 
     @testset "the image knows what it was built from, and minds" begin
@@ -155,7 +161,8 @@ with_fixtures() do fixtures
             using PackageCompilerRS
             Base.exit_on_sigint(false)
             try
-                create_sysimage("Greeter"; sysimage_path=$(repr(image_a)), project=$(repr(project)))
+                create_sysimage("Greeter"; sysimage_path=$(repr(image_a)), project=$(repr(project)),
+                    linked=false)
             catch err
                 err isa InterruptException || rethrow()
                 exit(3)
@@ -202,6 +209,7 @@ with_fixtures() do fixtures
             end
             @test occursin(has_lld ? "brought by Julia" : "JULIA_CC", report.linker)
             @test report.base_sysimage == image_a
+            @test report.how.linked == LINKABLE
             names = loaded(image_b)
             @test "Trigger" in names && "Greeter" in names
             @test ask(image_b, "print(isdefined(Main, :Trigger), isdefined(Main, :Greeter))") == "falsetrue"

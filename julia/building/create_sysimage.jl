@@ -17,7 +17,8 @@ read from a `Sysimage.toml`, see below.
 - `precompile_execution_file`: a workload script or several; what they compile is compiled into the
   image.
 - `precompile_statements_file`: a file of `precompile(...)` statements or several.
-- `incremental::Bool=true`: build on the image of this session; `false` compiles Julia's Base first.
+- `incremental::Bool=true`: build on the image of this session, or, where that is an image of ours, on
+  what it was built on; `false` compiles Julia's Base first.
 - `filter_stdlibs::Bool=false`: with `incremental=false`, leave out stdlibs that no package needs.
 - `include_transitive_dependencies::Bool=true`: load all dependencies of `packages` explicitly, also
   those that their packages load late or not at all.

@@ -15,6 +15,9 @@ pub const HEADER_VERSION: u32 = 1;
 /// The bit of lengths and numbers that says something else than they do.
 pub const TAG: u32 = 1 << 31;
 
+/// More functions or globals than any image has.
+const MANY: u32 = 1 << 24;
+
 /// The tables of an image.
 #[derive(Debug)]
 pub struct Tables {
@@ -80,6 +83,9 @@ impl Tables {
         }
         if shards == 0 || shards > 0x10000 {
             refuse!("it has {shards} shards");
+        }
+        if functions.max(globals) > MANY {
+            refuse!("it has {functions} functions and {globals} globals");
         }
         let read = |i: u32| {
             let row = rows.wrapping_add(u64::from(i) * layout.row());

@@ -439,3 +439,49 @@ fn what_is_not_known_is_refused() {
         .to_string();
     assert!(told.contains("not an ELF file"), "{told}");
 }
+
+/// Whatever a file holds, it is taken or refused: nothing panics, and nothing takes all memory.
+#[test]
+fn damaged_images_are_refused_in_order() {
+    if !is_there("ld") {
+        return;
+    }
+    let (mut taken, mut refused) = (0, 0);
+    for layout in [10, 12] {
+        let bench = Bench::new(layout);
+        let image = bench.image("package.c", "package.so", &["-DNUMBER=10", "-DTARGETS=2"]);
+        let whole = std::fs::read(&image).unwrap();
+        let mut random = 88_172_645_463_325_252u64;
+        let mut next = |limit: usize| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (random % limit as u64) as usize
+        };
+        for round in 0..400 {
+            let mut bytes = whole.clone();
+            if round % 10 == 0 {
+                bytes.truncate(next(whole.len()));
+            }
+            for _ in 0..=next(3) {
+                // headers and tables of sections are where it matters most
+                let at = match next(3) {
+                    0 => next(0x400),
+                    1 => whole.len() - 1 - next(0xa00),
+                    _ => next(whole.len()),
+                };
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = [0, 1, 0x7f, 0x80, 0xff, next(256) as u8][next(6)];
+                }
+            }
+            std::fs::write(&image, &bytes).unwrap();
+            match Package::read(&image, "jlp0000000000000001") {
+                Ok(_) => taken += 1,
+                Err(_) => refused += 1,
+            }
+            let _ = unlink_base(&image, bench.folder.path());
+        }
+    }
+    println!("{taken} taken, {refused} refused");
+    assert!(taken > 50 && refused > 50);
+}

@@ -12,6 +12,18 @@ pub fn walk(
     section: Section,
     found: &mut Vec<Fix>,
 ) -> Result<(), Refused> {
+    operations(bytes, start, end, section, false, found)
+}
+
+/// `is_inner`: whether it is part of another.
+fn operations(
+    bytes: &[u8],
+    start: usize,
+    end: usize,
+    section: Section,
+    is_inner: bool,
+    found: &mut Vec<Fix>,
+) -> Result<(), Refused> {
     let mut reader = Reader::new(&bytes[..end], start, "an expression");
     while reader.at() < end {
         match reader.u8()? {
@@ -60,11 +72,11 @@ pub fn walk(
                 reader.skip(size)?;
             }
             // GNU_entry_value: an expression
-            0xf3 => {
+            0xf3 if !is_inner => {
                 let size = usize::try_from(reader.uleb()?).unwrap_or(usize::MAX);
                 let inner = reader.at();
                 reader.skip(size)?;
-                walk(bytes, inner, reader.at(), section, found)?;
+                operations(bytes, inner, reader.at(), section, true, found)?;
             }
             operation => {
                 refuse!("its debug information has an operation that is not known ({operation:#x})")
