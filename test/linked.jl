@@ -105,7 +105,7 @@ const UUIDS = Dict(
 
 entry(name, place; version="0.1.0", deps=String[]) = """
     [[$name]]
-    deps = [$(join(map(repr, deps), ", "))]
+    $(isempty(deps) ? "" : "deps = $deps")
     $place
     uuid = "$(UUIDS[name])"
     version = "$version"
@@ -366,7 +366,7 @@ function sessions(linked, project)
         end
         """)
     @test trace !== nothing
-    for part in ("invalid base 10 digit", r"tryparse_internal\(.*\n.*parse.jl:\d", r" each\(.*\n.*Featured.jl:\d", r" map\(.*\n.*abstractarray.jl:\d")
+    for part in ("invalid base 10 digit", r"tryparse_internal\(.*\n.*parse.jl:\d", r" each\(.*\n.*Featured.jl:\d", r" map\(?.*\n.*abstractarray.jl:\d")
         @test occursin(part, trace)
     end
     @test evaluated(linked, project, """
@@ -388,13 +388,13 @@ function programs(linked, fixtures)
     source = joinpath(SCRIPTS, "host.c")
     julia = Libdl.dlpath("libjulia")
     private = abspath(Sys.BINDIR, Base.PRIVATE_LIBDIR)
-    paths = ["-Wl,-rpath,$(dirname(julia))", "-Wl,-rpath,$private", "-Wl,-rpath-link,$private", "-Wl,-rpath,$(dirname(linked))",
-        # So that they hold for what the image needs, too.
-        "-Wl,--disable-new-dtags"]
+    paths = ["-Wl,-rpath,$(dirname(julia))", "-Wl,-rpath-link,$private", "-Wl,-rpath,$(dirname(linked))"]
     for (name, options) in ("links" => ["-DIMAGE_IS_LINKED", linked], "opens" => String[])
         program = joinpath(fixtures, name)
         run(`$compiler -o $program $source $options $paths $julia -ldl`)
-        @test read(`$program $(Sys.BINDIR) $linked`, String) == "42 28 FeatureError at x = 3"
+        # An image of a folder of its own finds the rest of Julia no other way.
+        command = addenv(`$program $(Sys.BINDIR) $linked`, "LD_LIBRARY_PATH" => private)
+        @test read(command, String) == "42 28 FeatureError at x = 3"
     end
     return nothing
 end
@@ -474,8 +474,8 @@ function test_layers(fixtures)
     image = joinpath(fixtures, "layered.so")
     layers() = sum(k.entries for k in cache_info().kinds if k.kind === :layer; init=0)
     make() = build(["Settled", "Edited"], image, project; precompile_execution_file=workload)
-    native(image) = still_compiled(image, project, """
-        using Settled; print(Settled.kept(Set([1.5, 2.5])), Settled.kept([1, 2]), Settled.settled(1))""")
+    native(image) = still_compiled(image, project,
+        "using Settled; const ALL = Set([1.5, 2.5]); Settled.kept(ALL); Settled.kept([1, 2]); Settled.settled(1)")
     asked(report) = Set(s.text for s in report.statements if s.outcome === :precompiled)
 
     old = copy(DEPOT_PATH)
