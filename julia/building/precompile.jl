@@ -23,7 +23,9 @@ function run_for_precompilation()
             """)
         # Pkg is asked for the artifacts of a package that has this file.
         write(joinpath(mkpath(joinpath(dir, "A")), "Artifacts.toml"), "")
-        write_json(make_plan(["A"], Options(; sysimage_path="X.so", project=dir)))
+        # Where this is done on an image of ours, nothing of that matters.
+        options = Options(; sysimage_path="X.so", project=dir, base_sysimage=running_sysimage())
+        write_json(make_plan(["A"], options))
         # Gets as far as the first check.
         try
             create_sysimage(["A"]; sysimage_path="", project=dir,
@@ -36,6 +38,7 @@ function run_for_precompilation()
     precompile(run_build, (Function, Dict{String,Any}))
     precompile(start_build, (Dict{String,Any},))
     precompile(dry_run, (Dict{String,Any},))
+    precompile(session_base, (Options,))
     precompile(next_event, (Build,))
     report = BuildReport(parse_json(SAMPLE_REPORT))
     sprint(show, MIME"text/plain"(), report)

@@ -1,0 +1,538 @@
+# Linked images: what they answer, and which code they hold, against plain Julia and a full image.
+# A full image takes minutes; PCRS_TEST_FULL=0 leaves it out, and a path keeps it there for the next
+# time.
+
+include(joinpath("linked", "generated.jl"))
+
+module LinkedImages
+
+using PackageCompilerRS
+using PackageCompilerRS: Libdl
+using Test
+using ..Main: FIXTURES, with_fixtures, write_generated, GENERATED
+
+const JULIA = joinpath(Sys.BINDIR, Base.julia_exename())
+const SCRIPTS = joinpath(@__DIR__, "linked")
+const STOCK = PackageCompilerRS.running_sysimage()
+
+"Why there are no linked images here, if so."
+function missing_here()
+    Sys.islinux() && Sys.ARCH === :x86_64 || return "this is no Linux on x86-64"
+    VERSION.minor in (10, 12) && VERSION.major == 1 || return "they are made on Julia 1.10 and 1.12, this is $VERSION"
+    PackageCompilerRS.interposer() === nothing && return "the library that makes them is not built"
+    return nothing
+end
+
+"A testset that says how long it took."
+function timed(f, name)
+    seconds = @elapsed @testset "$name" f()
+    println("  ", rpad(string(round(seconds; digits=1)), 6), " s  ", name)
+    flush(stdout)
+    return nothing
+end
+
+const CLEAN = ("JULIA_LOAD_PATH" => nothing, "JULIA_PROJECT" => nothing, "PCRS_GUARD" => nothing)
+
+"The command of a session on `image` in `project`."
+julia(image, project, arguments; options=``) =
+    `$JULIA --sysimage=$image --startup-file=no --project=$project $options $arguments`
+
+"What `arguments` print; what they write to `stderr` is shown if they fail."
+function output(image, project, arguments; options=``, variables=())
+    command = julia(image, project, arguments; options)
+    errors = IOBuffer()
+    text = IOBuffer()
+    process = withenv(() -> run(pipeline(ignorestatus(command); stdout=text, stderr=errors)), CLEAN..., variables...)
+    success(process) || println(stderr, command, " failed:\n", last(String(take!(text)), 300), last(String(take!(errors)), 3000))
+    return success(process) ? String(take!(text)) : nothing
+end
+
+evaluated(image, project, code; kwargs...) = output(image, project, `-e $code`; kwargs...)
+
+"The statements that Julia still compiles for `code`."
+function still_compiled(image, project, code)
+    return mktempdir() do dir
+        trace = joinpath(dir, "trace.jl")
+        evaluated(image, project, code; options=`--trace-compile=$trace`) === nothing && return ["it failed"]
+        isfile(trace) ? readlines(trace) : String[]
+    end
+end
+
+"The first lines of what a test did not expect; false."
+function show_some(lines)
+    foreach(line -> println("    ", first(line, 200)), first(lines, 10))
+    return false
+end
+
+function show_differences(a, b)
+    (a === nothing || b === nothing) && return nothing
+    lines, others = split(a, '\n'), split(b, '\n')
+    length(lines) == length(others) || println(length(lines), " lines and ", length(others))
+    for (line, other) in first(filter(pair -> pair[1] != pair[2], collect(zip(lines, others))), 5)
+        println("- ", first(line, 300), "\n+ ", first(other, 300))
+    end
+    return nothing
+end
+
+"Whether two outputs are there and the same; says where they differ."
+function same(a, b)
+    equal = a !== nothing && a == b
+    equal || show_differences(a, b)
+    return equal
+end
+
+"A package of a test's own, in the new folder `folder`."
+function write_package(folder, name, uuid, code; deps=())
+    mkpath(joinpath(folder, "src"))
+    listed = join(("$dep = \"$id\"\n" for (dep, id) in deps))
+    write(joinpath(folder, "Project.toml"), "name = \"$name\"\nuuid = \"$uuid\"\nversion = \"0.1.0\"\n\n[deps]\n$listed")
+    write(joinpath(folder, "src", "$name.jl"), "module $name\n$code\nend\n")
+    return folder
+end
+
+const UUIDS = Dict(
+    "Greeter" => "11111111-aaaa-4aaa-8aaa-000000000001",
+    "Helper" => "11111111-aaaa-4aaa-8aaa-000000000002",
+    "Twin" => "11111111-aaaa-4aaa-8aaa-000000000004",
+    "Late" => "11111111-aaaa-4aaa-8aaa-000000000005",
+    "Featured" => "11111111-aaaa-4aaa-8aaa-00000000000c",
+    "Features" => "11111111-aaaa-4aaa-8aaa-00000000000d",
+    "Generated" => GENERATED,
+    "Tiny" => "11111111-aaaa-4aaa-8aaa-00000000000f",
+    "Settled" => "11111111-aaaa-4aaa-8aaa-000000000010",
+    "Edited" => "11111111-aaaa-4aaa-8aaa-000000000011",
+)
+
+entry(name, place; version="0.1.0", deps=String[]) = """
+    [[$name]]
+    $(isempty(deps) ? "" : "deps = $deps")
+    $place
+    uuid = "$(UUIDS[name])"
+    version = "$version"
+
+    """
+at(path) = "path = $(repr(path))"
+
+"An environment of the packages called `direct`; `entries` are those of the Manifest."
+function write_project(folder, direct, entries)
+    mkpath(folder)
+    write(joinpath(folder, "Project.toml"), "[deps]\n", join("$name = \"$(UUIDS[name])\"\n" for name in direct))
+    write(joinpath(folder, "Manifest.toml"), join(entries))
+    return folder
+end
+
+"The environment of all fixtures that are used here."
+function write_features(fixtures)
+    packages = joinpath(fixtures, "packages")
+    write_generated(joinpath(packages, "Generated"), 300)
+    here(name) = at(joinpath(packages, name))
+    return write_project(joinpath(fixtures, "features"), ["Features", "Featured", "Generated", "Greeter"], [
+        entry("Featured", here("Featured")),
+        entry("Features", here("Features"); deps=["Featured"]),
+        entry("Generated", here("Generated")),
+        entry("Greeter", here("Greeter"); version="1.2.0", deps=["Helper", "Late", "Twin"]),
+        entry("Helper", here("Helper"); version="0.3.1"),
+        entry("Late", here("Late")),
+        entry("Twin", at(joinpath(packages, "TwinTwo")); version="2.0.0"),
+    ])
+end
+
+const NAMED = ["Features", "Generated", "Greeter"]
+
+function write_workload(fixtures)
+    path = joinpath(fixtures, "workload.jl")
+    write(path, """
+        using Features, Generated, Greeter
+        foreach(println, Features.report())
+        foreach(println, Generated.results(100, 200))
+        println(Greeter.greet(Greeter.Name("workload")), Greeter.shout(Greeter.Name("loud"); mark="?"))
+        """)
+    return path
+end
+
+build(packages, image, project; kwargs...) = create_sysimage(packages; sysimage_path=image,
+    project, quiet=true, kwargs...)
+
+"The image of `build`, made in a session on `image`, and what the session says of the report."
+function build_from(image, packages, target, project; code, variables=())
+    path = join([dirname(@__DIR__), "@stdlib"], ':')
+    code = """
+        using PackageCompilerRS
+        report = create_sysimage($(repr(packages)); sysimage_path=$(repr(target)),
+            project=$(repr(project)), quiet=true)
+        $code
+        """
+    command = `$JULIA --sysimage=$image --startup-file=no -e $code`
+    return withenv(() -> read(command, String), CLEAN..., "JULIA_LOAD_PATH" => path, variables...)
+end
+
+function native_code(image, project)
+    text = output(image, project, joinpath(SCRIPTS, "code_instances.jl"))
+    found = Dict{String,String}()
+    for line in split(something(text, ""), '\n'; keepempty=false)
+        kind, signature = split(line, '\t'; limit=2)
+        found[signature] = kind
+    end
+    return found
+end
+
+function test_images(fixtures)
+    project = write_features(fixtures)
+    workload = write_workload(fixtures)
+    images = mkpath(joinpath(fixtures, "images"))
+    linked = joinpath(images, "L.so")
+    answers = joinpath(SCRIPTS, "answers.jl")
+    made = Ref{Any}(nothing)
+
+    timed("the report says where the code comes from") do
+        report = build(NAMED, linked, project; precompile_execution_file=workload)
+        made[] = report
+        how = report.how
+        println(PackageCompilerRS.code_summary(how), "; ", how.left_out, " left out")
+        @test how.linked && how.not_linked === nothing
+        @test isempty(how.refused) && isempty(report.warnings)
+        # Julia's own image, in thousands, and more than half of what was not new.
+        @test 10_000 < how.from_base < 200_000
+        @test 300 < how.from_packages < 20_000
+        @test 100 < how.compiled < how.from_base
+        # All that is asked for is compiled in 1.10.
+        @test VERSION >= v"1.12" || how.left_out == 0
+        @test report.base_sysimage == STOCK
+        # A closure of a module that `eval` makes.
+        lost = [s.text for s in report.statements if s.outcome !== :precompiled && !occursin("Scratch", s.text)]
+        @test isempty(lost) || show_some(lost)
+    end
+    made[] === nothing && return nothing
+
+    plain = output(STOCK, project, answers)
+    timed("answers are those of plain Julia") do
+        @test plain !== nothing && count(==('\n'), plain) > 640
+        @test same(plain, output(linked, project, answers))
+        @test same(plain, output(linked, project, answers; options=`-t2`))
+        @test same(plain, output(linked, project, answers; options=`-O0`))
+        @test same(plain, output(linked, project, answers; options=`--check-bounds=yes`))
+    end
+
+    timed("what was asked for is not compiled again") do
+        for code in ("Features.report()", "Generated.results(100, 200)",
+            "Greeter.shout(Greeter.Name(\"loud\"); mark=\"?\")")
+            # Of a module that `eval` makes, and what `__init__` invalidates each time.
+            own(line) = occursin(r"Scratch|Features\.package_invalidated|Featured\.described", line)
+            rest = filter(!own, still_compiled(linked, project, "using Features, Generated, Greeter\n$code"))
+            @test isempty(rest) || show_some(rest)
+        end
+    end
+
+    timed("the collector finds all objects of the code") do
+        stress = joinpath(SCRIPTS, "stress.jl")
+        for threads in ("1", "2")
+            @test output(linked, project, `$stress 4`; options=`-t$threads`) == "0 true true"
+        end
+    end
+
+    timed("sessions on the image") do
+        sessions(linked, project)
+    end
+    timed("programs with the image inside") do
+        programs(linked, fixtures)
+    end
+    timed("caches made on the image are loaded again") do
+        caches(linked, fixtures)
+    end
+    timed("code of a cache that is refused is compiled") do
+        image = joinpath(images, "refused.so")
+        # With those that call it.
+        report = withenv("PCRS_LINKED_REFUSE" => "/Featured/") do
+            build(NAMED, image, project; precompile_execution_file=workload)
+        end
+        @test report.how.linked
+        @test any(r -> occursin("/Featured/", r.path) && occursin("refuses", r.reason), report.how.refused)
+        @test !any(r -> occursin("/Generated/", r.path), report.how.refused)
+        println(join((string(basename(dirname(r.path)), ": ", r.reason) for r in report.how.refused), "; "))
+        @test report.how.from_packages < made[].how.from_packages
+        @test report.how.compiled > made[].how.compiled
+        @test same(plain, output(image, project, answers))
+    end
+    timed("a session on the image builds on what that was built on") do
+        image = joinpath(images, "again.so")
+        said = build_from(linked, ["Features", "Greeter"], image, project; code="""
+            print(report.base_sysimage, '\\n', report.how.linked, '\\n', report.how.from_packages)
+            """)
+        base, how, from_packages = split(said, '\n')
+        @test base == STOCK
+        @test how == "true"
+        @test 0 < parse(Int, from_packages)
+        @test evaluated(image, project, "print(isdefined(Main, :Features), isdefined(Main, :Generated))") == "truefalse"
+        @test evaluated(image, project, "print(length(Main.Features.report()))") == string(length(split(plain, '\n')[1:28]))
+    end
+    timed("an image on the image") do
+        write_package(joinpath(fixtures, "packages", "Tiny"), "Tiny", UUIDS["Tiny"], """
+            using Features
+            Features.area(x::Int) = 10.0x
+            tiny(x) = string(Features.area(x), ' ', Features.report()[1])
+            precompile(tiny, (Int,))
+            """; deps=["Features" => UUIDS["Features"]])
+        packages = joinpath(fixtures, "packages")
+        upper = write_project(joinpath(fixtures, "upper"), ["Tiny"], [
+            entry("Tiny", at(joinpath(packages, "Tiny")); deps=["Features"]),
+            entry("Features", at(joinpath(packages, "Features")); deps=["Featured"]),
+            entry("Featured", at(joinpath(packages, "Featured"))),
+        ])
+        image = joinpath(images, "upper.so")
+        report = build("Tiny", image, upper; base_sysimage=linked)
+        println(PackageCompilerRS.code_summary(report.how))
+        @test report.how.linked && report.base_sysimage == linked
+        @test report.how.from_base > made[].how.from_base + made[].how.from_packages
+        @test report.how.compiled < 2000
+        @test evaluated(image, upper, "print(Main.Tiny.tiny(2))") == "20.0 generated: 14 70"
+        @test same(plain, output(image, project, answers))
+        @test isempty(still_compiled(image, upper, "Main.Tiny.tiny(2)"))
+    end
+
+    full_image(fixtures, project, workload, linked, plain, made[])
+    return nothing
+end
+
+"What a full image answers and holds, against what the linked one does."
+function full_image(fixtures, project, workload, linked, plain, report)
+    wish = get(ENV, "PCRS_TEST_FULL", "")
+    if wish == "0"
+        println("skipped: PCRS_TEST_FULL=0, so nothing is compared with a full image")
+        return nothing
+    end
+    full = isempty(wish) ? joinpath(fixtures, "images", "F.so") : wish
+    timed("a full image") do
+        isfile(full) || build(NAMED, full, project; precompile_execution_file=workload, linked=false)
+        answers = joinpath(SCRIPTS, "answers.jl")
+        @test same(plain, output(full, project, answers))
+        @test same(plain, output(full, project, answers; options=`-t2`))
+    end
+    timed("native code that the full image has") do
+        wanted, held = native_code(full, project), native_code(linked, project)
+        @test length(wanted) > 10_000
+        gone = sort!([kind * ' ' * text for (text, kind) in wanted if !haskey(held, text) && kind != "constant"])
+        println(length(wanted), " code instances in the full image, ", length(held), " in the linked one; ",
+            length(gone), " only in the full one:")
+        foreach(line -> println("    ", first(line, 150)), first(gone, 40))
+        # A callee that only its caller's cache has, under no name that another could call, and on 1.12 what
+        # nobody has asked for.
+        @test length(gone) <= 20 + report.how.left_out
+        @test !any(line -> occursin("Generated.", line) || occursin("Features.", line), gone)
+    end
+    return nothing
+end
+
+function sessions(linked, project)
+    @test evaluated(linked, project, """
+        using Distributed
+        worker = only(addprocs(1; exeflags="--project=$(project)"))
+        image = remotecall_fetch(() -> unsafe_string(Base.JLOptions().image_file), worker)
+        @everywhere using Features
+        print(image == $(repr(linked)), ' ', remotecall_fetch(() -> Features.report()[1], worker), ' ',
+            pmap(x -> Features.area(Features.Square(x)), [1.0, 2.0]))
+        rmprocs(worker)
+        """) == "true generated: 14 70 [1.0, 4.0]"
+    @test evaluated(linked, project, """
+        using REPL, Pkg, LinearAlgebra, Dates, Statistics, Markdown, Test, Random, Serialization
+        term = REPL.Terminals.TTYTerminal("dumb", IOBuffer("1 + 2\\n"), IOBuffer(), IOBuffer())
+        repl = REPL.LineEditREPL(term, true)
+        REPL.setup_interface(repl)
+        print(REPL.completions("Features.opaque_cl", 18)[1][1].method === nothing)
+        """ |> code -> replace(code, ".method === nothing" => " |> REPL.completion_text")) == "opaque_closure"
+    @test evaluated(linked, project, """
+        using Pkg, LinearAlgebra
+        Pkg.status(; io=stdout)
+        print(det([2.0 1; 1 3]), ' ', haskey(Pkg.dependencies(), Base.UUID($(repr(UUIDS["Features"])))))
+        """) |> text -> text !== nothing && endswith(text, "5.0 true") && occursin("Greeter v1.2.0", text)
+    @test evaluated(linked, project, """
+        using Profile, Features
+        f(n) = sum(i -> sum(sort!(rand(100); rev=true)) + length(Features.spaced(i, "a"; times=2)), 1:n)
+        f(10)
+        for _ in 1:20
+            @profile f(20_000)
+            Profile.len_data() > 500 && break
+        end
+        io = IOBuffer()
+        Profile.print(io; format=:flat)
+        text = String(take!(io))
+        print(all(name -> occursin(name, text), ("Features.jl", "sort.jl", "spaced")))
+        """) == "true"
+    trace = evaluated(linked, project, """
+        using Features, Featured
+        try
+            Featured.each(x -> parse(Int, x), ["1", "x"])
+        catch err
+            Base.showerror(stdout, err, catch_backtrace())
+        end
+        """)
+    @test trace !== nothing
+    for part in ("invalid base 10 digit", r"tryparse_internal\(.*\n.*parse.jl:\d", r" each\(.*\n.*Featured.jl:\d", r" map\(?.*\n.*abstractarray.jl:\d")
+        @test occursin(part, trace)
+    end
+    @test evaluated(linked, project, """
+        using Libdl
+        image = dlopen($(repr(linked)))
+        print(ccall(dlsym(image, :pcrs_features_twice), Cint, (Cint,), 4), ' ',
+            dlpath(image) == $(repr(linked)))
+        """) == "8 true"
+    return nothing
+end
+
+"C programs that link the image, or open it before Julia does."
+function programs(linked, fixtures)
+    compiler = Sys.which("cc")
+    if compiler === nothing
+        println("skipped: there is no C compiler for the programs that embed Julia")
+        return nothing
+    end
+    source = joinpath(SCRIPTS, "host.c")
+    julia = Libdl.dlpath("libjulia")
+    private = abspath(Sys.BINDIR, Base.PRIVATE_LIBDIR)
+    paths = ["-Wl,-rpath,$(dirname(julia))", "-Wl,-rpath-link,$private", "-Wl,-rpath,$(dirname(linked))"]
+    for (name, options) in ("links" => ["-DIMAGE_IS_LINKED", linked], "opens" => String[])
+        program = joinpath(fixtures, name)
+        run(`$compiler -o $program $source $options $paths $julia -ldl`)
+        # An image of a folder of its own finds the rest of Julia no other way.
+        command = addenv(`$program $(Sys.BINDIR) $linked`, "LD_LIBRARY_PATH" => private)
+        @test read(command, String) == "42 28 FeatureError at x = 3"
+    end
+    return nothing
+end
+
+"A package that is no part of the image, and needs one that is."
+function caches(linked, fixtures)
+    packages = joinpath(fixtures, "packages")
+    depot = mkpath(joinpath(fixtures, "depot"))
+    code = """
+        using Features
+        struct Point <: Features.Shape
+        end
+        Features.area(::Point) = 0.5
+        tiny(x) = string(Features.keywords(), ' ', sum(Features.area, Features.Shape[Point(), Features.Square(x)]))
+        fails() = Features.frames(() -> Features.through_base([3]))
+        precompile(tiny, (Int,))
+        precompile(fails, ())
+        """
+    write_package(joinpath(fixtures, "apart", "Tiny"), "Tiny", UUIDS["Tiny"], code; deps=["Features" => UUIDS["Features"]])
+    project = write_project(joinpath(fixtures, "apart", "project"), ["Tiny"], [
+        entry("Tiny", at(joinpath(fixtures, "apart", "Tiny")); deps=["Features"]),
+        entry("Features", at(joinpath(packages, "Features")); deps=["Featured"]),
+        entry("Featured", at(joinpath(packages, "Featured"))),
+    ])
+    variables = ("JULIA_DEPOT_PATH" => join([depot; DEPOT_PATH], ':'),)
+    ask() = evaluated(linked, project, "using Tiny; print(Tiny.tiny(2), ' ', Tiny.fails()[1])"; variables)
+    folder = joinpath(depot, "compiled", "v$(VERSION.major).$(VERSION.minor)")
+    tiny = joinpath(folder, "Tiny")
+    # Julia touches a cache that it takes.
+    files() = isdir(tiny) ? Dict(file => hash(read(joinpath(tiny, file))) for file in readdir(tiny)) : Dict()
+    @test isempty(files())
+    expected = "a b 3 0|x-yx-y 0| 2 4.5 fails@Features.jl:"
+    text = ask()
+    @test text !== nothing && startswith(text, expected)
+    made = files()
+    @test sort!([splitext(file)[2] for file in keys(made)]) == [".ji", ".so"]
+    @test ask() == text
+    @test files() == made
+    # Native code of the cache is used: no more is compiled than for what is asked.
+    rest = withenv(() -> still_compiled(linked, project, "using Tiny; Tiny.tiny(2); Tiny.fails()"), variables...)
+    @test isempty(rest) || show_some(rest)
+    @test readdir(folder) == ["Tiny"]
+    return nothing
+end
+
+"A registered package beside one that is edited: the first is in a layer that later builds take."
+function test_layers(fixtures)
+    depot = joinpath(fixtures, "registered")
+    hash = "0123456789abcdef0123456789abcdef01234567"
+    slug = Base.version_slug(Base.UUID(UUIDS["Settled"]), Base.SHA1(hash))
+    write_package(joinpath(depot, "packages", "Settled", slug), "Settled", UUIDS["Settled"], """
+        settled(x) = sum(i -> i * x, 1:10)
+        "Compiled for no other reason than that somebody calls it."
+        kept(x) = join(sort!(collect(x); rev=true), '/')
+        registered(x) = string(hook(x), ' ', settled(1))
+        hook(x) = "settled"
+        precompile(settled, (Int,))
+        precompile(registered, (Int,))
+        """)
+    edited(number) = write_package(joinpath(fixtures, "edited"), "Edited", UUIDS["Edited"], """
+        using Settled
+        answer(x) = string("edited $number: ", Settled.settled(x), ' ', Settled.registered(x), ' ', local_only(x))
+        local_only(x) = x + $number
+        $(number == 2 ? "Settled.hook(x::Int) = \"hooked\"" : "")
+        precompile(answer, (Int,))
+        """; deps=["Settled" => UUIDS["Settled"]])
+    edited(1)
+    project = write_project(joinpath(fixtures, "layered"), ["Settled", "Edited"], [
+        entry("Settled", "git-tree-sha1 = \"$hash\""),
+        entry("Edited", at(joinpath(fixtures, "edited")); deps=["Settled"]),
+    ])
+    workload = joinpath(fixtures, "layered.jl")
+    write(workload, """
+        using Settled, Edited
+        println(Edited.answer(1), Settled.kept(Set([1.5, 2.5])), Settled.kept([1, 2]), Settled.registered(1))
+        """)
+    image = joinpath(fixtures, "layered.so")
+    layers() = sum(k.entries for k in cache_info().kinds if k.kind === :layer; init=0)
+    make() = build(["Settled", "Edited"], image, project; precompile_execution_file=workload)
+    native(image) = still_compiled(image, project,
+        "using Settled; const ALL = Set([1.5, 2.5]); Settled.kept(ALL); Settled.kept([1, 2]); Settled.settled(1)")
+    asked(report) = Set(s.text for s in report.statements if s.outcome === :precompiled)
+
+    old = copy(DEPOT_PATH)
+    push!(DEPOT_PATH, depot)
+    try
+        withenv("JULIA_DEPOT_PATH" => join(DEPOT_PATH, ':'), "PCRS_CACHE_DIR" => joinpath(fixtures, "cache")) do
+            first_build, second_build = Ref{Any}(nothing), Ref{Any}(nothing)
+            timed("the first build makes a layer") do
+                @test layers() == 0
+                report = first_build[] = make()
+                @test report.how.linked && report.origin === :built
+                @test layers() == 1
+                @test evaluated(image, project, "using Edited; print(Edited.answer(1))") == "edited 1: 55 settled 55 2"
+                @test isempty(native(image))
+            end
+            first_build[] === nothing && return nothing
+            timed("the second build takes the layer") do
+                edited(2)
+                report = second_build[] = make()
+                @test report.how.linked && report.origin === :built
+                @test layers() == 1
+                println(first_build[].how, "\n", report.how)
+                # Code that the edit invalidates is not taken from the layer.
+                @test evaluated(image, project, "using Edited; print(Edited.answer(1))") == "edited 2: 55 hooked 55 3"
+                @test evaluated(image, project, "using Settled; print(Settled.registered(1), Settled.registered(\"\"))") == "hooked 55settled 55"
+                @test isempty(native(image))
+                lost = setdiff(asked(first_build[]), asked(report))
+                @test isempty(lost) || show_some(lost)
+                @test report.base_sysimage == STOCK
+                println(join(("$(s.stage) $(round(s.seconds; digits=1))" for s in first_build[].stages), ", "), "; then ",
+                    join(("$(s.stage) $(round(s.seconds; digits=1))" for s in report.stages), ", "))
+            end
+            timed("nothing changed") do
+                @test make().origin === :up_to_date
+            end
+        end
+    finally
+        copy!(DEPOT_PATH, old)
+    end
+    return nothing
+end
+
+function test_all()
+    why = missing_here()
+    if why !== nothing
+        println("skipped: linked images: ", why)
+        return nothing
+    end
+    with_fixtures() do fixtures
+        withenv("PCRS_CACHE_DIR" => "", "PCRS_LINKED_REFUSE" => nothing, "PCRS_LINKED_FAIL_AT" => nothing) do
+            test_images(fixtures)
+            test_layers(fixtures)
+        end
+    end
+    return nothing
+end
+
+end
+
+LinkedImages.test_all()
