@@ -183,7 +183,7 @@ fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError>
         ctx.log(&format!("failed: {error}"));
     }
     cache.trim(&ctx);
-    drop(ctx);
+    drop(voice);
     let result = keep_log(plan, &log_path, result);
     // The folder goes while the watchdog still looks on, so that a kill in between leaves nothing.
     let closed = workspace.close();
