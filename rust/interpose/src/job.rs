@@ -82,7 +82,7 @@ pub fn leave_environment() {
     let list = std::env::var(PRELOAD).unwrap_or_default();
     // SAFETY: Julia restores its sysimage: its other threads, if there are any, wait for it.
     unsafe {
-        match without_entry(&list, "libpcrs_interpose.so") {
+        match without_entry(&list, "libpackagecompilerrs_interpose.so") {
             Some(others) => std::env::set_var(PRELOAD, others),
             None => std::env::remove_var(PRELOAD),
         }
@@ -96,10 +96,13 @@ mod tests {
 
     #[test]
     fn others_stay_preloaded() {
-        let own = "libpcrs_interpose.so";
-        assert_eq!(without_entry(":/a/libpcrs_interpose.so", own), None);
+        let own = "libpackagecompilerrs_interpose.so";
         assert_eq!(
-            without_entry("/a/liba.so:/b/libpcrs_interpose.so", own).as_deref(),
+            without_entry(":/a/libpackagecompilerrs_interpose.so", own),
+            None
+        );
+        assert_eq!(
+            without_entry("/a/liba.so:/b/libpackagecompilerrs_interpose.so", own).as_deref(),
             Some("/a/liba.so")
         );
         assert_eq!(
