@@ -97,7 +97,7 @@ pub fn build(
         Ok::<_, Setback>(((made.0, foundation), made.1))
     })?;
     let (object, foundation) = object;
-    let (image, _) = link::link_with(&inner, checked, &foundation, &object)?;
+    let image = link::link_with(&inner, checked, &foundation, &object)?.image;
     let layer = Layer::at(ctx.workspace.path());
     let io = |e: std::io::Error| BuildError::io(Stage::Link, "writing", &layer.image, &e);
     std::fs::rename(image, &layer.image).map_err(io)?;

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use pcrs_linked::LinkInput;
 use pcrs_linked::handover::Handover;
 
 use super::check::Checked;
 use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
-use crate::julia::linker::Input;
+use crate::julia::linker::{Input, Linker};
 use crate::linked::{Setback, job, step};
 use crate::plan::BuildPlan;
 use crate::process::child;
@@ -60,6 +61,15 @@ pub fn link_image(
     Ok(image)
 }
 
+/// A linked image.
+#[derive(Debug)]
+pub struct Parts {
+    pub image: PathBuf,
+    pub how: How,
+    /// What linked it.
+    pub linker: String,
+}
+
 /// Links an archive of new code with the unlinked base in the folder `foundation` and the packages'
 /// code that the image process named, and reads the result as Julia will.
 ///
@@ -70,7 +80,7 @@ pub fn link_with(
     checked: &Checked,
     foundation: &Path,
     object: &Path,
-) -> Result<(PathBuf, How), Setback> {
+) -> Result<Parts, Setback> {
     let folder = ctx.workspace.path();
     let image = place(ctx)?;
     let handover = Handover::load(&job::handover(folder))
@@ -82,14 +92,7 @@ pub fn link_with(
         pcrs_linked::merge(foundation, &handover, object, &parts)
     })
     .map_err(Setback::Slower)?;
-    let command = invocation(ctx.plan, checked, &Input::Linked(&input), &image);
-    child::run_ok(ctx, &command).map_err(|error| {
-        if ctx.cancelled() || error.cause.as_deref().is_some_and(is_full_disk) {
-            Setback::Failed(error)
-        } else {
-            Setback::Slower(format!("the link failed: {error}"))
-        }
-    })?;
+    let linker = link_parts(ctx, checked, &input, &image)?;
     step("the linked image is not as it should be", || {
         pcrs_linked::check(&image, &handover)
     })
@@ -99,7 +102,36 @@ pub fn link_with(
     for folder in [&parts, foundation] {
         let _ = std::fs::remove_dir_all(folder);
     }
-    Ok((image, how(&handover)))
+    Ok(Parts {
+        image,
+        how: how(&handover),
+        linker: linker.describe(),
+    })
+}
+
+/// Links with the first linker that can.
+fn link_parts(
+    ctx: &Context<'_>,
+    checked: &Checked,
+    input: &LinkInput,
+    image: &Path,
+) -> Result<Linker, Setback> {
+    let (plan, name) = (ctx.plan, ctx.plan.image_name());
+    let mut failed = String::new();
+    for linker in checked.linker.for_parts(&plan.julia) {
+        let command = linker.invocation(plan, Stage::Link, &Input::Linked(input), image, &name);
+        match child::run_ok(ctx, &command) {
+            Ok(_) => return Ok(linker),
+            Err(error) if ctx.cancelled() || error.cause.as_deref().is_some_and(is_full_disk) => {
+                return Err(Setback::Failed(error));
+            }
+            Err(error) => {
+                ctx.log(&format!("{} cannot link it: {error}", linker.describe()));
+                failed = format!("the link failed: {error}");
+            }
+        }
+    }
+    Err(Setback::Slower(failed))
 }
 
 fn is_full_disk(cause: &str) -> bool {

@@ -85,6 +85,7 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
         path: image,
         statements,
         how,
+        linker,
     } = image;
     let mut report = BuildReport {
         origin: Origin::Built,
@@ -96,7 +97,7 @@ pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildErr
         statements,
         verified: plan.verify,
         peak_memory: 0,
-        linker: checked.linker.describe(),
+        linker,
         how,
         base_sysimage: match &plan.base {
             Base::Existing { path } => Some(path.clone()),
@@ -117,6 +118,7 @@ struct Image {
     path: PathBuf,
     statements: StatementReport,
     how: How,
+    linker: String,
 }
 
 /// What came of the linked way.
@@ -256,15 +258,21 @@ fn enforce_and_link(
 ) -> Result<Image, Setback> {
     statements::enforce(ctx.plan, &statements)?;
     let mut linked = Err(Setback::Slower(String::new()));
-    ctx.stage(Stage::Link, checked.linker.describe(), times, || {
-        linked = link::link_with(ctx, checked, foundation, object);
-        Ok(())
-    })?;
-    let (path, how) = linked?;
+    ctx.stage(
+        Stage::Link,
+        "with the code of the base and of packages",
+        times,
+        || {
+            linked = link::link_with(ctx, checked, foundation, object);
+            Ok(())
+        },
+    )?;
+    let linked = linked?;
     Ok(Image {
-        path,
+        path: linked.image,
         statements,
-        how,
+        how: linked.how,
+        linker: linked.linker,
     })
 }
 
@@ -300,6 +308,7 @@ fn full(
         path,
         statements,
         how: How::default(),
+        linker: checked.linker.describe(),
     };
     verify(ctx, base, &mut image, times)?;
     Ok(image)
