@@ -227,26 +227,30 @@ with_fixtures() do fixtures
         end
     end
 
-    default_packages = Set(split(ask(PackageCompilerRS.running_sysimage(),
-        "foreach(id -> id.uuid === nothing || println(id.name), keys(Base.loaded_modules))")))
+    if VERSION >= v"1.12-"
+        println("skipped: fresh bases (C and D) on Julia ", VERSION, ", which docs/src/design.md lists as never run")
+    else
+        default_packages = Set(split(ask(PackageCompilerRS.running_sysimage(),
+            "foreach(id -> id.uuid === nothing || println(id.name), keys(Base.loaded_modules))")))
 
-    @testset "C: a fresh base without the stdlibs" begin
-        image_c = joinpath(folder, "C.$DLEXT")
-        report = create_sysimage(:Greeter; sysimage_path=image_c, project=workshop, quiet=true,
-            incremental=false, filter_stdlibs=true,
-            precompile_execution_file=joinpath(WORKLOADS, "greet.jl"))
-        @test report.base_sysimage === nothing
-        names = loaded(image_c)
-        @test "Greeter" in names && !("Pkg" in names) && !("LinearAlgebra" in names)
-        @test ask(image_c, "print(Main.Greeter.shout(Main.Greeter.Name(\"x\")))") == "X!"
-        @test filesize(image_c) < filesize(image_a)
-    end
+        @testset "C: a fresh base without the stdlibs" begin
+            image_c = joinpath(folder, "C.$DLEXT")
+            report = create_sysimage(:Greeter; sysimage_path=image_c, project=workshop, quiet=true,
+                incremental=false, filter_stdlibs=true,
+                precompile_execution_file=joinpath(WORKLOADS, "greet.jl"))
+            @test report.base_sysimage === nothing
+            names = loaded(image_c)
+            @test "Greeter" in names && !("Pkg" in names) && !("LinearAlgebra" in names)
+            @test ask(image_c, "print(Main.Greeter.shout(Main.Greeter.Name(\"x\")))") == "X!"
+            @test filesize(image_c) < filesize(image_a)
+        end
 
-    @testset "D: a fresh base with the stdlibs of the default image" begin
-        image_d = joinpath(folder, "D.$DLEXT")
-        create_sysimage("Greeter"; sysimage_path=image_d, project=project, quiet=true,
-            incremental=false)
-        @test issubset(union(default_packages, ["Greeter"]), loaded(image_d))
-        @test ask(image_d, "using LinearAlgebra, Dates; print(det([2.0 0; 0 3]), year(Date(2024)))") == "6.02024"
+        @testset "D: a fresh base with the stdlibs of the default image" begin
+            image_d = joinpath(folder, "D.$DLEXT")
+            create_sysimage("Greeter"; sysimage_path=image_d, project=project, quiet=true,
+                incremental=false)
+            @test issubset(union(default_packages, ["Greeter"]), loaded(image_d))
+            @test ask(image_d, "using LinearAlgebra, Dates; print(det([2.0 0; 0 3]), year(Date(2024)))") == "6.02024"
+        end
     end
 end
