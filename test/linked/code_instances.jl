@@ -44,20 +44,21 @@ function method_tables()
 end
 
 function code_instances()
-    lines = String[]
+    found = Tuple{Ptr{Cvoid},Any}[]
     for table in method_tables(), method in Base.MethodList(table).ms, instance in Base.specializations(method)
         isdefined(instance, :cache) || continue
         code = instance.cache
         while true
             valid = field(code, :max_world) == typemax(UInt)
             invoke = field(code, :invoke)
-            valid && invoke != C_NULL && push!(lines, string(how_called(invoke), '\t', instance.specTypes))
+            valid && invoke != C_NULL && push!(found, (invoke, instance.specTypes))
             isdefined(code, :next) || break
             code = code.next
         end
     end
-    return unique!(sort!(lines))
+    return found
 end
 
-# The names of this script's own functions are in no image.
-foreach(println, filter(line -> !occursin("Main.", line), code_instances()))
+# Printing compiles more, so that all are found first. The names of this script's functions are in no image.
+const LINES = [string(how_called(invoke), '\t', signature) for (invoke, signature) in code_instances()]
+foreach(println, unique!(sort!(filter!(line -> !occursin("Main.", line), LINES))))

@@ -6,7 +6,7 @@ const SECONDS = parse(Float64, ARGS[1])
 const FINISHED = Threads.Atomic{Bool}(false)
 
 # Those that need a session of their own, or say nothing of code.
-const KINDS = filter(kind -> !(kind in (Features.finalizers, Features.stack_overflow)), collect(Any, Features.KINDS))
+const KINDS = filter(kind -> !(kind in (Features.finalizers, Features.stack_overflow)), Features.KINDS)
 
 work() = vcat(String[Base.invokelatest(kind) for kind in KINDS], Generated.results(73))
 expected = work()
