@@ -15,8 +15,8 @@ pub struct Foundation<'scope> {
 impl<'scope> Foundation<'scope> {
     /// Starts unlinking `image`, the base, into a folder of the build's.
     ///
-    /// It is done anew by each build: it takes less time than finding out that the result of an
-    /// earlier one is whole, and copying it.
+    /// It is done anew by each build: it takes 0.1 to 0.6 s, while workloads run, and the result of an
+    /// earlier one would have to be checked and copied.
     pub fn start<'env>(
         scope: &'scope Scope<'scope, 'env>,
         ctx: &'env Context<'env>,
