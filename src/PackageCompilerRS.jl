@@ -6,7 +6,6 @@ PackageCompiler.jl.
 module PackageCompilerRS
 
 using Libdl: Libdl
-using Pkg: Pkg
 
 # Before Julia 1.9 every session compiles this package anew, which takes a third less time this way;
 # the code mostly waits for other processes.

@@ -10,14 +10,21 @@ const CHOSEN = isempty(ARGS) ? FILES : ARGS
 
 include("helpers.jl")
 
-@testset "PackageCompilerRS on Julia $VERSION" begin
-    for file in FILES
-        if file in CHOSEN
-            @testset "$file" begin
-                include(file * ".jl")
+try
+    @testset "PackageCompilerRS on Julia $VERSION" begin
+        for file in FILES
+            if file in CHOSEN
+                @testset "$file" begin
+                    include(file * ".jl")
+                end
+            else
+                println("skipped: ", file, ".jl was not asked for")
             end
-        else
-            println("skipped: ", file, ".jl was not asked for")
         end
     end
+catch err
+    err isa Test.TestSetException || rethrow()
+    # Once more, below the table: what came before is long, and a log may be cut.
+    foreach(println, err.errors_and_fails)
+    exit(1)
 end

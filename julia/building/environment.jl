@@ -56,7 +56,7 @@ end
 function read_toml(file)
     return with_cause("`$file` cannot be read") do
         # Julia 1.5 has its TOML parser in Pkg.
-        isdefined(Base, :parsed_toml) ? Base.parsed_toml(file) : Pkg.TOML.parsefile(file)
+        isdefined(Base, :parsed_toml) ? Base.parsed_toml(file) : Base.invokelatest(pkg(:TOML).parsefile, file)
     end
 end
 
@@ -102,12 +102,27 @@ function is_installed(environment)
 end
 
 function has_its_artifacts(folder)
-    # Pkg looks for the files too, but its check takes long to compile before Julia 1.9.
-    any(name -> isfile(joinpath(folder, name)), Pkg.Artifacts.artifact_names) || return true
+    files = joinpath.(folder, ["JuliaArtifacts.toml", "Artifacts.toml"])
+    any(isfile, files) || return true
     return with_cause("the artifacts of `$folder` cannot be checked") do
-        Pkg.Operations.check_artifacts_downloaded(folder)
+        # The standard library Artifacts came with Julia 1.6. A package may choose by a script.
+        artifacts = loaded_module("56f22d72-fd6d-98f1-02f0-08ddc0907c33", "Artifacts")
+        if artifacts === nothing || isfile(joinpath(folder, ".pkg", "select_artifacts.jl"))
+            return Base.invokelatest(pkg(:Operations).check_artifacts_downloaded, folder)
+        end
+        wanted = artifacts.select_downloadable_artifacts(files[findfirst(isfile, files)])
+        return all(artifact -> artifacts.artifact_exists(Base.SHA1(artifact["git-tree-sha1"])), values(wanted))
     end
 end
+
+"A package that this session or its image has loaded, or `nothing`."
+loaded_module(uuid, name) = get(Base.loaded_modules, Base.PkgId(Base.UUID(uuid), name), nothing)
+
+"""
+A module of Pkg. It is loaded when something has to be installed: since Julia 1.12 it is not in Julia's
+own image, and an image without it needs minutes to precompile it and all that it depends on.
+"""
+pkg(part) = Base.invokelatest(getproperty, Base.require(@__MODULE__, :Pkg), part)
 
 "The folder of a package, or `nothing` when it is not there."
 function folder_of(package)
@@ -133,14 +148,20 @@ slugs(uuid, tree_hash) =
 function instantiate(project_file; quiet)
     hint = "run `Pkg.instantiate()` in it to see more"
     with_cause("the project `$project_file` cannot be instantiated"; hint=hint) do
-        # Pkg's own session state stays as it is: the context is this project's, not the active one.
-        context = Pkg.Types.Context(; env=Pkg.Types.EnvCache(project_file))
-        if VERSION >= v"1.6"
-            io = quiet ? devnull : stderr
-            Pkg.instantiate(context; io=io, allow_autoprecomp=false)
-        else
-            Pkg.instantiate(context)
-        end
+        # Its functions are newer than this one.
+        Base.invokelatest(instantiate_with, pkg(:API), pkg(:Types), project_file; quiet=quiet)
+    end
+    return nothing
+end
+
+function instantiate_with(api, types, project_file; quiet)
+    # Pkg's own session state stays as it is: the context is this project's, not the active one.
+    context = types.Context(; env=types.EnvCache(project_file))
+    if VERSION >= v"1.6"
+        io = quiet ? devnull : stderr
+        api.instantiate(context; io=io, allow_autoprecomp=false)
+    else
+        api.instantiate(context)
     end
     return nothing
 end

@@ -21,8 +21,7 @@ function run_for_precompilation()
             uuid = "00000000-0000-0000-0000-000000000001"
             version = "1.0.0"
             """)
-        # Pkg is asked for the artifacts of a package that has this file.
-        write(joinpath(mkpath(joinpath(dir, "A")), "Artifacts.toml"), "")
+        mkpath(joinpath(dir, "A"))
         # Where this is done on an image of ours, nothing of that matters.
         options = Options(; sysimage_path="X.so", project=dir, base_sysimage=running_sysimage())
         write_json(make_plan(["A"], options))

@@ -161,7 +161,7 @@ exports, a name inside one (statements written for a place inside a package have
 function meanings_of(binder, name)
     ids = [id for id in keys(Base.loaded_modules) if id.name == string(name)]
     sort!(ids; by=id -> string(id.uuid))
-    isempty(ids) || return [Meaning(Base.loaded_modules[id], string(id)) for id in ids]
+    isempty(ids) || return [Meaning(Base.loaded_modules[id], with_uuid(id.name, id)) for id in ids]
     binder.inner === nothing && (binder.inner = inner_names())
     for table in binder.inner
         haskey(table, name) || continue
@@ -206,8 +206,9 @@ end
 function remember!(table, name, value, parent)
     known = get!(() -> Meaning[], table, name)
     any(other -> other.value === value, known) && return nothing
-    id = Base.PkgId(parent)
-    from = id.uuid === nothing ? "" : string(" [", id.uuid, ']')
-    push!(known, Meaning(value, string(parent, '.', name, from)))
+    push!(known, Meaning(value, with_uuid(string(parent, '.', name), Base.PkgId(parent))))
     return nothing
 end
+
+# Julia 1.12 shows a PkgId as the call that makes it.
+with_uuid(text, id) = id.uuid === nothing ? text : string(text, " [", id.uuid, ']')
