@@ -18,7 +18,7 @@ use crate::objects::{CodeInstance, MethodInstance};
 use crate::originals::{function, original};
 use crate::session::{self, Session};
 use crate::trouble::{Trouble, ensure, guarded};
-use crate::{create, handover};
+use crate::{create, handover, heap};
 
 /// Whether this process has a session.
 fn active() -> bool {
@@ -268,6 +268,8 @@ pub unsafe extern "C" fn jl_dump_native(
             session::with(|session| {
                 if session.is_current(native as usize) {
                     handover::write(session)?;
+                    // SAFETY: the caller's argument: a whole image has a stream.
+                    unsafe { heap::take(z, &session.job.heap)? };
                 }
                 Ok(())
             })?;

@@ -24,6 +24,7 @@ pub fn write(session: &Session) -> Result<(), Trouble> {
         },
         packages,
         refused,
+        heap: Some(session.job.heap.clone()),
         new_globals: u32::try_from(new_globals).map_err(|_| Trouble::new("too many globals"))?,
         counts: Counts {
             methods_asked: count(session.methods_asked),

@@ -16,6 +16,8 @@ pub struct Job {
     pub julia: (u32, u32),
     /// Where the handover is written to.
     pub handover: PathBuf,
+    /// Where the object with the heap is written to.
+    pub heap: PathBuf,
     /// Where the reason is written to when the image has to be built in the ordinary way.
     pub trouble: PathBuf,
     /// Folder for the objects that are made of package images.
@@ -114,7 +116,7 @@ mod tests {
     #[test]
     fn a_job_needs_little() {
         let job: Job = serde_json::from_str(
-            r#"{"julia": [1, 10], "handover": "h", "trouble": "t", "objects": "o",
+            r#"{"julia": [1, 10], "handover": "h", "heap": "p", "trouble": "t", "objects": "o",
                 "link_packages": true, "collect": null, "fail_at": null}"#,
         )
         .unwrap();

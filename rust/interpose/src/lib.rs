@@ -22,6 +22,7 @@ mod filter;
 mod fptrs;
 mod gc;
 mod handover;
+mod heap;
 mod images;
 mod job;
 mod julia;

@@ -24,6 +24,9 @@ pub struct Handover {
     pub packages: Vec<UsedPackage>,
     /// Those that are not, whose code is generated from their caches.
     pub refused: Vec<RefusedImage>,
+    /// The object that has the image's heap ([`write_heap`](crate::write_heap)); without it the
+    /// archive has it.
+    pub heap: Option<PathBuf>,
     /// How many globals the process itself has made, those included that only keep a place.
     pub new_globals: u32,
     /// For the report.

@@ -18,8 +18,8 @@ use crate::tables::{HEADER_VERSION, Layout};
 /// What to link, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkInput {
-    /// The object files, in this order. The last one is the archive of the image process, of which
-    /// the linker takes the heap only: it must not be given with `--whole-archive`.
+    /// The object files, in this order. The last one has the heap; where that is the archive of the
+    /// image process, it must not be given with `--whole-archive`.
     pub objects: Vec<PathBuf>,
     /// The linker script, which [`options`](LinkInput::options) name.
     pub script: PathBuf,
@@ -136,7 +136,8 @@ pub fn merge(
         )
         .save(&file)?;
     objects.push(file);
-    objects.push(archive.to_path_buf());
+    let heap = handover.heap.as_deref().unwrap_or(archive);
+    objects.push(heap.to_path_buf());
 
     let file = out.join("image.lds");
     write(

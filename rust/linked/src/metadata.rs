@@ -302,7 +302,7 @@ impl Metadata {
             |name: &str| Target::Symbol(self.object.symbol(name.as_bytes().to_vec(), false));
         let slots = SLOTS.map(&mut symbol);
         let small_typeof = symbol(SMALL_TYPEOF);
-        // Makes the linker take the heap out of the archive.
+        // Makes the linker take the heap, also out of an archive.
         symbol("jl_system_image_data");
         symbol("jl_system_image_size");
         let slots = self.table(&slots);

@@ -191,6 +191,7 @@ fn handover(path: &Path, targets: u32, selected: Vec<u64>) -> Handover {
         },
         packages: Vec::new(),
         refused: Vec::new(),
+        heap: None,
         new_globals: 1,
         counts: Counts::default(),
     }

@@ -177,6 +177,7 @@ impl Bench<'_> {
             },
             packages: packages.collect(),
             refused: Vec::new(),
+            heap: None,
             new_globals: 0,
             counts: Counts::default(),
         };

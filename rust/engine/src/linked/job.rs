@@ -21,6 +21,7 @@ const TROUBLE: i32 = 97;
 struct Job<'a> {
     julia: (u32, u32),
     handover: PathBuf,
+    heap: PathBuf,
     trouble: PathBuf,
     objects: PathBuf,
     link_packages: bool,
@@ -38,6 +39,11 @@ fn path(folder: &Path) -> PathBuf {
 /// What the link is to know; appears with the object file.
 pub fn handover(folder: &Path) -> PathBuf {
     folder.join("linked.handover.json")
+}
+
+/// The object with the image's heap.
+pub fn heap(folder: &Path) -> PathBuf {
+    folder.join("heap.o")
 }
 
 fn trouble(folder: &Path) -> PathBuf {
@@ -59,6 +65,7 @@ pub fn write(plan: &BuildPlan, folder: &Path) -> io::Result<()> {
     let job = Job {
         julia: (version.major, version.minor),
         handover: handover(folder),
+        heap: heap(folder),
         trouble: trouble(folder),
         objects: objects(folder),
         link_packages: true,

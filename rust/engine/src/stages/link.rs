@@ -98,7 +98,9 @@ pub fn link_with(
     })
     .map_err(Setback::Slower)?;
     // The space is needed by what follows.
-    let _ = std::fs::remove_file(object);
+    for file in [object, &job::heap(folder)] {
+        let _ = std::fs::remove_file(file);
+    }
     for folder in [&parts, foundation] {
         let _ = std::fs::remove_dir_all(folder);
     }
