@@ -16,23 +16,23 @@ function main()
     folder = mktempdir()
     opts["workload"] = abspath(opts["workload"])
     opts["project"] = cp(opts["project"], joinpath(folder, "project"))
-    image = joinpath(folder, "bench.so")
-    ours(depot, cache; kwargs...) = measured_build("PackageCompilerRS", ROOT, depot, image, opts; cache=cache, kwargs...)
+    their_image, full_image, image = joinpath.(folder, ["theirs.so", "full.so", "linked.so"])
+    ours(depot, cache; image=image, kwargs...) =
+        measured_build("PackageCompilerRS", ROOT, depot, image, opts; cache=cache, kwargs...)
 
     theirs_depot, our_depot = depot_with_empty_registry(), depot_with_empty_registry()
     prepare("PackageCompiler", opts["packagecompiler"], theirs_depot, "")
     prepare("PackageCompilerRS", ROOT, our_depot, "")
-    theirs = measured_build("PackageCompiler", opts["packagecompiler"], theirs_depot, image, opts)
-    their_use = measured_use(theirs_depot, image, opts)
+    # The better case of theirs is what all others are compared with.
+    prepare(opts["packages"], opts["project"], theirs_depot, "")
+    theirs = measured_build("PackageCompiler", opts["packagecompiler"], theirs_depot, their_image, opts)
 
     print_head(string(isempty(opts["name"]) ? opts["packages"] : opts["name"], ": builds"),
         ["build", "wall, s", "ratio", "CPU, s", "ratio", "peak memory, GiB", "ratio", "image, MiB"])
     row(what, f) = print_row([what, f.wall, f.wall / theirs.wall, f.cpu, f.cpu / theirs.cpu, f.peak, f.peak / theirs.peak, f.size])
-    row("PackageCompiler, all caches cold", theirs)
-    rm(image)
+    row("PackageCompiler, packages precompiled", theirs)
     cache = joinpath(folder, "cache")
     row("linked, all caches cold", ours(our_depot, cache; force=false))
-    linked_use = measured_use(our_depot, image, opts)
     # Our own cache is empty again; the packages' are filled.
     rm(image)
     rm(cache; recursive=true)
@@ -45,16 +45,18 @@ function main()
     write(statements, "precompile(Tuple{typeof(Base.join), Vector{Symbol}, String})\n")
     row("a statement added", ours(our_depot, cache; force=false, statements=[statements]))
     row("nothing changed", ours(our_depot, cache; force=false, statements=[statements]))
-    full_use = nothing
+    # On the same sources.
+    kept = joinpath(folder, "kept.so")
+    mv(image, kept)
+    images = ["PackageCompiler" => their_image, "linked" => kept]
     if opts["full"] == "yes"
-        rm(image)
-        row("full (linked=false)", ours(our_depot, ""; linked=false))
-        full_use = measured_use(our_depot, image, opts)
+        row("full (linked=false)", ours(our_depot, ""; image=full_image, linked=false, statements=[statements]))
+        push!(images, "full" => full_image)
     end
     print_head("Use", ["image", "start, s", "workload, s"])
-    print_row(["PackageCompiler", their_use.start, their_use.workload])
-    full_use === nothing || print_row(["full", full_use.start, full_use.workload])
-    print_row(["linked", linked_use.start, linked_use.workload])
+    for ((name, _), use) in zip(images, measured_use(our_depot, last.(images), opts))
+        print_row([name, use...])
+    end
     return nothing
 end
 

@@ -10,31 +10,44 @@ function children_cpu()
     return (usage[1] + usage[3]) + (usage[2] + usage[4]) / 1e6
 end
 
-"Most bytes that `pid` and its descendants held, sampled until it ends."
+"Most bytes that `process` and its descendants held, sampled until it ends."
 function peak_memory(process)
     peak = 0
     while process_running(process)
         peak = max(peak, tree_memory(getpid(process)))
-        sleep(0.5)
+        sleep(0.2)
     end
     return peak
 end
 
+"""
+What `root` and its descendants hold: a page that several of them have mapped, such as those of Julia's
+own image, is counted once ("Pss", proc(5)).
+"""
 function tree_memory(root)
-    parent, resident = Dict{Int,Int}(), Dict{Int,Int}()
+    parent, held = Dict{Int,Int}(), Dict{Int,Int}()
     for name in readdir("/proc")
         pid = tryparse(Int, name)
         pid === nothing && continue
         try
-            fields = split(last(split(read("/proc/$pid/stat", String), ") ")))
-            parent[pid] = parse(Int, fields[2])
-            resident[pid] = parse(Int, fields[22]) * 4096
+            parent[pid] = parse(Int, split(last(split(read("/proc/$pid/stat", String), ") ")))[2])
         catch err
             err isa Union{SystemError,Base.IOError,ArgumentError,BoundsError} || rethrow()
         end
     end
-    belongs(pid) = pid == root || (haskey(parent, pid) && parent[pid] > 1 && belongs(parent[pid]))
-    return sum(resident[pid] for pid in keys(resident) if belongs(pid); init=0)
+    belongs(pid) = pid == root || (get(parent, pid, 0) > 1 && belongs(parent[pid]))
+    return sum(proportional_size(pid) for pid in keys(parent) if belongs(pid); init=0)
+end
+
+function proportional_size(pid)
+    found = try
+        match(r"^Pss: *(\d+) kB"m, read("/proc/$pid/smaps_rollup", String))
+    catch err
+        # It has ended.
+        err isa Union{SystemError,Base.IOError} || rethrow()
+        nothing
+    end
+    return found === nothing ? 0 : 1024 * parse(Int, found[1])
 end
 
 function depot_with_empty_registry()
@@ -59,9 +72,9 @@ const PROGRAMS = Dict(
 settings(depot, cache) = ("JULIA_DEPOT_PATH" => depot * ":" * get(ENV, "JULIA_DEPOT_PATH", ""), "JULIA_PKG_SERVER" => "",
     "PCRS_CACHE_DIR" => cache, "JULIA_LOAD_PATH" => nothing, "JULIA_PROJECT" => nothing)
 
-"Lets `tool` be precompiled in `depot`, which is not part of what is measured."
-prepare(tool, environment, depot, cache) =
-    run(addenv(`$JULIA --startup-file=no --project=$environment -e "using $tool"`, settings(depot, cache)...))
+"Lets `packages` be precompiled in `depot`, which is not part of what is measured."
+prepare(packages, environment, depot, cache) =
+    run(addenv(`$JULIA --startup-file=no --project=$environment -e "using $packages"`, settings(depot, cache)...))
 
 """
 Builds `image` with `tool`, and gives wall time and CPU time in seconds, peak memory in GiB and size in
@@ -81,9 +94,13 @@ function measured_build(tool, environment, depot, image, opts; cache="", stateme
     return (wall=wall, cpu=children_cpu() - before, peak=peak / 2^30, size=filesize(image) / 2^20)
 end
 
-"Seconds that a start on `image` takes, and the workload on it: the best of several."
-function measured_use(depot, image, opts)
-    on_image(args, n) = minimum(@elapsed(run(pipeline(addenv(`$JULIA --sysimage=$image --startup-file=no --project=$(opts["project"]) $args`,
-        settings(depot, "")...); stdout=devnull))) for _ in 1:n)
-    return (start=on_image(["-e", "0"], 5), workload=on_image([opts["workload"]], 3))
+"""
+Seconds that a start on each of `images` takes, and the workload on it: the best of several, taken in
+turns, so that what else the machine does meets all of them.
+"""
+function measured_use(depot, images, opts)
+    seconds(image, args) = @elapsed run(pipeline(addenv(`$JULIA --sysimage=$image --startup-file=no --project=$(opts["project"]) $args`,
+        settings(depot, "")...); stdout=devnull))
+    best(args) = minimum(reduce(hcat, [[seconds(image, args) for image in images] for _ in 1:15]); dims=2)
+    return collect(zip(best(["-e", "0"]), best([opts["workload"]])))
 end
