@@ -5,7 +5,8 @@
 #       [--edit=FILE] [--full=yes|no] [--name=TEXT]
 #
 # PROJECT is copied. FILE of --edit is in it: a line is added there. The depots of JULIA_DEPOT_PATH are used
-# for what they have installed; each tool makes its caches in one of its own.
+# for what they have installed, which must not be caches; each tool makes its caches in one of its own. Ratios are to a build of
+# PackageCompiler's with its packages precompiled.
 
 include("measure.jl")
 include("processes.jl")
