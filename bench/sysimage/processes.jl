@@ -15,7 +15,7 @@ function peak_memory(process)
     peak = 0
     while process_running(process)
         peak = max(peak, tree_memory(getpid(process)))
-        sleep(0.2)
+        sleep(0.5)
     end
     return peak
 end

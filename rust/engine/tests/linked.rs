@@ -8,8 +8,10 @@ use std::path::Path;
 use std::process::Command;
 
 use common::{Fake, OBJECT, build};
+use object::{Object, ObjectSymbol};
 use pcrs_engine::linked::Way;
 use pcrs_engine::{BuildPlan, Stage};
+use pcrs_linked::handover::{Counts, Handover, UsedBase};
 
 fn linkable(fake: &Fake) -> BuildPlan {
     let mut plan = fake.plan();
@@ -113,31 +115,106 @@ fn a_system_or_julia_that_cannot_is_told_in_the_report_alone() {
     assert!(built.report().how.not_linked.unwrap().contains("1.8.5"));
 }
 
+/// A C compiler's output of a file of rust/linked's tests; false where there is no compiler.
+fn compiled(source: &str, options: &[&str], to: &Path) -> bool {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../linked/tests/c")
+        .join(source);
+    let made = Command::new("cc")
+        .args(["-fPIC", "-DLAYOUT=10"])
+        .args(options)
+        .arg("-o")
+        .args([to, &source])
+        .status();
+    made.is_ok_and(|status| status.success())
+}
+
 /// A base that can be taken apart, made of C; false, with a line, where there is no compiler.
 fn with_a_real_base(fake: &Fake) -> bool {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../linked/tests/c/base.c");
-    let base = fake.path("sys.so");
-    let made = Command::new("cc")
-        .args(["-shared", "-fPIC", "-DLAYOUT=10", "-DTARGETS=1", "-o"])
-        .args([&base, &source])
-        .status();
-    let made = made.is_ok_and(|status| status.success());
+    let made = compiled("base.c", &["-shared", "-DTARGETS=1"], &fake.path("sys.so"));
     if !made {
         println!("skipped: no C compiler");
     }
     made
 }
 
+/// Lets the image process of the fake, when it is there for the first time, make a real object with
+/// a function that calls one of a base made of C, and tell of it.
+fn with_a_real_image(fake: &Fake) {
+    let base = fake.path("sys.so");
+    let bytes = std::fs::read(&base).unwrap();
+    let file = object::File::parse(&*bytes).unwrap();
+    let address = |name: &str| {
+        let mut symbols = file.symbols();
+        symbols
+            .find(|symbol| symbol.name() == Ok(name))
+            .unwrap()
+            .address()
+    };
+    let selected: Vec<u64> = ["base_one", "base_two", "base_three"].map(address).into();
+    let called = format!("-DCALLED={}", pcrs_linked::base_symbol(selected[0]));
+    let members = ["text#0.o", "metadata.o", "sysimg.o"];
+    for (source, name) in ["new.c", "metadata.c", "sysimg.c"].iter().zip(members) {
+        assert!(compiled(source, &["-c", &called], &fake.path(name)));
+    }
+    assert!(compiled("julia.c", &["-shared"], &fake.path("libjulia.so")));
+    let archived = Command::new("ar")
+        .current_dir(fake.root())
+        .args(["rcs", "new.a"])
+        .args(members)
+        .status();
+    assert!(archived.unwrap().success());
+    let handover = Handover {
+        base: UsedBase {
+            path: base.clone(),
+            functions: 3,
+            globals: 2,
+            shards: 1,
+            targets: 1,
+            selected,
+        },
+        packages: Vec::new(),
+        refused: Vec::new(),
+        heap: None,
+        new_globals: 1,
+        counts: Counts {
+            base_functions: 3,
+            emitted: 1,
+            ..Counts::default()
+        },
+    };
+    handover.save(&fake.path("told.json")).unwrap();
+    first_time(
+        fake,
+        "generate",
+        "cp \"$here/told.json\" \"${journal%/*}/linked.handover.json\"; cp \"$here/new.a\" \"$object\"; exit",
+    );
+}
+
+/// Runs `script` when the fake comes to `event` for the first time.
+fn first_time(fake: &Fake, event: &str, script: &str) {
+    let mark = format!("\"$here/before-{event}\"");
+    fake.on(
+        event,
+        &format!("[ -e {mark} ] || {{ : >{mark}; {script}; }}"),
+    );
+}
+
+/// What the fake compiler runs to be a real one.
+const REAL_LINK: &str = "cc \"$@\" \"$here/libjulia.so\"; exit";
+
 /// The image is made in full, for a reason that holds `why`, when the fake runs `script` at `event`
 /// for the first time.
 fn falls_back(event: &str, script: &str, why: &str) {
     let fake = Fake::new();
-    if !with_a_real_base(&fake) {
-        return;
+    if with_a_real_base(&fake) {
+        first_time(&fake, event, script);
+        is_made_in_full(&fake, why);
     }
-    let once = "[ -e \"$here/before\" ] || { : >\"$here/before\"";
-    fake.on(event, &format!("{once}; {script}; }}"));
-    let built = build(linkable(&fake));
+}
+
+fn is_made_in_full(fake: &Fake, why: &str) {
+    let built = build(linkable(fake));
     let warnings: Vec<String> = built.warnings().into_iter().map(String::from).collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains(why), "{warnings:?}");
@@ -156,6 +233,64 @@ fn falls_back(event: &str, script: &str, why: &str) {
     };
     assert_eq!((of("trace "), of("image ")), (1, 2), "{started:?}");
     fake.await_end_of_processes();
+}
+
+#[test]
+fn new_code_and_a_base_become_one_image() {
+    let fake = Fake::new();
+    if !with_a_real_base(&fake) {
+        return;
+    }
+    with_a_real_image(&fake);
+    fake.on("link", REAL_LINK);
+    let built = build(linkable(&fake));
+    let told = built.output(Stage::Link);
+    assert!(
+        built.warnings().is_empty(),
+        "{:?}: {told:?}",
+        built.warnings()
+    );
+    let code = built.report().how.linked.unwrap();
+    assert_eq!((code.from_base, code.compiled), (3, 1));
+    let image = std::fs::read(fake.image()).unwrap();
+    let image = object::File::parse(&*image).unwrap();
+    let found = |name: &str| image.symbols().any(|symbol| symbol.name() == Ok(name));
+    assert!(found("new_one") && found("base_two"));
+}
+
+#[test]
+fn one_that_the_linker_refuses_is_compiled_in_full() {
+    let fake = Fake::new();
+    if with_a_real_base(&fake) {
+        with_a_real_image(&fake);
+        first_time(&fake, "link", "echo 'ld: error: no room' >&2; exit 1");
+        is_made_in_full(&fake, "no room");
+    }
+}
+
+#[test]
+fn so_is_one_whose_tables_are_not_as_they_should_be() {
+    let fake = Fake::new();
+    if with_a_real_base(&fake) {
+        with_a_real_image(&fake);
+        first_time(&fake, "link", "cp \"$here/sys.so\" \"$last\"; exit");
+        is_made_in_full(&fake, "is not as it should be");
+    }
+}
+
+#[test]
+fn so_is_one_that_does_not_start() {
+    for dies in ["kill -SEGV $$", "echo 'ERROR: no such library'; exit 1"] {
+        let fake = Fake::new();
+        if with_a_real_base(&fake) {
+            with_a_real_image(&fake);
+            first_time(&fake, "link", REAL_LINK);
+            // It is tried in two ways.
+            let images = "$(grep -c '^image ' \"$here/started\")";
+            fake.on("verify", &format!("[ {images} = 2 ] || {{ {dies}; }}"));
+            is_made_in_full(&fake, "the linked image does not work");
+        }
+    }
 }
 
 #[test]

@@ -93,9 +93,6 @@ fn read(image: &Image, job: &Job) -> Result<Package, String> {
     if let Some(part) = job.refuse.iter().find(|part| path.contains(part.as_str())) {
         return Err(format!("the job refuses {part}"));
     }
-    if image.targets != 1 {
-        return Err(format!("it has code for {} CPU targets", image.targets));
-    }
     Package::read(&image.path, &image.id).map_err(|reason| reason.to_string())
 }
 

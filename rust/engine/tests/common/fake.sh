@@ -36,8 +36,11 @@ started() {
 # The image process starts with the build, and works when it is its turn.
 [ "$stage" = image ] || started "$@"
 
+# What follows the name of the event are the arguments of the script.
 hook() {
-    [ ! -e "$here/on-$1" ] || . "$here/on-$1"
+    event=$1
+    shift
+    [ ! -e "$here/on-$event" ] || . "$here/on-$event"
 }
 # The values of a key of the spec, or of another file of records, one a line.
 values() {
@@ -90,7 +93,7 @@ image)
     cp "$here/content" "$object" || exit 1
     ;;
 link)
-    hook link
+    hook link "$@"
     cp "$linked" "$last" || exit 1
     ;;
 stdlibs)
