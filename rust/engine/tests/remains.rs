@@ -111,7 +111,17 @@ fn a_cache_that_others_can_write_to_is_not_used() {
     if let Some(cache) = &mut plan.cache {
         cache.shared = true;
     }
+    let verified = || {
+        let started = fake.started();
+        started
+            .iter()
+            .filter(|line| line.starts_with("verify "))
+            .count()
+    };
+    let before = verified();
     assert_eq!(origin(&fake, &plan), (Origin::Cached, vec![]));
+    // What they say of having tried it is not taken.
+    assert_eq!(verified(), before + 1);
 }
 
 #[test]

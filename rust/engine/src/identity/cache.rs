@@ -71,6 +71,11 @@ impl<'a> Cache<'a> {
         }
     }
 
+    /// Whether others may fill it.
+    pub fn is_shared(&self) -> bool {
+        self.plan.cache.as_ref().is_some_and(|cache| cache.shared)
+    }
+
     /// Notes the work folder `folder`, for [`clear`] to find should this build die.
     pub fn note(&self, folder: &Path) -> Option<Note> {
         self.store.as_ref()?.create().ok()?;
@@ -348,9 +353,9 @@ fn store(cache: &CachePlan) -> Store {
 pub fn doubt(cache: &CachePlan) -> Option<String> {
     let (path, why) = store(cache).doubt()?;
     Some(format!(
-        "the cache in `{}` is not used: `{}` {why}, and an image from it would run their code; name \
-         a folder of your own with `PCRS_CACHE_DIR`, or set `PCRS_CACHE_SHARED=1` if you trust all \
-         who can write there",
+        "the cache in `{}` is not used: `{}` {why}, and an image from it would run their code; once \
+         you know what is in it, close it to others (`chmod -R go-w`), name another folder with \
+         `PCRS_CACHE_DIR`, or set `PCRS_CACHE_SHARED=1` if you trust all who can write there",
         cache.dir.display(),
         path.display()
     ))
