@@ -29,41 +29,105 @@ function find_project(::Type{E}, project) where {E<:FileError}
 end
 
 """
-    write_atomically(E, path, text; mode)
+    told_as(f, E, message)
 
-Writes `text` to a temporary file beside `path` and renames it into place, which replaces an older
-file in one step: it is old or new, never half of each. The folder is made if need be. `mode` is
-that of the older file, or else `0o644`.
+Runs `f()`; what the file system refuses becomes an `E` with `message`, and the refusal as its cause.
+"""
+function told_as(f, ::Type{E}, message) where {E<:FileError}
+    failure = try
+        return f()
+    catch err
+        is_refusal(err) || rethrow()
+        err
+    end
+    # Outside of `catch`, so that nobody is shown the stack of the cause too.
+    throw(E(message; cause=first_line(failure)))
+end
+
+"Whether `err` is the file system's: functions of `Base` throw the last of these for a missing folder."
+is_refusal(err) = err isa SystemError || err isa Base.IOError || err isa ArgumentError
+
+"""
+    write_atomically(E, path, text; executable=false)
+
+Writes `text` to a temporary file, has it on the disk, and renames it into place, which replaces an
+older file in one step: it is old or new, never half of each. A link is followed. The folder is made
+if need be. The file has the mode and the group of the older one, or else what the umask gives it.
 
 # Errors
 An `E` when `path` cannot be written; it is then as it was.
 """
-function write_atomically(
-    ::Type{E}, path, text; mode=isfile(path) ? filemode(path) & 0o777 : 0o644
-) where {E<:FileError}
-    try
-        replace_file(abspath(path), text, mode)
-    catch err
-        err isa SystemError || err isa Base.IOError || rethrow()
-        throw(E("`$path` cannot be written"; cause=first_line(err)))
+function write_atomically(::Type{E}, path, text; executable=false) where {E<:FileError}
+    told_as(E, "`$path` cannot be written") do
+        replace_file(link_end(abspath(path)), text, executable ? 0o777 : 0o666)
     end
     return nothing
 end
 
+"Where the links at `path` end, whether anything is there or not; `path` itself if it is no link."
+function link_end(path)
+    # More than that lead in a circle.
+    for _ in 1:40
+        islink(path) || return path
+        folder = realpath(dirname(path))
+        path = normpath(joinpath(folder, readlink(path)))
+    end
+    throw(Base.IOError("the links at `$path` lead in a circle", Base.UV_ELOOP))
+end
+
 function replace_file(path, text, mode)
-    temporary, io = mktemp(mkpath(dirname(path)); cleanup=false)
+    temporary = tempname(mkpath(dirname(path)); cleanup=false)
+    flags = Base.Filesystem.JL_O_WRONLY | Base.Filesystem.JL_O_CREAT | Base.Filesystem.JL_O_EXCL
+    io = Base.Filesystem.open(temporary, flags, mode)
     try
         try
             write(io, text)
+            flush_to_disk(io)
         finally
             close(io)
         end
-        chmod(temporary, mode)
-        # `mv(; force=true)` removes the old file first: for a moment there is none.
-        Base.Filesystem.rename(temporary, path)
+        # A full disk may take a part, of which `Base` says nothing.
+        filesize(temporary) == sizeof(text) ||
+            throw(SystemError("writing `$temporary`", Libc.ENOSPC))
+        isfile(path) && keep_mode(temporary, path)
+        rename_file(temporary, path)
     catch
         rm(temporary; force=true)
         rethrow()
     end
+    return nothing
+end
+
+function flush_to_disk(io)
+    done = Sys.iswindows() ? ccall(:FlushFileBuffers, stdcall, Cint, (Ptr{Cvoid},), io.handle) != 0 :
+        ccall(:fsync, Cint, (Cint,), reinterpret(Int32, io.handle)) == 0
+    # Pipes and some network file systems have nothing to flush.
+    done || Libc.errno() == Libc.EINVAL || systemerror("fsync", true)
+    return nothing
+end
+
+"Gives the file at `new` the mode and the group of the one at `old`, whose place it is to take."
+function keep_mode(new, old)
+    mode = filemode(old) & 0o777
+    if !Sys.iswindows() && stat(old).gid != stat(new).gid
+        try
+            chown(new, -1, Int(stat(old).gid))
+        catch err
+            err isa Base.IOError || rethrow()
+            # Another group is let in no further than everybody.
+            mode = mode & 0o707 | (mode & 0o007) << 3
+        end
+    end
+    chmod(new, mode)
+    return nothing
+end
+
+"""
+`rename(2)` and nothing else: what `Base` has up to Julia 1.11 goes on to copy when that fails, and
+`mv(; force=true)` removes the old file first, so that for a moment there is none.
+"""
+function rename_file(from, to)
+    err = ccall(:jl_fs_rename, Int32, (Cstring, Cstring), from, to)
+    err < 0 && Base.uv_error("moving a file to `$to`", err)
     return nothing
 end

@@ -43,6 +43,7 @@ for file in (
     "launchers/jsonc.jl",
     "launchers/vscode.jl",
     "recording/trace.jl",
+    "recording/whole.jl",
     "recording/recording.jl",
 )
     include(joinpath("..", "julia", file))

@@ -22,6 +22,10 @@ mktempdir() do dir
     # A shared library that is no sysimage.
     libjulia = first(PackageCompilerRS.runtime_libraries())
 
+    library = joinpath(dir, "library.so")
+    cp(libjulia, library; follow_symlinks=true)
+    write(joinpath(dir, "settings.so.json"), "{\"name\": \"mine\"}")
+
     cases = Any[
         ("unknown package", "Greter", ok, ["`Greter` is not in the project"], ["did you mean `Greeter`?"]),
         ("unknown package, as a symbol", :Greter, ok, ["`Greter`"], ["`Greeter`"]),
@@ -62,6 +66,10 @@ mktempdir() do dir
         ("a base that is another library", "Greeter", merge(ok, (base_sysimage=libjulia,)), ["not a sysimage"], []),
         ("an empty cpu_target", "Greeter", merge(ok, (cpu_target="",)), ["`cpu_target` is empty"], ["native"]),
         ("an unknown way to verify", "Greeter", merge(ok, (verify=:maybe,)), ["verify"], [":load"]),
+        ("a target that is a source file", "Greeter", merge(ok, (sysimage_path=plain_file,)), ["`sysimage_path`", "no sysimage", plain_file], ["remove it"]),
+        ("a target that is a library", "Greeter", merge(ok, (sysimage_path=library,)), ["no sysimage"], []),
+        ("a stamp that is none", "Greeter", merge(ok, (sysimage_path=joinpath(dir, "settings.so"),)), ["settings.so.json"], ["another `sysimage_path`"]),
+        ("a log that is a source file", "Greeter", merge(ok, (log=plain_file,)), ["`log`", "no log of a build", plain_file], []),
         ("no threads", "Greeter", merge(ok, (image_threads=0,)), ["image_threads"], []),
         ("no jobs", "Greeter", merge(ok, (trace_jobs=0,)), ["trace_jobs"], []),
         ("no time for a statement", "Greeter", merge(ok, (statement_timeout=0,)), ["statement_timeout"], []),
@@ -97,6 +105,7 @@ mktempdir() do dir
     end
     @testset "nothing was left behind" begin
         @test sort(readdir(dir)) == before
+        @test read(plain_file, String) == "no image"
     end
 
     @testset "JULIA_CC that is not there, empty or unbalanced" begin

@@ -172,6 +172,20 @@ if !Sys.iswindows()
             end
         end
 
+        @testset "an image behind a link" begin
+            place = folder()
+            image = joinpath(mkpath(joinpath(place, "store")), "real.so")
+            touch(image)
+            link = joinpath(place, "current.so")
+            symlink(joinpath("store", "real.so"), link)
+            path = install("linked"; sysimage=link, folder=place, julia=stand_in(place))
+            @test run_bare(`$path x`) == (0, "--sysimage=$link\nx\n", "")
+            write(image * ".json", """{"schema":1,"julia_version":"1.2.4"}""")
+            code, out, err = run_bare(`$path x`)
+            @test (code, out) == (0, "x\n")
+            @test occursin("was built by Julia 1.2.4", err)
+        end
+
         @testset "a Julia that is gone" begin
             place = folder()
             image = joinpath(place, "image.so")
@@ -249,6 +263,101 @@ end
     @test err isa LauncherError
     @test occursin("was not made by", err.cause)
     @test isfile(own)
+end
+
+Sys.iswindows() || @testset "Launchers: links" begin
+    place = folder()
+    dotfiles = mkpath(joinpath(place, "dotfiles"))
+    bin = mkpath(joinpath(place, "bin"))
+    path, real = joinpath(bin, "x"), joinpath(dotfiles, "x")
+    symlink(joinpath("..", "dotfiles", "x"), path)
+    # It leads nowhere yet.
+    install("x"; sysimage=DEFAULT_IMAGE, folder=bin)
+    @test islink(path) && isfile(real)
+    install("x"; sysimage=DEFAULT_IMAGE, folder=bin, args=["-O1"], force=true)
+    @test islink(path) && occursin("-O1", read(real, String))
+    remove_launcher("x"; folder=bin)
+    @test !islink(path) && !ispath(real)
+    # Another program is not overwritten through a link.
+    write(real, "#!/bin/sh\necho theirs\n")
+    symlink(real, path)
+    @test_throws LauncherError install("x"; sysimage=DEFAULT_IMAGE, folder=bin)
+    install("x"; sysimage=DEFAULT_IMAGE, folder=bin, force=true)
+    @test !islink(path) && read(real, String) == "#!/bin/sh\necho theirs\n"
+    symlink("loop", joinpath(bin, "loop"))
+    err = failure(() -> install("loop"; sysimage=DEFAULT_IMAGE, folder=bin, force=true))
+    @test err isa LauncherError
+end
+
+Sys.iswindows() || @testset "Launchers: the umask" begin
+    place = folder()
+    before = ccall(:umask, Cuint, (Cuint,), 0o077)
+    try
+        path = install("x"; sysimage=DEFAULT_IMAGE, folder=place)
+        @test filemode(path) & 0o777 == 0o700
+        path = install("x"; sysimage=DEFAULT_IMAGE, folder=place, kind=:vscode)
+        @test filemode(path) & 0o777 == 0o600
+        chmod(path, 0o640)
+        remove_launcher("x"; folder=place, kind=:vscode)
+        @test filemode(path) & 0o777 == 0o640
+    finally
+        ccall(:umask, Cuint, (Cuint,), before)
+    end
+end
+
+@testset "Launchers: what cannot be written or read is a LauncherError" begin
+    place = folder()
+    # A folder is in the file's place: the rename fails.
+    mkpath(joinpath(place, ".vscode", "settings.json", "x"))
+    err = failure(() -> install("x"; sysimage=DEFAULT_IMAGE, folder=place, kind=:vscode))
+    @test err isa LauncherError
+    @test occursin("cannot be written", err.message)
+    @test readdir(joinpath(place, ".vscode")) == ["settings.json"]
+    mkpath(joinpath(place, "y", "x"))
+    err = failure(() -> install("y"; sysimage=DEFAULT_IMAGE, folder=place, force=true))
+    @test err isa LauncherError
+end
+
+@testset "Launchers: marks that are not as they should be" begin
+    place = folder()
+    install("good"; sysimage=DEFAULT_IMAGE, folder=place)
+    for (name, mark) in (
+        "cut" => "{\"name\": \"cut\", \"sysi",
+        "empty" => "{}",
+        "list" => "[1]",
+        "typed" => """{"name":1,"sysimage":"x","project":null,"julia":null,"args":[]}""",
+        "args" => """{"name":"a","sysimage":"x","project":null,"julia":null,"args":[1]}""",
+    )
+        write(joinpath(place, name), "#!/bin/sh\n# PackageCompilerRS launcher: $mark\n")
+    end
+    for (name, text) in (
+        "broken" => "{\"metadata\": {\"PackageCompilerRS\": {",
+        "null" => "{\"metadata\": {\"PackageCompilerRS\": null}}",
+        "other" => "{",
+    )
+        write(joinpath(mkpath(joinpath(place, "kernels", name)), "kernel.json"), text)
+    end
+    locked = ["cut", "empty", "list", "typed", "args"]
+    if !Sys.iswindows() && ccall(:geteuid, Cuint, ()) != 0
+        write(joinpath(place, "locked"), "")
+        chmod(joinpath(place, "locked"), 0o000)
+        push!(locked, "locked")
+    end
+    logger = Test.TestLogger()
+    found = Base.CoreLogging.with_logger(() -> list_launchers(; folder=place), logger)
+    @test [l.name for l in found] == ["good"]
+    @test length(logger.logs) == 1
+    message = string(logger.logs[1].message)
+    for name in locked
+        @test occursin("`$(joinpath(place, name))`", message)
+    end
+    @test occursin(joinpath("kernels", "broken", "kernel.json"), message)
+    @test occursin(joinpath("kernels", "null", "kernel.json"), message)
+    @test !occursin(joinpath("kernels", "other"), message)
+    err = failure(() -> quietly(() -> remove_launcher("cut"; folder=place)))
+    @test err isa LauncherError
+    @test isfile(joinpath(place, "cut"))
+    @test_logs list_launchers(; folder=place, kind=:desktop)
 end
 
 @testset "Launchers: list and remove" begin

@@ -122,6 +122,38 @@ folder() = realpath(mktempdir())
         @test_throws RecordingError stop_recording()
     end
 
+    Sys.iswindows() || @testset "a link is followed, and a mode kept" begin
+        place = folder()
+        real, link = joinpath(mkpath(joinpath(place, "store")), "real.jl"), joinpath(place, "s.jl")
+        symlink(joinpath("store", "real.jl"), link)
+        quietly(() -> record(() -> nothing, link))
+        @test islink(link) && isfile(real)
+        chmod(real, 0o640)
+        quietly(() -> record(() -> nothing, link))
+        @test islink(link) && filemode(real) & 0o777 == 0o640
+        @test readdir(dirname(real)) == ["real.jl"]
+    end
+
+    @testset "files of statements are whole or not there" begin
+        path = joinpath(folder(), "statements.jl")
+        lines = ["precompile(Tuple{typeof(Base.sin), Float64})", "precompile(Tuple{typeof(é)})"]
+        for statements in (lines, String[])
+            PackageCompilerRS.write_statements(path, statements)
+            @test PackageCompilerRS.read_statements(path) == statements
+        end
+        @test readdir(dirname(path)) == ["statements.jl"]
+        for half in ("", lines[1], lines[1] * "\n# end of sta")
+            write(path, half)
+            @test PackageCompilerRS.read_statements(path) === nothing
+        end
+        if ispath("/dev/full")
+            symlink("/dev/full", path * ".part")
+            write(path, "as it was")
+            @test_throws Exception PackageCompilerRS.write_statements(path, lines)
+            @test read(path, String) == "as it was"
+        end
+    end
+
     @testset "what Julia adds to statements" begin
         plain = "precompile(Tuple{typeof(Base.sin), Float64})"
         symbol = "precompile(Tuple{typeof(f), Base.Val{Symbol(\"a # recompile\")}})"
@@ -149,6 +181,30 @@ folder() = realpath(mktempdir())
             """
         run(pipeline(`$julia -e $code`; stderr=devnull))
         @test any(line -> occursin("Main.Last", line), statements(path))
+    end
+
+    Sys.islinux() && @testset "a workload on a full disk" begin
+        # As the engine stages them.
+        place, sources = folder(), joinpath(pkgdir(PackageCompilerRS), "rust", "engine", "src")
+        recorder = joinpath(place, "recorder.jl")
+        cp(joinpath(sources, "staging", "recorder.jl"), recorder)
+        cp(joinpath(@__DIR__, "..", "julia", "recording", "whole.jl"), joinpath(place, "whole.jl"))
+        cp(joinpath(@__DIR__, "..", "julia", "recording", "trace.jl"),
+            joinpath(place, "static_calls.jl"))
+        raw, trace = joinpath(place, "trace-1.raw.jl"), joinpath(place, "trace-1.jl")
+        code = "struct Traced end; [Traced()] == [Traced()]"
+        command = `$julia --trace-compile=$raw --load=$recorder -e $code`
+        run(command)
+        @test readlines(trace)[end] == "# end of statements"
+        @test any(line -> occursin("Main.Traced", line), readlines(trace))
+        @test !any(line -> occursin("PackageCompilerRSRecording", line), readlines(trace))
+        rm(trace)
+        symlink("/dev/full", trace * ".part")
+        err = IOBuffer()
+        run(pipeline(ignorestatus(command); stderr=err))
+        @test !ispath(trace)
+        @test occursin(r"no space left on device"i, String(take!(err)))
+        @test any(line -> occursin("Main.Traced", line), readlines(raw))
     end
 
     @testset "a session with a trace of its own" begin

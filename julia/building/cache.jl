@@ -4,14 +4,31 @@
     cache_dir() -> Union{String,Nothing}
 
 Where results of earlier builds are kept: the environment variable `PCRS_CACHE_DIR` if it is set
-(set and empty: nowhere), else a scratch space in the first depot.
+(set and empty: nowhere), else a folder in the first depot. No scratch space: `Pkg.gc` deletes those
+of projects that are gone, whether a build uses them or not.
 """
 function cache_dir()
     chosen = get(ENV, "PCRS_CACHE_DIR", nothing)
     chosen === nothing || return isempty(chosen) ? nothing : abspath(chosen)
     isempty(DEPOT_PATH) && return nothing
-    uuid = string(Base.PkgId(@__MODULE__).uuid)
-    return abspath(DEPOT_PATH[1], "scratchspaces", uuid, "cache")
+    return abspath(DEPOT_PATH[1], "packagecompilerrs", "cache")
+end
+
+"Moves the cache from its former place, a scratch space, if it is the default one and not moved yet."
+function adopt_former_cache()
+    (haskey(ENV, "PCRS_CACHE_DIR") || isempty(DEPOT_PATH)) && return nothing
+    former = abspath(DEPOT_PATH[1], "scratchspaces", string(Base.PkgId(@__MODULE__).uuid), "cache")
+    dir = cache_dir()
+    try
+        isdir(former) && !ispath(dir) || return nothing
+        mkpath(dirname(dir); mode=0o755)
+        rename_file(former, dir)
+        isempty(readdir(dirname(former))) && rm(dirname(former))
+    catch err
+        # As in a depot that is read-only: what is not moved is made anew.
+        err isa SystemError || err isa Base.IOError || rethrow()
+    end
+    return nothing
 end
 
 const DEFAULT_CACHE_GIGABYTES = "10"
@@ -29,7 +46,8 @@ end
 function cache_plan()
     dir = cache_dir()
     dir === nothing && return nothing
-    return Dict{String,Any}("dir" => dir, "max_bytes" => cache_limit())
+    return Dict{String,Any}("dir" => dir, "max_bytes" => cache_limit(),
+        "shared" => get(ENV, "PCRS_CACHE_SHARED", "") == "1")
 end
 
 """
@@ -48,7 +66,7 @@ end
 
 Where results of earlier builds are kept, and how much there is. `PCRS_CACHE_DIR` chooses another
 folder, or none if empty; `PCRS_CACHE_GB` how much is kept (10 by default), least recently used
-entries going first.
+entries going first. A folder to which others may write is not used, unless `PCRS_CACHE_SHARED` is `1`.
 
 # Errors
 `BuildError` when the folder cannot be read.
@@ -60,6 +78,7 @@ cache_info()
 ```
 """
 function cache_info()
+    adopt_former_cache()
     dir = cache_dir()
     dir === nothing && return CacheInfo(nothing, [])
     table = ask_cache(:pcrs_cache_info, dir)
@@ -80,8 +99,8 @@ end
 """
     clear_cache!() -> Int
 
-Removes all results of earlier builds but those in use, and gives the number of bytes removed.
-Images that were built stay where they are.
+Removes all results of earlier builds but those in use, and the work folders of builds that died
+with their machine; gives the number of bytes removed. Images that were built stay where they are.
 
 # Errors
 `BuildError` when the folder cannot be read.
@@ -93,6 +112,7 @@ clear_cache!()
 ```
 """
 function clear_cache!()
+    adopt_former_cache()
     dir = cache_dir()
     return dir === nothing ? 0 : ask_cache(:pcrs_cache_clear, dir)
 end

@@ -11,7 +11,8 @@ read from a `Sysimage.toml`, see below.
 
 # Keywords
 - `sysimage_path::String`: where the image appears. Its folder is made if need be; an older image
-  there is replaced when the new one is complete, not before.
+  there is replaced when the new one is complete, not before. A link is followed. A file there that
+  is no sysimage stays, and is an error.
 - `project::String`: the folder of the project, its project file, or a shared environment such as
   `"@v1.10"`; the active project by default.
 - `precompile_execution_file`: a workload script or several; what they compile is compiled into the
@@ -111,6 +112,7 @@ function create(@nospecialize(packages), @nospecialize(keywords))
     end
     plan = make_plan(packages, options)
     options.dry_run && return BuildPreview(plan, dry_run(plan))
+    adopt_former_cache()
     progress = progress_for(stderr; quiet=options.quiet)
     warnings = String[]
     table = try

@@ -1,12 +1,12 @@
 # The files of launchers but for VS Code's: what is written into them, and how they are known again.
 
-"The files of a launcher, as `(path, text, mode)`."
+"The files of a launcher, as `(path, text, executable)`."
 function launcher_files(launcher, identity, kernel_file)
     kind, path = launcher.kind, launcher.path
     arguments = kind === :jupyter ? kernel_arguments(launcher, kernel_file) : options(launcher)
     if kind === :shell
-        return [Sys.iswindows() ? (path, windows_script(launcher, identity), 0o644) :
-            (path, shell_script(launcher, identity, arguments), 0o755)]
+        return [Sys.iswindows() ? (path, windows_script(launcher, identity), false) :
+            (path, shell_script(launcher, identity, arguments), true)]
     end
     scripts = companions(kind, path)
     # Not the script itself: in a desktop entry the program's name must not hold `=`, and GLib
@@ -14,8 +14,8 @@ function launcher_files(launcher, identity, kernel_file)
     command = isempty(scripts) ?
         [launcher.julia; "--sysimage=$(launcher.sysimage)"; arguments] : ["/bin/sh"; scripts]
     text = kind === :desktop ? desktop_entry(launcher, command) : kernel_spec(launcher, command)
-    files = [(script, shell_script(launcher, identity, arguments), 0o755) for script in scripts]
-    return push!(files, (path, text, 0o644))
+    files = [(script, shell_script(launcher, identity, arguments), true) for script in scripts]
+    return push!(files, (path, text, false))
 end
 
 "Fills in the `@NAMES@` of a template, once: what is filled in may hold such words itself."
@@ -36,15 +36,26 @@ marked(launcher) = Dict("name" => launcher.name, "sysimage" => launcher.sysimage
 options(launcher) = launcher.project === nothing ? launcher.args :
     ["--project=$(launcher.project)"; launcher.args]
 
-function install_files(files, force)
+function install_files(launcher, files, force)
     for (path, text, _) in files
-        ispath(path) && !force && !(isfile(path) && read(path, String) == text) &&
-            throw(already_there(path))
+        told_as(LauncherError, "`$path` cannot be read") do
+            ispath(path) && !force && !(isfile(path) && read(path, String) == text) &&
+                throw(already_there(path))
+        end
     end
-    for (path, text, mode) in files
-        write_atomically(LauncherError, path, text; mode=mode)
+    for (path, text, executable) in files
+        # A link to somebody else's file makes way itself, and that file stays.
+        leads_elsewhere(launcher.kind, path) &&
+            told_as(() -> rm(path), LauncherError, "`$path` cannot be replaced")
+        write_atomically(LauncherError, path, text; executable=executable)
     end
     return nothing
+end
+
+function leads_elsewhere(kind, path)
+    return told_as(LauncherError, "`$path` cannot be read") do
+        islink(path) && ispath(path) && marker_in(kind, path) === nothing
+    end
 end
 
 already_there(path) = LauncherError("`$path` is already there";
@@ -52,21 +63,41 @@ already_there(path) = LauncherError("`$path` is already there";
 
 "The launcher in the file at `path`; `nothing` for a file that is not one."
 function read_launcher(kind, path)
+    text = marker_in(kind, path)
+    return text === nothing ? nothing : launcher_of(kind, path, text)
+end
+
+const JUPYTER_KEY = "PackageCompilerRS"
+
+"What `install_launcher` has put into the file at `path`; `nothing` in those of other programs."
+function marker_in(kind, path)
     # Folders of commands hold large files that are not ours.
     filesize(path) > 1 << 20 && return nothing
     text = read(path, String)
-    table = try
-        if kind === :jupyter
-            get(get(parse_json(text), "metadata", Dict()), "PackageCompilerRS", nothing)
-        else
-            found = match(Regex("^\\W*$LAUNCHER_MARKER({.*})\\r?\$", "m"), text)
-            found === nothing ? nothing : parse_json(found[1])
-        end
-    catch err
-        err isa ArgumentError || rethrow()
-        nothing
+    # Part of a kernel's JSON, and of the comments of everything else.
+    endswith(path, ".json") && return occursin("\"$JUPYTER_KEY\"", text) ? text : nothing
+    found = match(Regex("^\\W*$LAUNCHER_MARKER(.*?)\\r?\$", "m"), text)
+    return found === nothing ? nothing : String(found[1])
+end
+
+"""
+The launcher that a marker tells of; `nothing` where a kernel is of another program.
+
+# Errors
+An `ArgumentError` when the marker is not as `install_launcher` writes it.
+"""
+function launcher_of(kind, path, text)
+    table = parse_json(text)
+    if kind === :jupyter
+        metadata = table isa AbstractDict ? get(table, "metadata", nothing) : nothing
+        metadata isa AbstractDict && haskey(metadata, JUPYTER_KEY) || return nothing
+        table = metadata[JUPYTER_KEY]
     end
-    table isa AbstractDict || return nothing
-    return Launcher(table["name"], kind, path, table["sysimage"], table["project"],
-        table["julia"], table["args"])
+    value(key, T) = table isa AbstractDict && get(table, key, missing) isa T ? table[key] :
+        throw(ArgumentError("`$key` is missing or no $T"))
+    args = value("args", AbstractVector)
+    all(arg -> arg isa AbstractString, args) || throw(ArgumentError("`args` are no strings"))
+    optional = Union{Nothing,AbstractString}
+    return Launcher(value("name", AbstractString), kind, path, value("sysimage", AbstractString),
+        value("project", optional), value("julia", optional), args)
 end

@@ -138,7 +138,7 @@ function install_launcher(
     if kind === :vscode
         install_setting(launcher, force)
     else
-        install_files(launcher_files(launcher, identity, kernel_file), force)
+        install_files(launcher, launcher_files(launcher, identity, kernel_file), force)
     end
     kind === :shell && tell_if_not_on_path(folder, String(name))
     return path
@@ -167,18 +167,26 @@ function remove_launcher(
     check_name(name)
     folder = folder === nothing ? default_folder(kind, nothing) : abspath(expanduser(folder))
     path = launcher_path(kind, folder, String(name))
-    isfile(path) ||
+    isfile_nothrow(path) ||
         throw(LauncherError("there is no launcher `$path`"; hint=names_hint(kind, folder)))
     if kind === :vscode
         remove_setting(path, name, folder)
         return path
     end
+    told_as(() -> remove_files(kind, path), LauncherError, "`$path` was not removed")
+    return path
+end
+
+function remove_files(kind, path)
     read_launcher(kind, path) === nothing && throw(LauncherError(
         "`$path` was not removed"; cause="it was not made by `install_launcher`"))
-    foreach(file -> rm(file; force=true), [path; companions(kind, path)])
+    for file in [path; companions(kind, path)]
+        # What a link leads to was written through it.
+        foreach(place -> rm(place; force=true), unique([link_end(file), file]))
+    end
     # The folder is the kernel's own; other files in it (logos) are not ours.
     kind === :jupyter && isempty(readdir(dirname(path))) && rm(dirname(path))
-    return path
+    return nothing
 end
 
 function names_hint(kind, folder)
@@ -191,7 +199,8 @@ end
     list_launchers(; kind=nothing, folder=nothing) -> Vector{Launcher}
 
 The launchers that [`install_launcher`](@ref) made: of all kinds, or one `kind`; in their default
-folders, or in `folder`. Other programs' files are left out.
+folders, or in `folder`. Other programs' files are left out. Files that cannot be read, or whose mark
+is not as `install_launcher` writes it, are named in a warning.
 
 # Errors
 [`LauncherError`](@ref) for an unknown `kind`.
@@ -209,18 +218,32 @@ function list_launchers(;
 )
     kind === nothing || check_kind(kind)
     found = Launcher[]
+    broken = Pair{String,String}[]
     for kind in (kind === nothing ? LAUNCHER_KINDS : (kind,))
         place = folder === nothing ? default_folder(kind, nothing) : abspath(expanduser(folder))
-        for path in candidates(kind, place)
-            if kind === :vscode
-                append!(found, read_settings_launchers(path))
-            else
-                launcher = read_launcher(kind, path)
-                launcher === nothing || push!(found, launcher)
-            end
+        for path in candidates(kind, place, broken)
+            collect_launchers!(found, broken, kind, path)
         end
     end
+    if !isempty(broken)
+        @warn "Not listed:" * join(("\n  `$path`: $why" for (path, why) in broken))
+    end
     return found
+end
+
+function collect_launchers!(found, broken, kind, path)
+    try
+        if kind === :vscode
+            append!(found, read_settings_launchers(path))
+        else
+            launcher = read_launcher(kind, path)
+            launcher === nothing || push!(found, launcher)
+        end
+    catch err
+        is_refusal(err) || rethrow()
+        push!(broken, path => first_line(err))
+    end
+    return nothing
 end
 
 # Arguments

@@ -31,16 +31,32 @@ function companions(kind, path)
     return String[]
 end
 
-"The files in `folder` that may be launchers."
-function candidates(kind, folder)
+"The files in `folder` that may be launchers; `broken` gets the folder if it cannot be read."
+function candidates(kind, folder, broken)
     if kind === :vscode
         path = launcher_path(kind, folder, "")
-        return isfile(path) ? [path] : String[]
+        return isfile_nothrow(path) ? [path] : String[]
     end
     kind === :jupyter && (folder = joinpath(folder, "kernels"))
-    isdir(folder) || return String[]
-    names = readdir(folder)
+    names = try
+        isdir(folder) || return String[]
+        readdir(folder)
+    catch err
+        is_refusal(err) || rethrow()
+        push!(broken, folder => first_line(err))
+        return String[]
+    end
     kind === :jupyter && (names = joinpath.(names, "kernel.json"))
     kind === :desktop && filter!(name -> endswith(name, ".desktop"), names)
-    return filter!(isfile, joinpath.(folder, names))
+    return filter!(isfile_nothrow, joinpath.(folder, names))
+end
+
+"`isfile` throws where a folder above must not be entered; then nothing is known of the file."
+function isfile_nothrow(path)
+    try
+        return isfile(path)
+    catch err
+        is_refusal(err) || rethrow()
+        return false
+    end
 end

@@ -68,8 +68,8 @@ function parse_settings(path, text)
 end
 
 function install_setting(launcher, force)
-    path = isfile(launcher.path) ? realpath(launcher.path) : launcher.path
-    text = isfile(path) ? read(path, String) : ""
+    path = launcher.path
+    text = read_settings(path)
     wanted = ["--sysimage=$(launcher.sysimage)"; launcher.args]
     for argument in wanted
         # The extension fills in such words (parseVSCodeVariables in its src/utils.ts).
@@ -129,8 +129,7 @@ function with_array(path, text)
 end
 
 function remove_setting(path, name, folder)
-    path = realpath(path)
-    text = read(path, String)
+    text = read_settings(path)
     new = without_arguments(path, text, argument -> argument.owner == name)
     new == text && throw(LauncherError("`$path` has no arguments of a launcher `$name`";
         hint=names_hint(:vscode, folder)))
@@ -143,12 +142,23 @@ function remove_setting(path, name, folder)
     return nothing
 end
 
+function read_settings(path)
+    return told_as(LauncherError, "`$path` cannot be read") do
+        isfile(path) ? read(path, String) : ""
+    end
+end
+
+"""
+# Errors
+An `ArgumentError` when there are launchers in settings that cannot be read as such.
+"""
 function read_settings_launchers(path)
     text = read(path, String)
     _, array = try
         parse_settings(path, text)
     catch err
         err isa LauncherError || rethrow()
+        occursin(r"/\* PackageCompilerRS: ", text) && throw(ArgumentError(err.cause))
         return Launcher[]
     end
     array === nothing && return Launcher[]

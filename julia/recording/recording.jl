@@ -181,8 +181,8 @@ function julia_record(
         isfile(trace) || throw(RecordingError("nothing was recorded";
             cause="Julia ended before it compiled anything"))
         # The session's own view if it came to its end, else only what the trace shows.
-        save_and_tell(path, isfile(statements) ? readlines(statements) :
-            portable_statements(readlines(trace)))
+        whole = read_statements(statements)
+        save_and_tell(path, whole === nothing ? portable_statements(readlines(trace)) : whole)
     end
     return path
 end
@@ -274,8 +274,10 @@ Adds to the file those of `statements` that are not in it, and returns how many 
 `RecordingError` when the file is from another minor version of Julia or cannot be written.
 """
 function save_recording(path, statements)
-    isdir(path) && throw(RecordingError("`$path` is a folder"; hint="give the path of a file"))
-    lines = isfile(path) ? readlines(path) : String[]
+    lines = told_as(RecordingError, "`$path` cannot be read") do
+        isdir(path) && throw(RecordingError("`$path` is a folder"; hint="give the path of a file"))
+        isfile(path) ? readlines(path) : String[]
+    end
     versions = String[]
     if !isempty(lines) && startswith(lines[1], RECORDING_HEADER)
         header = popfirst!(lines)

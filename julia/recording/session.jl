@@ -3,6 +3,7 @@
 module PackageCompilerRSRecording
 
 include("trace.jl")
+include("whole.jl")
 
 # Out of the options goes the `--load` of this file, the first of the commands: OhMyREPL, for one,
 # takes a session that has commands for one without a prompt.
@@ -17,7 +18,7 @@ const TRACE = pop!(ENV, "PACKAGECOMPILERRS_TRACE")
 const STATEMENTS = pop!(ENV, "PACKAGECOMPILERRS_STATEMENTS")
 
 atexit() do
-    isfile(TRACE) && write(STATEMENTS, join(portable_statements(readlines(TRACE)), '\n'))
+    isfile(TRACE) && write_statements(STATEMENTS, portable_statements(readlines(TRACE)))
 end
 
 end

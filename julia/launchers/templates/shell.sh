@@ -29,7 +29,10 @@ same_build() {
 # The Julia that built the image which is there now, from the start of its stamp; nothing for an
 # image without one. (`read` would take the stamp, one long line, byte by byte.)
 built_by() {
-    stamp=$(dd if="$image.json" bs=512 count=1 2>/dev/null)
+    real=$image
+    # The stamp is beside the file that a link leads to.
+    if [ -L "$image" ]; then real=$(readlink -f -- "$image") || real=$image; fi
+    stamp=$(dd if="$real.json" bs=512 count=1 2>/dev/null)
     case $stamp in
     *'"julia_version":"'*'"'*)
         stamp=${stamp#*'"julia_version":"'}

@@ -37,6 +37,7 @@ mod record;
 mod scratch;
 mod store;
 mod tree;
+mod trust;
 mod upkeep;
 
 pub use entry::Entry;

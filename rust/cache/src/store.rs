@@ -27,6 +27,7 @@ use crate::kind::Kind;
 use crate::lock::{self, Lock, is_at};
 use crate::record::{self, FileRecord, Record};
 use crate::scratch::{self, Scratch};
+use crate::trust;
 
 /// The layout of the folder; another one lives beside it.
 const VERSION: &str = "v1";
@@ -38,6 +39,8 @@ const ATTEMPTS: u32 = 5;
 #[derive(Debug, Clone)]
 pub struct Store {
     dir: PathBuf,
+    /// Others may write to it.
+    shared: bool,
 }
 
 /// What became of an entry that was put.
@@ -68,7 +71,69 @@ impl Store {
     pub fn new(root: impl AsRef<Path>) -> Self {
         Self {
             dir: root.as_ref().join(VERSION),
+            shared: false,
         }
+    }
+
+    /// The same store, as one to which others may write too: what it makes has the modes that the
+    /// umask gives, where otherwise only this user may write to it.
+    ///
+    /// ```
+    /// use pcrs_cache::Store;
+    /// assert!(Store::new("/nowhere/cache").shared(true).doubt().is_none());
+    /// ```
+    #[must_use]
+    pub fn shared(self, shared: bool) -> Self {
+        Self { shared, ..self }
+    }
+
+    /// Why what is in the store may be somebody else's: a folder of it, and the end of a sentence
+    /// about that. `None` when all of it is this user's or root's, and nobody else may write to it;
+    /// when it is not there yet; or when it is [shared](Store::shared).
+    ///
+    /// ```
+    /// # use pcrs_cache::Store;
+    /// # let folder = tempfile::tempdir()?;
+    /// let store = Store::new(folder.path());
+    /// assert!(store.doubt().is_none());
+    /// # #[cfg(unix)] {
+    /// # use std::os::unix::fs::PermissionsExt;
+    /// std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777))?;
+    /// let (path, why) = store.doubt().unwrap();
+    /// assert_eq!((path.as_path(), &*why), (folder.path(), "can be written by everybody"));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn doubt(&self) -> Option<(PathBuf, String)> {
+        if self.shared {
+            return None;
+        }
+        let root = self.dir.parent().map(Path::to_path_buf);
+        let kinds = Kind::ALL.map(|kind| self.kind_dir(kind));
+        let folders = root.into_iter().chain([self.dir.clone(), self.tmp()]);
+        folders
+            .chain(kinds)
+            .find_map(|path| trust::doubt(&path).map(|why| (path, why)))
+    }
+
+    /// Makes the folder that [`Store::new`] was given, which [`Store::put`] and [`Store::lock`] do by
+    /// themselves.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(&self) -> Result<()> {
+        self.dir
+            .parent()
+            .map_or(Ok(()), |root| self.create_folder(root))
+    }
+
+    fn create_folder(&self, path: &Path) -> Result<()> {
+        let made = if self.shared {
+            fs::create_dir_all(path)
+        } else {
+            trust::create_folder(path)
+        };
+        made.map_err(Error::at("creating the folder", path))
     }
 
     /// The entry under `key`, if it is whole: every file has the recorded size and hash (less
@@ -132,11 +197,16 @@ impl Store {
             return Ok(Put::AlreadyThere);
         }
         let parent = self.kind_dir(kind);
-        fs::create_dir_all(&parent).map_err(Error::at("creating the folder", &parent))?;
+        self.create_folder(&parent)?;
         let tmp = self.tmp();
+        self.create_folder(&tmp)?;
         scratch::sweep(&tmp);
         let scratch = Scratch::create(&tmp).map_err(Error::at("writing to the folder", &tmp))?;
-        fill(&scratch.entry(), kind, key, files, meta)?;
+        let entry = scratch.entry();
+        fill(&entry, kind, key, files, meta)?;
+        if !self.shared {
+            trust::close_to_others(&entry).map_err(Error::at("writing to the folder", &entry))?;
+        }
         let mut result = Ok(());
         for _ in 0..ATTEMPTS {
             result = fs::rename(scratch.entry(), &target);
@@ -269,7 +339,7 @@ impl Store {
         should_stop: impl FnMut() -> bool,
     ) -> Result<Option<Lock>> {
         let folder = self.locks();
-        fs::create_dir_all(&folder).map_err(Error::at("creating the folder", &folder))?;
+        self.create_folder(&folder)?;
         Lock::wait(&self.lock_path(kind, key), should_stop)
     }
 

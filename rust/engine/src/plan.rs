@@ -81,6 +81,9 @@ pub struct CachePlan {
     pub dir: PathBuf,
     /// Least recently used entries go when there is more.
     pub max_bytes: u64,
+    /// Others may write to it, and are trusted.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 /// A Julia installation, as it describes itself.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{BuildError, Stage};
 
 /// Every staging script, by file name; they find each other through `@__DIR__`.
-pub(crate) const SCRIPTS: [(&str, &str); 14] = [
+pub(crate) const SCRIPTS: [(&str, &str); 15] = [
     ("session.jl", include_str!("staging/session.jl")),
     ("stdlibs.jl", include_str!("staging/stdlibs.jl")),
     ("precompile.jl", include_str!("staging/precompile.jl")),
@@ -17,6 +17,10 @@ pub(crate) const SCRIPTS: [(&str, &str); 14] = [
     (
         "static_calls.jl",
         include_str!("../../../julia/recording/trace.jl"),
+    ),
+    (
+        "whole.jl",
+        include_str!("../../../julia/recording/whole.jl"),
     ),
     ("image.jl", include_str!("staging/image.jl")),
     ("image_process.jl", include_str!("staging/image_process.jl")),

@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use common::{Fake, OBJECT, build, finish, names, start, text};
+use common::{Fake, OBJECT, OLD, build, finish, names, start, text};
 use pcrs_engine::plan::Base;
 use pcrs_engine::{BuildPlan, ErrorKind, Event, Stage, dry_run};
 
@@ -139,10 +139,10 @@ fn a_log_of_the_users_is_kept_whatever_happens() {
 fn a_failed_build_leaves_the_older_image_as_it_was() {
     for stage in ["precompile", "trace", "image", "generate", "link", "verify"] {
         let fake = Fake::new();
-        fs::write(fake.image(), "old").unwrap();
+        fs::write(fake.image(), OLD).unwrap();
         fake.on(stage, "exit 1");
         fake.build().error();
-        assert_eq!(fake.read_image(), "old", "{stage}");
+        assert_eq!(fake.read_image(), OLD, "{stage}");
         assert_eq!(fake.left(), ["Image.so", "Image.so.log"], "{stage}");
     }
 }
@@ -176,18 +176,25 @@ fn two_builds_to_one_path_at_once_both_succeed() {
 #[test]
 fn a_process_keeps_the_image_it_runs_on() {
     let fake = Fake::new();
-    fs::write(fake.image(), "old").unwrap();
+    fs::write(fake.image(), OLD).unwrap();
     let file = File::open(fake.image()).unwrap();
-    // SAFETY: maps three bytes of an open file for reading; unmapped with the process.
+    // SAFETY: maps the bytes of an open file for reading; unmapped with the process.
     let mapped = unsafe {
         let (read, private) = (libc::PROT_READ, libc::MAP_PRIVATE);
-        libc::mmap(std::ptr::null_mut(), 3, read, private, file.as_raw_fd(), 0)
+        libc::mmap(
+            std::ptr::null_mut(),
+            OLD.len(),
+            read,
+            private,
+            file.as_raw_fd(),
+            0,
+        )
     };
     assert_ne!(mapped, libc::MAP_FAILED);
     fake.build().report();
     // SAFETY: the mapping above, which nobody writes to.
-    let old = unsafe { std::slice::from_raw_parts(mapped.cast::<u8>(), 3) };
-    assert_eq!(old, b"old");
+    let old = unsafe { std::slice::from_raw_parts(mapped.cast::<u8>(), OLD.len()) };
+    assert_eq!(old, OLD.as_bytes());
     assert_eq!(fake.read_image(), OBJECT);
 }
 
@@ -274,13 +281,13 @@ mod small_disks {
         fake.write("content", vec![b'x'; 1 << 20]);
         change(&fake);
         let done = on_small_disk(&fake.path("target"), size, |_| {
-            fs::write(fake.image(), "old").unwrap();
+            fs::write(fake.image(), OLD).unwrap();
             let error = fake.build().error();
             assert_eq!(error.kind, ErrorKind::Failed);
             let said = text(&error);
             assert!(said.to_lowercase().contains("no space"), "{said}");
             assert!(said.contains("free some space"), "{said}");
-            assert_eq!(fake.read_image(), "old");
+            assert_eq!(fake.read_image(), OLD);
             let mut left = fake.left();
             left.retain(|name| name != "Image.so.log");
             assert_eq!(left, ["Image.so"]);
@@ -320,7 +327,7 @@ mod small_disks {
     fn a_read_only_folder_is_an_input_error_before_any_child() {
         let fake = Fake::new();
         let done = on_small_disk(&fake.path("target"), 1 << 20, |disk| {
-            fs::write(fake.image(), "old").unwrap();
+            fs::write(fake.image(), OLD).unwrap();
             disk.make_read_only();
             let error = fake.build().error();
             assert_eq!((error.kind, error.stage), (ErrorKind::Input, Stage::Check));

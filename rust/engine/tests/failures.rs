@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 
-use common::{Fake, build, text};
+use common::{Fake, OLD, build, text};
 use pcrs_engine::{BuildError, ErrorKind, Stage};
 
 fn fail_in(stage: &str, script: &str) -> BuildError {
@@ -132,11 +132,11 @@ fn a_julia_that_writes_no_object_file_does_not_pass() {
 #[test]
 fn an_image_that_lacks_a_package_is_not_published() {
     let fake = Fake::new();
-    fs::write(fake.image(), "old").unwrap();
+    fs::write(fake.image(), OLD).unwrap();
     fake.on("verify", ": >\"$journal\"; exit 0");
     let said = text(&fake.build().error());
     assert!(said.contains("`Needed` is not in the image"), "{said}");
-    assert_eq!(fake.read_image(), "old");
+    assert_eq!(fake.read_image(), OLD);
 }
 
 #[test]

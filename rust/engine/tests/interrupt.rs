@@ -8,7 +8,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{Fake, LIMIT, build, finish, start, until};
+use common::{Fake, LIMIT, OLD, build, finish, start, until};
 use pcrs_engine::plan::Base;
 use pcrs_engine::{BuildPlan, ErrorKind, Stage};
 
@@ -25,8 +25,6 @@ sleep 0.2
 touch "$here/ready"
 while :; do sleep 1000; done
 "#;
-
-const OLD: &str = "an older image";
 
 /// A fake that hangs in `stage`, over an older image.
 fn hanging_in(stage: &str) -> Fake {

@@ -3,20 +3,22 @@
 pub mod channel;
 pub mod context;
 pub mod event;
+pub mod log;
+pub mod remains;
+pub mod target;
 pub mod timings;
 pub mod voice;
 pub mod workspace;
 
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pcrs_cache::Key;
 
 use crate::error::{BuildError, Stage};
-use crate::identity::cache::Cache;
+use crate::identity::cache::{self, Cache};
 use crate::identity::stamp::Stamp;
 use crate::identity::{beside, parts};
 use crate::plan::BuildPlan;
@@ -106,27 +108,59 @@ impl Drop for Build {
 /// # Errors
 /// What [`Build`] would fail with before its first child.
 pub fn dry_run(plan: &BuildPlan) -> Result<DryRun, BuildError> {
+    let shown = plan.sysimage_path.clone();
+    let plan = &at_real_place(plan)?;
     let checked = stages::check::check(plan)?;
     let prefix = beside::work_folder(&plan.sysimage_path);
     let folder = plan.target_dir().join(format!("{prefix}XXXXXX"));
     Ok(DryRun {
         linker: checked.linker.describe(),
         commands: stages::commands(plan, &checked, &folder),
-        log: default_log(plan),
-        sysimage_path: plan.sysimage_path.clone(),
+        log: plan
+            .log
+            .clone()
+            .or_else(|| log::place(&plan.sysimage_path))
+            .unwrap_or_default(),
+        sysimage_path: shown,
     })
 }
 
-fn default_log(plan: &BuildPlan) -> PathBuf {
-    plan.log
-        .clone()
-        .unwrap_or_else(|| beside::log(&plan.sysimage_path))
+/// The plan, with the end of the links as its `sysimage_path`.
+fn at_real_place(plan: &BuildPlan) -> Result<BuildPlan, BuildError> {
+    let path = &plan.sysimage_path;
+    let sysimage_path = target::real(path).map_err(|e| {
+        BuildError::input(format!("`sysimage_path` is a link: `{}`", path.display()))
+            .because(e.to_string())
+            .hint("mend the link, or give another path")
+    })?;
+    Ok(BuildPlan {
+        sysimage_path,
+        ..plan.clone()
+    })
 }
 
 fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError> {
+    let mut ours = at_real_place(plan)?;
+    let doubt = ours.cache.as_ref().and_then(cache::doubt);
+    if doubt.is_some() {
+        ours.cache = None;
+    }
+    let mut report = build_in_place(&ours, doubt, channel)?;
+    // As the user knows it.
+    report.sysimage_path.clone_from(&plan.sysimage_path);
+    Ok(report)
+}
+
+/// `doubt` says why the cache of the user's choice is not used.
+fn build_in_place(
+    plan: &BuildPlan,
+    doubt: Option<String>,
+    channel: &Channel,
+) -> Result<BuildReport, BuildError> {
     let started = Instant::now();
     let checked = stages::check::check(plan)?;
-    let cache = Cache::open(plan, &checked.linker);
+    let mut cache = Cache::open(plan, &checked.linker);
+    cache.remarks.extend(doubt);
     if let Some(mut report) = up_to_date(plan, cache.image_key(), started) {
         let of_image = std::mem::take(&mut report.warnings);
         for text in cache.remarks.iter().cloned().chain(of_image) {
@@ -140,11 +174,12 @@ fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError>
     let parts = parts::read(plan, &plan.sysimage_path);
     let stamp = Stamp::new(plan, cache.image_key(), parts);
     let workspace = Workspace::create(&plan.sysimage_path)?;
+    let note = cache.note(workspace.path());
     let log_path = plan
         .log
         .clone()
         .unwrap_or_else(|| workspace.file("build.log"));
-    let log = File::create(&log_path)
+    let log = log::create(&log_path)
         .map_err(|e| BuildError::io(Stage::Check, "writing the log", &log_path, &e))?;
     let marks = Marks::new();
     let (watchdog, unwatched) = match Watchdog::start(workspace.path(), &marks) {
@@ -187,6 +222,7 @@ fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError>
     let result = keep_log(plan, &log_path, result);
     // The folder goes while the watchdog still looks on, so that a kill in between leaves nothing.
     let closed = workspace.close();
+    drop(note);
     drop(watchdog);
     match (result, closed) {
         (Ok(mut report), Err(error)) => {
@@ -226,19 +262,18 @@ fn keep_log(
         Ok(mut report) => {
             report.log.clone_from(&plan.log);
             if plan.log.is_none() {
-                // Of an earlier build, whose failure is mended.
-                let _ = std::fs::remove_file(default_log(plan));
+                log::clear(&plan.sysimage_path);
             }
             Ok(report)
         }
         Err(mut error) => {
             if plan.log.is_some() {
                 error.log.clone_from(&plan.log);
-            } else if error.kind == crate::ErrorKind::Failed {
-                let kept = default_log(plan);
-                if std::fs::rename(log, &kept).is_ok() {
-                    error.log = Some(kept);
-                }
+            } else if error.kind == crate::ErrorKind::Failed
+                && let Some(kept) = log::place(&plan.sysimage_path)
+                && std::fs::rename(log, &kept).is_ok()
+            {
+                error.log = Some(kept);
             }
             Err(error)
         }

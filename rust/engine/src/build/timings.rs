@@ -85,7 +85,7 @@ impl Timings {
         let write = || {
             let folder = file.parent()?;
             fs::create_dir_all(folder).ok()?;
-            json_file::write(&table, file, folder).ok()
+            json_file::write(&table, file).ok()
         };
         // An estimate that cannot be kept is nobody's loss.
         let _ = write();

@@ -2,6 +2,7 @@
 //! rename within one file system, and one `rm -r` leaves nothing behind.
 
 use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +13,10 @@ use crate::identity::beside;
 
 /// A folder younger than this may belong to a build that has not locked it yet.
 const GRACE: Duration = Duration::from_secs(60);
+
+const LOCK: &str = "lock";
+/// In the lock file, by which a folder is known as one of ours, whatever image it is for.
+const MARK: &[u8] = b"work folder of PackageCompilerRS\n";
 
 /// Removed with all it holds when dropped, unless it lies in another one, which then removes it.
 #[derive(Debug)]
@@ -37,8 +42,9 @@ impl Workspace {
             let dir = tempfile::Builder::new()
                 .prefix(&prefix)
                 .tempdir_in(parent)?;
-            let lock = File::create(dir.path().join("lock"))?;
+            let mut lock = File::create(dir.path().join(LOCK))?;
             lock.lock()?;
+            lock.write_all(MARK)?;
             Ok((dir, lock))
         };
         let (dir, lock) = make()
@@ -74,26 +80,64 @@ impl Workspace {
     }
 }
 
-/// Removes the folders of dead builds to the same image: those whose lock nobody holds.
+/// Removes the folders of dead builds in `parent`: those whose lock nobody holds. One that died
+/// before it locked its folder left no mark; it is known by `prefix`, if it was for the same image.
 fn sweep(parent: &Path, prefix: &str) {
     let Ok(entries) = fs::read_dir(parent) else {
         return;
     };
     for entry in entries.flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(prefix) {
-            continue;
-        }
-        let old = entry
-            .metadata()
-            .and_then(|m| m.modified())
-            .is_ok_and(|time| SystemTime::now().duration_since(time).unwrap_or_default() > GRACE);
-        let dead = old
-            && File::open(entry.path().join("lock")).map_or(true, |lock| lock.try_lock().is_ok());
-        if dead {
+        let path = entry.path();
+        let same_image = entry.file_name().to_string_lossy().starts_with(prefix);
+        if (same_image || is_marked(&path)) && is_dead(&path) {
             // Best effort: another sweeping build may be removing it too.
-            let _ = fs::remove_dir_all(entry.path());
+            let _ = fs::remove_dir_all(&path);
         }
     }
+}
+
+/// Removes the work folder at `path` if its build is dead, and gives its size in bytes.
+pub fn remove_if_dead(path: &Path) -> u64 {
+    if !is_marked(path) || !is_dead(path) {
+        return 0;
+    }
+    let bytes = size(path);
+    match fs::remove_dir_all(path) {
+        Ok(()) => bytes,
+        Err(_) => 0,
+    }
+}
+
+/// Whether `path` is named as a work folder, and its lock file says that it is one.
+fn is_marked(path: &Path) -> bool {
+    let lock = path.join(LOCK);
+    let regular = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+    let text = || -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        let file = File::open(&lock)?;
+        file.take(MARK.len() as u64).read_to_end(&mut text)?;
+        Ok(text)
+    };
+    beside::is_work_folder(path) && regular(&lock) && text().is_ok_and(|text| text == MARK)
+}
+
+fn is_dead(path: &Path) -> bool {
+    let modified = fs::symlink_metadata(path).and_then(|found| found.modified());
+    let old = modified
+        .is_ok_and(|time| SystemTime::now().duration_since(time).unwrap_or_default() > GRACE);
+    old && File::open(path.join(LOCK)).map_or(true, |lock| lock.try_lock().is_ok())
+}
+
+/// Bytes of the files in the folder at `path`.
+fn size(path: &Path) -> u64 {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(found) if found.is_dir() => size(&entry.path()),
+            Ok(found) => found.len(),
+            Err(_) => 0,
+        })
+        .sum()
 }
 
 #[cfg(test)]
@@ -110,6 +154,32 @@ mod tests {
         drop(workspace);
         assert!(!path.exists());
         assert_eq!(fs::read_dir(image.parent().unwrap()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn of_other_images_only_what_is_known_as_a_work_folder_is_swept() {
+        let root = tempfile::tempdir().unwrap();
+        let mut folders = Vec::new();
+        for (name, text) in [
+            (".Other.so.build-dead", MARK),
+            (".theirs.build-1", b"".as_slice()),
+            ("build-1", MARK),
+        ] {
+            let folder = root.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join(LOCK), text).unwrap();
+            let old = SystemTime::now() - Duration::from_secs(3600);
+            File::open(&folder).unwrap().set_modified(old).unwrap();
+            folders.push(folder);
+        }
+        let live = Workspace::create(&root.path().join("Live.so")).unwrap();
+        let left: Vec<bool> = folders.iter().map(|folder| folder.exists()).collect();
+        assert_eq!(left, [false, true, true]);
+        let old = SystemTime::now() - Duration::from_secs(3600);
+        File::open(live.path()).unwrap().set_modified(old).unwrap();
+        assert_eq!(remove_if_dead(live.path()), 0);
+        assert!(live.path().exists());
+        drop(live);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The names of what builds leave beside an image: `X.so` has the stamp `X.so.json`, the log
-//! `X.so.log` if its build failed, and, while it is built, a folder `.X.so.build-…`.
+//! `X.so.log` (or `X.so.2.log`, where another file has that name) if its build failed, and, while it
+//! is built, a folder `.X.so.build-…`.
 
 use std::path::{Path, PathBuf};
 
@@ -16,9 +17,23 @@ pub fn stamp(image: &Path) -> PathBuf {
     image.with_file_name(file_name(image) + STAMP)
 }
 
-/// Where the log of a failed build of `image` is.
-pub fn log(image: &Path) -> PathBuf {
-    image.with_file_name(file_name(image) + LOG)
+/// Where the stamp of the image at `path`, which may be a link, is to be read: beside the file that it
+/// leads to, unless only the link has one.
+pub fn stamp_of(path: &Path) -> PathBuf {
+    let real = path.canonicalize().map(|image| stamp(&image));
+    match real {
+        Ok(real) if real.exists() => real,
+        _ => stamp(path),
+    }
+}
+
+/// Where the log of a failed build of `image` may be, the usual place first.
+pub fn logs(image: &Path) -> impl Iterator<Item = PathBuf> {
+    let names = (1..=9).map(|number| match number {
+        1 => file_name(image) + LOG,
+        _ => format!("{}.{number}{LOG}", file_name(image)),
+    });
+    names.map(|name| image.with_file_name(name))
 }
 
 /// How the names of work folders for `image` begin.
@@ -38,7 +53,8 @@ pub fn image_of(path: &Path) -> Option<PathBuf> {
 
 /// Whether the file at `path` is named as the log of a failed build.
 pub fn is_log(path: &Path) -> bool {
-    without(path, LOG).is_some()
+    let numbered = (2..=9).any(|number| without(path, &format!(".{number}{LOG}")).is_some());
+    numbered || without(path, LOG).is_some()
 }
 
 /// Whether `path` is named as the work folder of a build.
@@ -64,7 +80,11 @@ mod tests {
         assert_eq!(stamp(image), Path::new("/a/X.so.json"));
         assert_eq!(image_of(&stamp(image)).as_deref(), Some(image));
         assert_eq!(image_of(Path::new("/a/settings.json")), None);
-        assert!(is_log(&log(image)));
+        assert!(logs(image).all(|log| is_log(&log)));
+        assert_eq!(
+            logs(image).next().as_deref(),
+            Some(Path::new("/a/X.so.log"))
+        );
         assert!(!is_log(Path::new("/a/build.log")));
     }
 }

@@ -12,10 +12,11 @@ use super::inputs::{self, Inputs};
 use super::parts;
 use super::stamp::Stamp;
 use crate::build::event::Event;
+use crate::build::remains::{self, Note};
 use crate::build::voice::Voice;
 use crate::error::Stage;
 use crate::julia::linker::Linker;
-use crate::plan::BuildPlan;
+use crate::plan::{BuildPlan, CachePlan};
 use crate::report::BuildReport;
 
 /// The names of files in entries.
@@ -36,6 +37,8 @@ pub struct Cache<'a> {
     /// What the keys cannot cover, or why there are none.
     pub remarks: Vec<String>,
     changed: AtomicBool,
+    /// What this build makes may not be whole.
+    distrusted: AtomicBool,
     filled: AtomicBool,
     warned: AtomicBool,
 }
@@ -58,13 +61,25 @@ impl<'a> Cache<'a> {
             plan,
             linker,
             inputs,
-            store: plan.cache.as_ref().map(|cache| Store::new(&cache.dir)),
+            store: plan.cache.as_ref().map(store),
             max_bytes: plan.cache.as_ref().map_or(0, |cache| cache.max_bytes),
             remarks,
             changed: AtomicBool::new(false),
+            distrusted: AtomicBool::new(false),
             filled: AtomicBool::new(false),
             warned: AtomicBool::new(false),
         }
+    }
+
+    /// Whether others may fill it.
+    pub fn is_shared(&self) -> bool {
+        self.plan.cache.as_ref().is_some_and(|cache| cache.shared)
+    }
+
+    /// Notes the work folder `folder`, for [`clear`] to find should this build die.
+    pub fn note(&self, folder: &Path) -> Option<Note> {
+        self.store.as_ref()?.create().ok()?;
+        Note::write(&self.plan.cache.as_ref()?.dir, folder)
     }
 
     /// Of the image, where all that goes into it is known.
@@ -94,8 +109,19 @@ impl<'a> Cache<'a> {
     }
 
     /// Whether an input was seen to change since the build began.
-    pub fn has_changed(&self) -> bool {
+    fn has_changed(&self) -> bool {
         self.changed.load(Ordering::SeqCst)
+    }
+
+    /// Keeps nothing from now on, as a child may have lost a part of what it wrote; says whether that
+    /// is new.
+    pub fn distrust_this_build(&self) -> bool {
+        !self.distrusted.swap(true, Ordering::SeqCst)
+    }
+
+    /// Whether the image is what the inputs give: they have not changed, and nothing got lost.
+    pub fn vouches_for_image(&self) -> bool {
+        !self.has_changed() && !self.distrusted.load(Ordering::SeqCst)
     }
 
     /// Waits until no other build makes the same result. None if that cannot be told, or the build
@@ -272,6 +298,9 @@ impl<'a> Cache<'a> {
         meta: &Value,
     ) {
         let Some(store) = &self.store else { return };
+        if self.distrusted.load(Ordering::SeqCst) {
+            return;
+        }
         let sizes = files
             .iter()
             .map(|(_, file)| fs::metadata(file).map_or(0, |file| file.len()));
@@ -316,6 +345,22 @@ impl<'a> Cache<'a> {
     }
 }
 
+fn store(cache: &CachePlan) -> Store {
+    Store::new(&cache.dir).shared(cache.shared)
+}
+
+/// Why nothing is to be taken from a cache: what is in it would be run, and may be somebody else's.
+pub fn doubt(cache: &CachePlan) -> Option<String> {
+    let (path, why) = store(cache).doubt()?;
+    Some(format!(
+        "the cache in `{}` is not used: `{}` {why}, and an image from it would run their code; once \
+         you know what is in it, close it to others (`chmod -R go-w`), name another folder with \
+         `PCRS_CACHE_DIR`, or set `PCRS_CACHE_SHARED=1` if you trust all who can write there",
+        cache.dir.display(),
+        path.display()
+    ))
+}
+
 /// Whether the file was copied; half of one would be taken for a result of this build.
 fn whole(target: &Path, copied: pcrs_cache::Result<u64>) -> bool {
     if copied.is_err() {
@@ -358,11 +403,18 @@ pub fn info(dir: &Path) -> Result<CacheInfo, String> {
     })
 }
 
-/// Removes every entry that no build uses, and gives the bytes removed.
+/// Removes every entry that no build uses, and the work folders of builds that died; gives the
+/// bytes removed.
 ///
 /// # Errors
 /// When the folder cannot be listed.
 pub fn clear(dir: &Path) -> Result<u64, String> {
-    let removed = Store::new(dir).clear(None).map_err(|e| e.to_string())?;
-    Ok(removed.removed.bytes)
+    let store = Store::new(dir);
+    let removed = store.clear(None).map_err(|e| e.to_string())?;
+    // Who else can write there could name any folder.
+    let of_the_dead = match store.doubt() {
+        None => remains::clear(dir),
+        Some(_) => 0,
+    };
+    Ok(removed.removed.bytes + of_the_dead)
 }

@@ -494,7 +494,8 @@ fn hash_at_once(files: Vec<PathBuf>) -> Result<HashMap<PathBuf, Key>, Error> {
 /// them, the cache, and depots.
 fn ignored(plan: &BuildPlan) -> Ignore {
     let image = &plan.sysimage_path;
-    let mut known = vec![image.clone(), beside::stamp(image), beside::log(image)];
+    let mut known = vec![image.clone(), beside::stamp(image)];
+    known.extend(beside::logs(image));
     known.extend(plan.log.clone());
     known.extend(plan.cache.iter().map(|cache| cache.dir.clone()));
     known.extend(depots::paths(plan));

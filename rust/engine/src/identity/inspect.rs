@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use object::{Object, ObjectSymbol};
+use object::{Object, ObjectSymbol, ReadRef};
 use pcrs_cache::hash_file;
 use serde::Serialize;
 
@@ -35,14 +35,14 @@ pub fn inspect(path: &Path, version: JuliaVersion) -> Result<Inspected, String> 
     let stamp = Stamp::read(path).filter(|stamp| stamp.is_of(&hash));
     let mut inspected = Inspected {
         hash,
-        stamp_exists: beside::stamp(path).exists(),
+        stamp_exists: beside::stamp_of(path).exists(),
         is_sysimage: None,
         fits_julia: None,
         stamp,
     };
     if inspected.stamp.is_none() {
         let data = fs::read(path).map_err(|e| e.to_string())?;
-        inspected.is_sysimage = Some(is_sysimage(&data));
+        inspected.is_sysimage = Some(is_sysimage(&data[..]));
         inspected.fits_julia = fits(&data, version);
     }
     Ok(inspected)
@@ -56,7 +56,7 @@ const SYSIMAGE_SYMBOLS: [&str; 3] = [
 ];
 
 /// Whether the library whose bytes are `data` is a sysimage, of whatever Julia.
-pub fn is_sysimage(data: &[u8]) -> bool {
+pub fn is_sysimage<'data>(data: impl ReadRef<'data>) -> bool {
     let Ok(file) = object::File::parse(data) else {
         return false;
     };

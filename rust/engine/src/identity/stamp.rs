@@ -15,6 +15,9 @@ use crate::report::BuildReport;
 /// The layout of a stamp; one of another layout says nothing.
 const SCHEMA: u32 = 1;
 
+/// How the text of every stamp starts.
+const START: &[u8] = b"{\"schema\":";
+
 /// The image itself holds one too, from before it was finished: without hash and report.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Stamp {
@@ -98,6 +101,14 @@ pub fn is_stamp(path: &Path) -> bool {
     fs::read(path).is_ok_and(|text| serde_json::from_slice::<Head>(&text).is_ok())
 }
 
+/// Whether nothing of anybody else's is lost when a stamp takes the place of the file at `path`: it
+/// is one, the first half of one, or empty.
+pub fn is_replaceable(path: &Path) -> bool {
+    let regular = fs::metadata(path).is_ok_and(|found| found.is_file());
+    let half = || fs::read(path).is_ok_and(|text| text.is_empty() || text.starts_with(START));
+    regular && (is_stamp(path) || half())
+}
+
 impl Stamp {
     /// The stamp of the image that `plan` makes of `parts`, as far as it is known before it is made.
     pub fn new(plan: &BuildPlan, key: Option<&Key>, parts: Vec<Part>) -> Self {
@@ -143,20 +154,27 @@ impl Stamp {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Writes the stamp of `image`, whole or not at all. It is made in `folder`, as the one of the
-    /// image may be a package's, in which nothing else is to appear.
+    /// Writes the stamp to the file `path`, whole or not at all.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&self, image: &Path, folder: &Path) -> io::Result<()> {
-        json_file::write(self, &beside::stamp(image), folder)
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        json_file::write(self, path)
     }
 
-    /// The stamp of `image`, if there is one that can be read.
+    /// The stamp of `image`, if there is one that can be read: beside the file itself, if `image` is
+    /// a link.
     pub fn read(image: &Path) -> Option<Self> {
-        let text = fs::read(beside::stamp(image)).ok()?;
+        let text = fs::read(beside::stamp_of(image)).ok()?;
         let stamp: Self = serde_json::from_slice(&text).ok()?;
         (stamp.schema == SCHEMA).then_some(stamp)
+    }
+
+    /// The stamp of `image`, if it was written for the file that is there.
+    pub fn of(image: &Path) -> Option<Self> {
+        let stamp = Self::read(image)?;
+        let hash = hash_file(image).ok()?.to_string();
+        stamp.is_of(&hash).then_some(stamp)
     }
 
     /// Whether `image` is what this stamp was written for, was built from `key`, and is as `plan`

@@ -49,6 +49,15 @@ pub struct Ended {
     pub killed: bool,
 }
 
+/// What Julia, the compiler and the linker say of a full disk, in small letters.
+const FULL_DISK: [&str; 3] = ["no space left on device", "enospc", "disk quota exceeded"];
+
+/// Whether a line of output tells of a full disk.
+pub fn tells_of_full_disk(line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    FULL_DISK.iter().any(|words| line.contains(words))
+}
+
 impl Ended {
     pub fn success(&self) -> bool {
         self.status.success() && !self.killed
@@ -56,8 +65,8 @@ impl Ended {
 
     /// The disk was full, as far as the child tells.
     pub fn lacked_space(&self) -> bool {
-        let told = |line: &String| line.contains("No space left on device");
-        self.error_line.iter().chain(&self.tail).any(told)
+        let mut lines = self.error_line.iter().chain(&self.tail);
+        lines.any(|line| tells_of_full_disk(line))
     }
 
     /// Ended by SIGKILL that was not ours: the kernel's, most likely, for want of memory.
@@ -99,6 +108,7 @@ pub fn run(
     let mut tail = VecDeque::with_capacity(TAIL);
     let mut error_line = None;
     let mut killed = false;
+    let mut full_disk = false;
     let mut last_look = Instant::now();
     let mut pause = Duration::from_millis(1);
     let mut exited: Option<(ExitStatus, Instant)> = None;
@@ -112,6 +122,7 @@ pub fn run(
                     &format!("{}{line}", invocation.prefix),
                     invocation.show,
                 );
+                full_disk |= tells_of_full_disk(&line);
                 let line = clipped(line);
                 // Julia shows the error on the line below.
                 let fatal = |above: &String| above.starts_with("fatal: error thrown");
@@ -164,6 +175,17 @@ pub fn run(
         }
     };
     watch();
+    // A file that it could not write may be there, and shorter than it should be.
+    if full_disk && ctx.cache.distrust_this_build() && status.success() && !killed {
+        ctx.warn(
+            stage,
+            format!(
+                "a disk was full while {}, and what it wrote may not be whole: nothing of this \
+                 build is kept in the cache, and the next one does it again",
+                invocation.what
+            ),
+        );
+    }
     Ok(Ended {
         status,
         seconds: started.elapsed().as_secs_f64(),

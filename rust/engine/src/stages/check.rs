@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
+use crate::build::{log, target};
 use crate::error::BuildError;
 use crate::identity::inspect;
 use crate::julia::linker::Linker;
@@ -22,7 +23,7 @@ pub struct Checked {
 pub fn check(plan: &BuildPlan) -> Result<Checked, BuildError> {
     version(plan)?;
     options(plan)?;
-    target(&plan.sysimage_path)?;
+    sysimage_path(&plan.sysimage_path)?;
     if let Some(log) = &plan.log {
         log_file(log)?;
     }
@@ -161,7 +162,7 @@ fn since(what: &str, version: JuliaVersion, feature: Feature) -> Result<(), Buil
     .hint("leave it out, or build with a newer Julia"))
 }
 
-fn target(path: &Path) -> Result<(), BuildError> {
+fn sysimage_path(path: &Path) -> Result<(), BuildError> {
     if file_name(path).is_empty() {
         return Err(BuildError::input("`sysimage_path` has no file name")
             .hint("give the path of the image to be, such as \"Sysimage.so\""));
@@ -173,7 +174,8 @@ fn target(path: &Path) -> Result<(), BuildError> {
         ))
         .hint("give the full path of the image, with its file name"));
     }
-    writable_folder("sysimage_path", path)
+    writable_folder("sysimage_path", path)?;
+    target::check(path)
 }
 
 fn log_file(path: &Path) -> Result<(), BuildError> {
@@ -190,7 +192,21 @@ fn log_file(path: &Path) -> Result<(), BuildError> {
             parent.display()
         )));
     }
+    if is_anothers(path) {
+        return Err(BuildError::input(format!(
+            "`log` is a file that is no log of a build: `{}`",
+            path.display()
+        ))
+        .hint("give another path; if this file is in its place, remove it"));
+    }
     writable_folder("log", path)
+}
+
+/// Whether something would be lost if a log were written to `path`; devices and pipes lose nothing.
+fn is_anothers(path: &Path) -> bool {
+    let found = fs::metadata(path);
+    found.is_ok_and(|found| found.is_file() && found.len() > 0)
+        && !path.canonicalize().is_ok_and(|real| log::is_log(&real))
 }
 
 /// The nearest folder above `path` that exists must take new entries.
@@ -270,7 +286,7 @@ fn base_image(plan: &BuildPlan, path: &Path) -> Result<(), BuildError> {
         BuildError::input(format!("`base_sysimage`: `{shown}` cannot be read"))
             .because(e.to_string())
     })?;
-    if !inspect::is_sysimage(&data) {
+    if !inspect::is_sysimage(&data[..]) {
         return Err(
             BuildError::input(format!("`base_sysimage` is not a sysimage: `{shown}`"))
                 .hint("give an image that `create_sysimage` made, or leave it out"),

@@ -124,7 +124,13 @@ fn link_parts(
         let command = linker.invocation(plan, Stage::Link, &Input::Linked(input), image, &name);
         match child::run_ok(ctx, &command) {
             Ok(_) => return Ok(linker),
-            Err(error) if ctx.cancelled() || error.cause.as_deref().is_some_and(is_full_disk) => {
+            Err(error)
+                if ctx.cancelled()
+                    || error
+                        .cause
+                        .as_deref()
+                        .is_some_and(child::tells_of_full_disk) =>
+            {
                 return Err(Setback::Failed(error));
             }
             Err(error) => {
@@ -134,10 +140,6 @@ fn link_parts(
         }
     }
     Err(Setback::Slower(failed))
-}
-
-fn is_full_disk(cause: &str) -> bool {
-    cause.contains("No space left on device")
 }
 
 fn how(handover: &Handover) -> How {

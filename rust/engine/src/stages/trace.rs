@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,13 +50,26 @@ pub fn what(plan: &BuildPlan, jobs: &[Job]) -> String {
     }
 }
 
+/// The last line of a whole trace, as `whole.jl` has it.
+const END: &str = "# end of statements";
+
 impl Job {
-    /// A script that ends its process by force leaves nothing but what Julia wrote.
-    fn keep_raw_trace(&self) {
-        if !self.trace.exists() {
-            // No trace at all is a workload that compiled nothing.
-            let _ = std::fs::copy(&self.raw, &self.trace);
+    /// Takes what Julia wrote for the trace where `recorder.jl` has not come to its end: a script may
+    /// end its process by force, and a disk be full.
+    fn settle_trace(&self) -> Result<(), BuildError> {
+        let whole = |text: &[u8]| text.trim_ascii_end().ends_with(END.as_bytes());
+        if std::fs::read(&self.trace).is_ok_and(|text| whole(&text)) {
+            return Ok(());
         }
+        let taken = match std::fs::remove_file(&self.trace) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            // No trace at all is a workload that compiled nothing.
+            _ if !self.raw.exists() => return Ok(()),
+            _ => std::fs::copy(&self.raw, &self.trace),
+        };
+        taken.map(drop).map_err(|e| {
+            BuildError::io(self.invocation.stage, "writing the trace", &self.trace, &e)
+        })
     }
 }
 
@@ -245,7 +259,7 @@ pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<BTreeMap<usize, String>, B
                         Ok(ended) => Some(child::failure(ctx, &job.invocation, &ended)),
                         Err(error) => Some(error),
                     };
-                    job.keep_raw_trace();
+                    let error = error.or(job.settle_trace().err());
                     if let Some(error) = error {
                         lock(&failed).get_or_insert(error);
                         return;

@@ -4,6 +4,8 @@
 # Has a name that is left out of the statements.
 module PackageCompilerRSRecording
 
+Base.include(@__MODULE__, joinpath(@__DIR__, "whole.jl"))
+
 const TRACE = unsafe_string(Base.JLOptions().trace_compile)
 const STATEMENTS = replace(TRACE, r"\.raw\.jl$" => ".jl")
 
@@ -21,7 +23,7 @@ function finish()
         with_static_calls = Base.invokelatest(getfield, @__MODULE__, :with_static_calls)
         lines = Base.invokelatest(with_static_calls, lines)
     end
-    write(STATEMENTS, join(lines, '\n'))
+    write_statements(STATEMENTS, lines)
     return nothing
 end
 

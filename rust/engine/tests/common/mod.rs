@@ -16,7 +16,63 @@ use tempfile::TempDir;
 /// Longer than anything here takes on a machine that is busy with other work.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
-pub const OBJECT: &str = "the object file of the fake\n";
+/// What the fakes make: the least that is known as a sysimage, and is text.
+pub const OBJECT: &str = sysimage(OBJECT_BYTES);
+/// What an earlier build made.
+pub const OLD: &str = sysimage(OLD_BYTES);
+const OBJECT_BYTES: &[u8] = &image_with(b"the object file of the fake\n");
+const OLD_BYTES: &[u8] = &image_with(b"an older image, of a build before\n");
+
+const TEXT: usize = 0x146;
+
+const fn sysimage(bytes: &'static [u8]) -> &'static str {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => panic!("not text"),
+    }
+}
+
+/// A shared library for ELF whose one dynamic symbol is a sysimage's, and then `text`.
+const fn image_with<const N: usize>(text: &[u8; N]) -> [u8; TEXT + 40] {
+    let mut bytes = [b' '; TEXT + 40];
+    let mut at = 0;
+    while at < TEXT {
+        bytes[at] = 0;
+        at += 1;
+    }
+    // The header: three sections, whose table starts at 0x40.
+    bytes = put(bytes, 0, b"\x7fELF\x02\x01\x01");
+    bytes = put(bytes, 0x10, b"\x03\0\x3e\0\x01");
+    bytes = put(bytes, 0x28, b"\x40");
+    bytes = put(bytes, 0x34, b"\x40\0\x38\0\0\0\x40\0\x03\0\x02");
+    // Symbols of 0x18 bytes at 0x100, whose names are in section 2.
+    bytes = put(bytes, 0x84, b"\x0b");
+    bytes = put(
+        bytes,
+        0x98,
+        b"\0\x01\0\0\0\0\0\0\x30\0\0\0\0\0\0\0\x02\0\0\0\x01",
+    );
+    bytes = put(bytes, 0xb8, b"\x18");
+    bytes = put(bytes, 0x118, b"\x01\0\0\0\x11\0\x01");
+    // Their names, at 0x130.
+    bytes = put(bytes, 0xc4, b"\x03");
+    bytes = put(bytes, 0xd8, b"\x30\x01\0\0\0\0\0\0\x16");
+    bytes = put(bytes, 0x131, b"jl_system_image_data");
+    put(bytes, TEXT, text)
+}
+
+const fn put<const N: usize, const M: usize>(
+    mut bytes: [u8; N],
+    start: usize,
+    text: &[u8; M],
+) -> [u8; N] {
+    let mut at = 0;
+    while at < M {
+        bytes[start + at] = text[at];
+        at += 1;
+    }
+    bytes
+}
 
 pub struct Fake {
     root: PathBuf,
@@ -116,6 +172,7 @@ impl Fake {
         Some(CachePlan {
             dir: self.path("cache"),
             max_bytes: 1 << 30,
+            shared: false,
         })
     }
 
@@ -361,7 +418,7 @@ pub fn on_small_disk(at: &Path, size: usize, test: impl FnOnce(&SmallDisk) + Sen
             if !mount("none", Path::new("/"), "none", private, "") {
                 return false;
             }
-            let size = format!("size={size}");
+            let size = format!("size={size},mode=755");
             if !mount("tmpfs", at, "tmpfs", 0, &size) {
                 return false;
             }

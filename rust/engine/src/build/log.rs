@@ -1,0 +1,80 @@
+//! The log of a build: in the work folder while it runs, beside the image once it has failed, or at
+//! a path of the user's.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::identity::beside;
+
+/// The first line of every log, by which it is known as one of ours.
+const HEAD: &str = "# Log of a build by PackageCompilerRS\n";
+
+/// Makes an empty log at `path`.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn create(path: &Path) -> io::Result<File> {
+    let mut file = File::create(path)?;
+    file.write_all(HEAD.as_bytes())?;
+    Ok(file)
+}
+
+/// Whether the file at `path` is the log of a build.
+pub fn is_log(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
+        && File::open(path)
+            .and_then(|file| file.take(HEAD.len() as u64).read_to_end(&mut head))
+            .is_ok();
+    read && (head == HEAD.as_bytes() || is_line(&head))
+}
+
+/// Whether this is how logs began before they had a head: `[    0.12] ...`.
+fn is_line(text: &[u8]) -> bool {
+    let seconds = text
+        .strip_prefix(b"[")
+        .and_then(|rest| rest.split_at_checked(8))
+        .filter(|(_, rest)| rest.starts_with(b"] "));
+    let number = seconds.and_then(|(number, _)| std::str::from_utf8(number).ok());
+    number.is_some_and(|number| number.trim_start().parse::<f64>().is_ok())
+}
+
+/// Where the log of a failed build of `image` is kept: the first of its names that nobody else has
+/// taken; `None` if all are.
+pub fn place(image: &Path) -> Option<PathBuf> {
+    let mut names = beside::logs(image);
+    names.find(|path| fs::symlink_metadata(path).is_err() || is_log(path))
+}
+
+/// Removes the logs of earlier builds of `image`, whose failure is mended.
+pub fn clear(image: &Path) {
+    for path in beside::logs(image).filter(|path| is_log(path)) {
+        // Best effort: it only tells of what is over.
+        let _ = fs::remove_file(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_are_told_from_other_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("X.so.log");
+        drop(create(&file).unwrap());
+        assert!(is_log(&file));
+        for (text, ours) in [
+            ("[    0.12] == check: x\n", true),
+            ("", false),
+            ("[1.0] \n", false),
+            ("[ Info: building\n", false),
+            ("# Log of a build\n", false),
+        ] {
+            fs::write(&file, text).unwrap();
+            assert_eq!(is_log(&file), ours, "{text}");
+        }
+        assert!(!is_log(folder.path()));
+    }
+}

@@ -1,0 +1,295 @@
+//! What a build takes the place of, and what it leaves alone.
+
+#![cfg(unix)]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::Path;
+
+use common::{Fake, OBJECT, OLD, build, names, text};
+use pcrs_engine::{BuildPlan, ErrorKind, Stage, dry_run};
+
+/// Nothing is started or changed, and the error names `word`.
+#[track_caller]
+fn refused(fake: &Fake, plan: &BuildPlan, word: &str) {
+    let before = fake.left();
+    for error in [
+        dry_run(plan).expect_err("it is refused in the check"),
+        build(plan.clone()).error(),
+    ] {
+        assert_eq!((error.kind, error.stage), (ErrorKind::Input, Stage::Check));
+        assert!(text(&error).contains(word), "{error}");
+        assert!(error.hint.is_some(), "{error}");
+    }
+    assert_eq!(fake.started(), [""; 0]);
+    assert_eq!(fake.left(), before);
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o777
+}
+
+#[test]
+fn a_file_that_is_no_image_is_not_replaced() {
+    let fake = Fake::new();
+    let source = fake.write("target/A.jl", "module A end\n");
+    let mut plan = fake.plan();
+    plan.sysimage_path.clone_from(&source);
+    refused(&fake, &plan, "no sysimage");
+    assert_eq!(fs::read_to_string(&source).unwrap(), "module A end\n");
+    // A library that is no sysimage: its one symbol has another name.
+    fs::write(&source, OLD.replace("jl_system", "my_system")).unwrap();
+    refused(&fake, &plan, "no sysimage");
+    symlink("/dev/null", fake.path("target/null.so")).unwrap();
+    plan.sysimage_path = fake.path("target/null.so");
+    refused(&fake, &plan, "no sysimage");
+}
+
+#[test]
+fn an_empty_file_may_be_replaced() {
+    let fake = Fake::new();
+    fs::write(fake.image(), "").unwrap();
+    fake.build().report();
+    assert_eq!(fake.read_image(), OBJECT);
+}
+
+#[test]
+fn a_file_that_is_no_stamp_is_not_replaced() {
+    for other in ["{}", "no JSON", "[1]", "{\"name\": \"settings\"}"] {
+        let fake = Fake::new();
+        fake.write("target/Image.so.json", other);
+        refused(&fake, &fake.plan(), "Image.so.json");
+        assert_eq!(fake.read("target/Image.so.json"), other);
+    }
+}
+
+#[test]
+fn a_log_that_is_not_ours_stays_whatever_the_build_comes_to() {
+    let fake = Fake::new();
+    fake.write(
+        "target/Image.so.log",
+        "of a shell: julia build.jl > X.so.log",
+    );
+    fake.on("image", "exit 1");
+    let error = fake.build().error();
+    let kept = fake.path("target/Image.so.2.log");
+    assert_eq!(error.log.as_deref(), Some(kept.as_path()));
+    assert_eq!(dry_run(&fake.plan()).unwrap().log, kept);
+    fake.on("image", "");
+    fake.build().report();
+    assert_eq!(fake.left(), ["Image.so", "Image.so.json", "Image.so.log"]);
+    assert!(fake.read("target/Image.so.log").starts_with("of a shell"));
+    // Nor is one that was just opened.
+    fake.write("target/Image.so.log", "");
+    let again = BuildPlan {
+        force: true,
+        ..fake.plan()
+    };
+    build(again).report();
+    assert_eq!(fake.read("target/Image.so.log"), "");
+}
+
+#[test]
+fn the_log_of_a_failed_build_is_replaced_and_removed() {
+    let fake = Fake::new();
+    fake.on("image", "exit 1");
+    for _ in 0..2 {
+        fake.build().error();
+        assert_eq!(fake.left(), ["Image.so.log"]);
+    }
+    fake.on("image", "");
+    fake.build().report();
+    assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
+}
+
+#[test]
+fn a_file_that_is_no_log_is_not_overwritten_by_one() {
+    let fake = Fake::new();
+    let mut plan = fake.plan();
+    plan.log = Some(fake.write("notes.txt", "mine"));
+    refused(&fake, &plan, "no log");
+    assert_eq!(fake.read("notes.txt"), "mine");
+    plan.log = Some(fake.path("new.log"));
+    for _ in 0..2 {
+        plan.force = true;
+        build(plan.clone()).report();
+    }
+    plan.log = Some("/dev/null".into());
+    build(plan).report();
+}
+
+#[test]
+fn a_link_is_followed_and_stays() {
+    for there in [true, false] {
+        let fake = Fake::new();
+        let store = fake.path("store");
+        fs::create_dir(&store).unwrap();
+        if there {
+            fs::write(store.join("Real.so"), OLD).unwrap();
+        }
+        symlink("../store/Real.so", fake.image()).unwrap();
+        fake.on("image", "ls -a \"$here/store\" >\"$here/seen\"");
+        assert_eq!(dry_run(&fake.plan()).unwrap().sysimage_path, fake.image());
+        let report = fake.build().report();
+        assert_eq!(report.sysimage_path, fake.image());
+        assert!(fake.read("seen").contains(".Real.so.build-"));
+        assert_eq!(fake.left(), ["Image.so"]);
+        assert_eq!(names(&store), ["Real.so", "Real.so.json"]);
+        assert_eq!(fs::read_to_string(store.join("Real.so")).unwrap(), OBJECT);
+        assert!(fs::symlink_metadata(fake.image()).unwrap().is_symlink());
+        // Its stamp is found through the link, too.
+        let report = fake.build().report();
+        assert_eq!(report.origin, pcrs_engine::report::Origin::UpToDate);
+        let stamp = pcrs_engine::identity::stamp::Stamp::read(&fake.image());
+        assert!(stamp.is_some());
+    }
+}
+
+#[test]
+fn links_in_a_circle_are_an_input_error() {
+    let fake = Fake::new();
+    symlink("Image.so", fake.image()).unwrap();
+    refused(&fake, &fake.plan(), "circle");
+}
+
+#[test]
+fn a_replaced_image_and_its_stamp_keep_mode_and_group() {
+    let fake = Fake::new();
+    fake.build().report();
+    let stamp = fake.path("target/Image.so.json");
+    let mut group = fs::metadata(fake.image()).unwrap().gid();
+    for (path, mode) in [(&fake.image(), 0o640), (&stamp, 0o600)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        if chown(path, None, Some(12345)).is_ok() {
+            group = 12345;
+        }
+    }
+    let again = BuildPlan {
+        force: true,
+        ..fake.plan()
+    };
+    build(again).report();
+    assert_eq!((mode(&fake.image()), mode(&stamp)), (0o640, 0o600));
+    for path in [&fake.image(), &stamp] {
+        assert_eq!(fs::metadata(path).unwrap().gid(), group);
+    }
+}
+
+/// The umask belongs to the whole process: each part of the test runs in one of its own.
+#[test]
+fn new_files_have_the_umask_of_now_whoever_built_first() {
+    const NAME: &str = "new_files_have_the_umask_of_now_whoever_built_first";
+    const VARIABLE: &str = "PCRS_TEST_UMASK";
+    if let Ok(told) = std::env::var(VARIABLE) {
+        let (umask, root) = told.split_once(' ').unwrap();
+        // SAFETY: umask(2) cannot fail.
+        unsafe { libc::umask(umask.parse().unwrap()) };
+        let fake = Fake::at(root.into());
+        let mut plan = fake.plan();
+        plan.cache = fake.cache();
+        build(plan).report();
+        return;
+    }
+    let fake = Fake::new();
+    let build_under = |umask: libc::mode_t| {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", NAME])
+            .env(VARIABLE, format!("{umask} {}", fake.root().display()))
+            .stdout(std::process::Stdio::null())
+            .status();
+        assert!(status.unwrap().success());
+        let modes = (
+            mode(&fake.image()) & !0o111,
+            mode(&fake.path("target/Image.so.json")),
+        );
+        fs::remove_dir_all(fake.path("target")).unwrap();
+        fs::create_dir(fake.path("target")).unwrap();
+        modes
+    };
+    assert_eq!(build_under(0o077), (0o600, 0o600));
+    // The second and third come from the cache, where the first builder's are nobody else's.
+    assert_eq!(build_under(0o022), (0o644, 0o644));
+    assert_eq!(build_under(0o002), (0o664, 0o664));
+    assert_eq!(
+        fake.started()
+            .iter()
+            .filter(|l| l.starts_with("link "))
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_stamp_that_cannot_be_put_there_leaves_the_image_without_one() {
+    let fake = Fake::new();
+    fake.build().report();
+    // Something else takes its place while the next build runs.
+    fake.on(
+        "link",
+        "rm \"$here/target/Image.so.json\"; mkdir \"$here/target/Image.so.json\"",
+    );
+    let again = BuildPlan {
+        force: true,
+        ..fake.plan()
+    };
+    fs::write(fake.image(), OLD).unwrap();
+    let error = build(again).error();
+    assert_eq!(
+        (error.kind, error.stage),
+        (ErrorKind::Failed, Stage::Publish)
+    );
+    assert!(text(&error).contains("Image.so.json"), "{error}");
+    assert_eq!(fake.read_image(), OLD);
+}
+
+#[cfg(target_os = "linux")]
+mod held_in_place {
+    use super::*;
+    use common::on_small_disk;
+
+    #[test]
+    fn a_mounted_image_is_told_of_in_the_check() {
+        let fake = Fake::new();
+        fs::write(fake.image(), OLD).unwrap();
+        // Of the same file system, so that only the mount tells.
+        let done = on_small_disk(&fake.path("project"), 1 << 20, |_| {
+            let file = std::ffi::CString::new(fake.image().to_str().unwrap()).unwrap();
+            let (null, flags) = (std::ptr::null(), libc::MS_BIND);
+            // SAFETY: paths that end in NUL; a bind mount reads no other argument.
+            let bound =
+                unsafe { libc::mount(file.as_ptr(), file.as_ptr(), null, flags, std::ptr::null()) };
+            assert_eq!(bound, 0);
+            fs::write(fake.path("project/Project.toml"), "").unwrap();
+            refused(&fake, &fake.plan(), "mounted");
+        });
+        if !done {
+            eprintln!("skipped: mounting is not permitted");
+        }
+    }
+
+    #[test]
+    fn another_users_image_in_a_sticky_folder_is_told_of_in_the_check() {
+        let fake = Fake::new();
+        let target = fake.path("target");
+        fs::write(fake.image(), OLD).unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o1777)).unwrap();
+        fs::set_permissions(fake.root(), fs::Permissions::from_mode(0o755)).unwrap();
+        let checked = std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                // SAFETY: changes the user of this thread alone, which ends with the closure.
+                let done = unsafe { libc::syscall(libc::SYS_setresuid, -1, 65534, -1) };
+                (done == 0).then(|| dry_run(&fake.plan()))
+            });
+            thread.join().unwrap()
+        });
+        let Some(checked) = checked else {
+            eprintln!("skipped: this user cannot become another");
+            return;
+        };
+        let error = checked.expect_err("it cannot be replaced");
+        assert_eq!((error.kind, error.stage), (ErrorKind::Input, Stage::Check));
+        assert!(text(&error).contains("another user's"), "{error}");
+    }
+}

@@ -1,0 +1,103 @@
+//! Traces that are whole, and those that are not.
+
+#![cfg(unix)]
+
+mod common;
+
+use std::fs;
+
+use common::{Fake, build};
+use pcrs_engine::BuildPlan;
+use pcrs_engine::report::{BuildReport, Origin};
+
+fn plan(fake: &Fake) -> BuildPlan {
+    let mut plan = fake.plan_with_workloads(1);
+    plan.cache = fake.cache();
+    plan
+}
+
+fn texts(report: &BuildReport) -> Vec<&str> {
+    let entries = report.statements.entries.iter();
+    entries.map(|entry| entry.text.as_str()).collect()
+}
+
+/// What the recorder does in the place of a real one.
+fn recorder_writes(fake: &Fake, text: &str) {
+    fake.write("recorded", text);
+    fake.on("trace", "cp \"$here/recorded\" \"${trace%.raw.jl}.jl\"");
+}
+
+#[test]
+fn what_the_recorder_wrote_is_taken_when_it_is_whole() {
+    let fake = Fake::new();
+    recorder_writes(&fake, "precompile(k, (Int,))\n# end of statements\n");
+    let report = build(plan(&fake)).report();
+    assert_eq!(texts(&report), ["precompile(k, (Int,))"]);
+}
+
+#[test]
+fn what_julia_wrote_is_taken_where_the_recorder_failed() {
+    for half in [
+        "",
+        "precompile(k, (Int,))\n",
+        "precompile(k, (Int,))\nprecompile(l",
+    ] {
+        let fake = Fake::new();
+        recorder_writes(&fake, half);
+        let report = build(plan(&fake)).report();
+        assert_eq!(texts(&report).len(), 3, "{:?}", texts(&report));
+        // It is what the cache has, too.
+        let mut again = plan(&fake);
+        again.import_into_main = false;
+        assert_eq!(texts(&build(again).report()).len(), 3);
+    }
+}
+
+#[test]
+fn nothing_is_kept_of_a_build_whose_workload_met_a_full_disk() {
+    for told in [
+        "ERROR: SystemError: opening file: No space left on device",
+        "IOError: write: no space left on device (ENOSPC)",
+        "cp: writing x: Disk quota exceeded",
+    ] {
+        let fake = Fake::new();
+        fake.write("trace", "");
+        fake.on("trace", &format!("echo '{told}'; seq 100"));
+        let built = build(plan(&fake));
+        let warnings = built.warnings();
+        let found = warnings
+            .iter()
+            .filter(|text| text.contains("a disk was full"));
+        assert_eq!(found.count(), 1, "{warnings:?}");
+        assert_eq!(built.report().origin, Origin::Built);
+        assert!(fake.image().exists());
+        // Once there is room again.
+        fake.on("trace", "");
+        fake.statements(&["f, (Int,)"]);
+        let report = build(plan(&fake)).report();
+        assert_eq!(report.origin, Origin::Built);
+        assert_eq!(texts(&report).len(), 1);
+        assert_eq!(build(plan(&fake)).report().origin, Origin::UpToDate);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_trace_that_does_not_fit_on_the_disk_is_no_trace() {
+    let fake = Fake::new();
+    // Julia's own trace takes what room there is, and the copy of it has none.
+    fake.on(
+        "trace",
+        "for i in $(seq 20000); do echo 'precompile(f, (Int,))'; done >\"$here/trace\"",
+    );
+    let done = common::on_small_disk(&fake.path("target"), 3 << 18, |_| {
+        let error = build(plan(&fake)).error();
+        let said = common::text(&error).to_lowercase();
+        assert!(said.contains("no space"), "{said}");
+        assert!(!fake.image().exists());
+    });
+    if !done {
+        eprintln!("skipped: mounting a small disk is not permitted");
+    }
+    let _ = fs::remove_dir_all(fake.path("cache"));
+}
