@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{BuildError, Stage};
 
 /// Every staging script, by file name; they find each other through `@__DIR__`.
-pub(crate) const SCRIPTS: [(&str, &str); 14] = [
+pub(crate) const SCRIPTS: [(&str, &str); 15] = [
     ("session.jl", include_str!("staging/session.jl")),
     ("stdlibs.jl", include_str!("staging/stdlibs.jl")),
     ("precompile.jl", include_str!("staging/precompile.jl")),
@@ -24,6 +24,7 @@ pub(crate) const SCRIPTS: [(&str, &str); 14] = [
     ("collect.jl", include_str!("staging/collect.jl")),
     ("guard.jl", include_str!("staging/guard.jl")),
     ("statements.jl", include_str!("staging/statements.jl")),
+    ("arguments.jl", include_str!("staging/arguments.jl")),
     ("verify.jl", include_str!("staging/verify.jl")),
 ];
 
