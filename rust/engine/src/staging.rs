@@ -28,6 +28,7 @@ pub(crate) const SCRIPTS: [(&str, &str); 15] = [
     ("collect.jl", include_str!("staging/collect.jl")),
     ("guard.jl", include_str!("staging/guard.jl")),
     ("statements.jl", include_str!("staging/statements.jl")),
+    ("arguments.jl", include_str!("staging/arguments.jl")),
     ("verify.jl", include_str!("staging/verify.jl")),
 ];
 

@@ -246,6 +246,80 @@ fn a_statements_file_without_statements_is_no_error() {
 }
 
 #[test]
+fn a_statement_that_would_run_code_is_not_evaluated() {
+    let fake = Fake::new();
+    let code = "precompile(Base.Set(Base.Generator(Base.run, (Base.Cmd([\"touch\", \"x\"]),))))";
+    let report = build_with_file(&fake, format!("{code}\nprecompile(f, (Int,))\n")).report();
+    let expected = [
+        (code, Outcome::Rejected),
+        ("precompile(f, (Int,))", Outcome::Precompiled),
+    ];
+    assert_eq!(outcomes(&report), expected);
+    let detail = &report.statements.entries[0].detail;
+    assert!(
+        detail.starts_with("`Base.Set(`: Calls a function"),
+        "{detail}"
+    );
+}
+
+/// The entry of `statement` when the image process has said `result` of it.
+fn said_of(statement: &str, result: &str) -> (Outcome, String) {
+    let fake = Fake::new();
+    fake.on("generate", &format!("note result '1 {result}'"));
+    let report = build_with_file(&fake, statement).report();
+    let entry = &report.statements.entries[0];
+    (entry.outcome, entry.detail.clone())
+}
+
+#[test]
+fn what_only_the_image_process_can_refuse_is_rejected() {
+    let (outcome, detail) = said_of(
+        "precompile(f, (Val{A.Timer(0)},))",
+        "rejected 0.1 `A.Timer(0)`",
+    );
+    assert_eq!(outcome, Outcome::Rejected);
+    assert!(
+        detail.starts_with("`A.Timer(0)`: Calls a function"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn a_package_that_is_not_in_the_image_is_to_be_added() {
+    for statement in [
+        "precompile(Distributed.start_worker, ())",
+        "precompile(Tuple{Distributed.var\"#12#13\", Int64})",
+        "precompile(Tuple{Distributed.var\"#f##kw\", Any, typeof(Distributed.f)})",
+        "precompile(Tuple{typeof(Core.kwcall), Any, typeof(Distributed.f)})",
+    ] {
+        let (outcome, detail) = said_of(statement, "name_not_found 0.1 `Distributed`");
+        assert_eq!(outcome, Outcome::NameNotFound, "{statement}: {detail}");
+        let expected = "`Distributed` is not in the image; if it is a package";
+        assert!(detail.starts_with(expected), "{statement}: {detail}");
+    }
+    // The module is there, so that the name may be another one by now.
+    let statement = "precompile(Tuple{A.var\"#12#13\", Int64})";
+    let (outcome, detail) = said_of(statement, "name_not_found 0.1 `#12#13`");
+    assert_eq!(outcome, Outcome::Unportable, "{detail}");
+}
+
+#[test]
+fn why_nothing_was_compiled_is_told() {
+    let why = "`Number` stands for several types";
+    let (outcome, detail) = said_of(
+        "precompile(f, (Number,))",
+        &format!("returned_false 0.1 {why}"),
+    );
+    assert_eq!((outcome, detail.as_str()), (Outcome::ReturnedFalse, why));
+    let (outcome, detail) = said_of(
+        "precompile(Tuple{A.var\"#12#13\", Int64})",
+        "returned_false 0.1 no method takes these types",
+    );
+    assert_eq!(outcome, Outcome::Unportable);
+    assert!(detail.contains("numbered by itself"), "{detail}");
+}
+
+#[test]
 fn a_statement_over_several_lines_goes_in() {
     let fake = Fake::new();
     let report = build_with_file(

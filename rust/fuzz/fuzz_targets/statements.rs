@@ -1,11 +1,16 @@
-//! Any bytes as a source: nothing panics, and what is taken keeps the promises.
+//! Any bytes as a source: nothing panics, what is taken keeps the promises, and what is evaluated calls
+//! nothing but what is on the closed list.
 #![no_main]
 
 use std::collections::HashSet;
 
+use calls::foreign_call;
 use libfuzzer_sys::fuzz_target;
 use pcrs_statements::classify::classify;
-use pcrs_statements::{Line, Merger, SourceKind, parse_line};
+use pcrs_statements::{Line, Merger, SourceKind, code_in, parse_line};
+
+#[path = "../../statements/tests/common/calls.rs"]
+mod calls;
 
 fuzz_target!(|source: &[u8]| {
     for line in source.split_inclusive(|&b| b == b'\n') {
@@ -50,6 +55,9 @@ fn check(text: &str) {
         other => panic!("{text:?} became {other:?}"),
     }
     let _ = classify(text, (1, 11));
+    if code_in(text).is_none() {
+        assert_eq!(foreign_call(text), None, "{text:?}");
+    }
 }
 
 /// Whether the brackets outside quotes match, and the first is closed by the last byte only.

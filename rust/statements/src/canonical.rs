@@ -51,6 +51,17 @@ impl<'a, 's> Canonical<'a, 's> {
         self.scratch.push_str(&self.source[token]);
     }
 
+    /// Adds a token that the source has in another form.
+    pub(crate) fn push_text(&mut self, text: &str, blank: bool) {
+        if !self.copied {
+            self.copy();
+        }
+        if blank {
+            self.scratch.push(' ');
+        }
+        self.scratch.push_str(text);
+    }
+
     /// Takes away the last byte.
     pub(crate) fn pop(&mut self) {
         if !self.copied {

@@ -4,6 +4,8 @@
 //! text alone, so it cannot know whether `Main.Foo` is a module that is loaded, nor whether a
 //! generated name still exists.
 
+use crate::calls::code_in;
+
 /// A class of statements that often cannot be used in an image.
 ///
 /// ```
@@ -19,7 +21,7 @@ pub enum Class {
     Gensym,
     /// Has a form that this version of Julia does not write.
     OtherVersionFormat,
-    /// Calls a function in its arguments, other than those Julia writes there.
+    /// Would run code to work out its arguments; [`code_in`] says where.
     CallsCode,
 }
 
@@ -68,8 +70,8 @@ impl Class {
                  that the image is for."
             }
             Self::CallsCode => {
-                "Calls a function to work out its arguments, which no traced statement does; look \
-                 at what it calls before you use a file from someone else."
+                "Calls a function to work out its arguments, so it is not evaluated; write the types \
+                 themselves, or run it as a workload if you trust the code."
             }
         }
     }
@@ -186,22 +188,19 @@ const KWCALL_SINCE: (u32, u32) = (1, 9);
 /// assert!(!classify(text, (1, 8)).other_version_format);
 /// ```
 pub fn classify(text: &str, version: (u32, u32)) -> Hints {
-    let mut hints = Hints::default();
-    // The call of `precompile` itself is not among the calls to look for.
-    let mut words = Words::new(text.strip_prefix("precompile").unwrap_or(text));
-    while let Some(word) = words.next() {
-        let called = words.rest().starts_with('(');
+    let mut hints = Hints {
+        calls_code: code_in(text).is_some(),
+        ..Hints::default()
+    };
+    for word in Words::new(text) {
         match word {
             Word::Name(name) => {
-                hints.calls_code |= called && !is_harmless_call(name);
                 hints.script_local |= name == "Main" || name.starts_with("Main.");
                 hints.other_version_format |= MARKS
                     .iter()
                     .any(|m| m.name == name && !(m.since <= version && version < m.until));
             }
-            Word::Closed => hints.calls_code |= called,
             Word::Quoted(name) => {
-                hints.calls_code |= called;
                 let sorter = is_keyword_sorter(name);
                 hints.gensym |= !sorter && is_generated(name);
                 hints.other_version_format |= sorter && version >= KWCALL_SINCE;
@@ -211,14 +210,21 @@ pub fn classify(text: &str, version: (u32, u32)) -> Hints {
     hints
 }
 
-/// Whether a call of `name` only looks something up, or makes a value: a name in capitals is taken
-/// for a type.
-fn is_harmless_call(name: &str) -> bool {
-    let last = name.rsplit('.').next().unwrap_or(name);
-    matches!(
-        last,
-        "typeof" | "getfield" | "kwftype" | "kwfunc" | "which" | "nameof" | "tuple"
-    ) || last.starts_with(char::is_uppercase)
+/// Whether a dotted name in the text of a statement starts with `name`, which is then a module.
+///
+/// ```
+/// use pcrs_statements::classify::starts_a_name;
+/// let text = "precompile(Tuple{Distributed.var\"#1#2\", A.Timer})";
+/// assert!(starts_a_name(text, "Distributed"));
+/// assert!(!starts_a_name(text, "Timer"));
+/// ```
+pub fn starts_a_name(text: &str, name: &str) -> bool {
+    Words::new(text).any(|word| match word {
+        Word::Name(dotted) => dotted
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with('.')),
+        Word::Quoted(_) => false,
+    })
 }
 
 /// Whether a name that has to be quoted is that of a keyword sorter: `#f##kw`, `#kw#Type`.
@@ -227,9 +233,15 @@ fn is_keyword_sorter(name: &str) -> bool {
 }
 
 /// Whether a name that has to be quoted was made by Julia: those start with `#`, and so do the
-/// names of macros in old files, as `#@time`.
+/// names of macros in old files, as `#@time`. That of a type variable, as `#s45`, refers to nothing.
 fn is_generated(name: &str) -> bool {
-    name.starts_with('#') && !name.starts_with("#@")
+    name.starts_with('#') && !name.starts_with("#@") && !is_type_variable(name)
+}
+
+/// Whether `name` is one that Julia gives to a type variable without a name: `#s45`.
+fn is_type_variable(name: &str) -> bool {
+    let digits = name.strip_prefix("#s").unwrap_or_default();
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 enum Word<'a> {
@@ -237,8 +249,6 @@ enum Word<'a> {
     Name(&'a str),
     /// The text of a string, as in `var"#3#4"` and `Symbol("#3#4")`.
     Quoted(&'a str),
-    /// A closing `)` or `]`, after which a call is one of a value.
-    Closed,
 }
 
 /// The names and strings in a statement.
@@ -250,11 +260,6 @@ struct Words<'a> {
 impl<'a> Words<'a> {
     fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
-    }
-
-    /// The text after the last word.
-    fn rest(&self) -> &'a str {
-        self.text.get(self.at..).unwrap_or("")
     }
 
     /// The index of the quote that ends the string whose text starts at `at`.
@@ -302,10 +307,6 @@ impl<'a> Iterator for Words<'a> {
                         Some(b'@') => return Some(Word::Name(&self.text[start - 1..self.at])),
                         _ => return Some(Word::Name(&self.text[start..self.at])),
                     }
-                }
-                b')' | b']' => {
-                    self.at += 1;
-                    return Some(Word::Closed);
                 }
                 _ => self.at += 1,
             }
@@ -366,6 +367,7 @@ mod tests {
             "precompile(Tuple{A.var\"@time\", Int64})",
             "precompile(Tuple{getfield(A, Symbol(\"#@doc\")), Module})",
             "precompile(Tuple{A.var\"a#b\", Int64})",
+            "precompile(Tuple{Type{Array{var\"#s45\"}} where var\"#s45\"<:Real})",
         ] {
             assert_eq!(names(text, (1, 12)), [""; 0], "{text}");
         }

@@ -282,6 +282,9 @@ impl Scanner<'_, '_, '_, '_> {
             if self.peek(0) == Some(b' ') {
                 self.at += 1;
             }
+            if self.peek(0) == Some(b'#') && self.type_variable(before) {
+                continue;
+            }
             if matches!(self.peek(0), Some(b' ' | b'\t' | b'#' | b'\n')) {
                 self.skip_space(before)?;
             }
@@ -313,6 +316,39 @@ impl Scanner<'_, '_, '_, '_> {
             self.line_end()?;
         }
         Ok(())
+    }
+
+    /// A type variable that has no name of its own, as older Julias wrote it: `#s45` for `var"#s45"`.
+    /// Any Julia can have it, as its name means nothing outside of its `where`. Gives whether one
+    /// stands here; `from` is where the token before it ended.
+    #[cold]
+    fn type_variable(&mut self, from: usize) -> bool {
+        let in_braces = matches!(self.top(), Bracket::Curly | Bracket::WhereCurly);
+        let fits = match self.state {
+            State::Where => true,
+            State::Opened | State::Comma => in_braces,
+            // After `<:`, where a comment would have a blank before it.
+            State::Operand => self.at == from,
+            _ => false,
+        };
+        let name = &self.line[self.at..];
+        let digits = name.strip_prefix("#s").unwrap_or_default();
+        let count = digits.bytes().take_while(u8::is_ascii_digit).count();
+        let after = &digits[count..];
+        let ends = ["}", ",", ")", "<:", ">:", " where "];
+        if !fits || count == 0 || !ends.iter().any(|end| after.starts_with(end)) {
+            return false;
+        }
+        let name = &name[.."#s".len() + count];
+        let blank = match self.state {
+            State::Opened => false,
+            State::Comma => true,
+            _ => self.at > from,
+        };
+        self.text.push_text(&format!("var\"{name}\""), blank);
+        self.at += name.len();
+        self.state = State::Callable;
+        true
     }
 
     /// Checks that a line may end before what stands here.

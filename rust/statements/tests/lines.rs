@@ -100,6 +100,40 @@ fn what_people_and_snoopcompile_write() {
 }
 
 #[test]
+fn type_variables_without_a_name_are_read() {
+    assert_becomes(&[
+        (
+            "precompile(f, (AbstractUnitRange{#s45} where #s45<:Real,))",
+            "precompile(f, (AbstractUnitRange{var\"#s45\"} where var\"#s45\"<:Real,))",
+        ),
+        (
+            "precompile(Tuple{Type{Dict{K, #s2} where #s2}, Vararg{#s1, N}} where #s1 where N)",
+            "precompile(Tuple{Type{Dict{K, var\"#s2\"} where var\"#s2\"}, Vararg{var\"#s1\", N}} \
+             where var\"#s1\" where N)",
+        ),
+        (
+            "precompile(A{#s1,#s2} where {Int<:#s1<:#s2,#s2>:B})",
+            "precompile(A{var\"#s1\", var\"#s2\"} where {Int<:var\"#s1\"<:var\"#s2\", \
+             var\"#s2\">:B})",
+        ),
+    ]);
+    // These are comments.
+    for line in [
+        "precompile(f, (Int,)) #s45",
+        "precompile(f, #s45 is\n (Int,))",
+        "precompile(Tuple{typeof(f), #s45 is\n Int})",
+        "precompile(Tuple{typeof(f), #s\n Int})",
+        "precompile(f #s45,\n, (Int,))",
+    ] {
+        let parsed = statement(line);
+        assert!(
+            matches!(&parsed, Ok((text, _)) if !text.contains('#')),
+            "{line} {parsed:?}"
+        );
+    }
+}
+
+#[test]
 fn blanks_are_normalised() {
     assert_becomes(&[
         ("precompile(Tuple{ A,B })", "precompile(Tuple{A, B})"),

@@ -147,7 +147,7 @@ impl<'scope, 'env> ImageProcess<'scope, 'env> {
     /// # Errors
     /// When the child fails for another reason, or for too many statements.
     pub fn finish(self, statements: Arc<Statements>, left_out: Outcomes) -> Made {
-        let mut refused = statements.refused(self.ctx.plan);
+        let mut refused = statements.refused();
         refused.extend(left_out);
         // Nobody receives them when the thread has failed, which `join` tells.
         let _ = self.inbox.send(Given {

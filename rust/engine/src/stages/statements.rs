@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use pcrs_statements::classify::{Class, Hints, classify};
-use pcrs_statements::{Merged, SourceFile, SourceKind};
+use pcrs_statements::classify::{Class, Hints, classify, starts_a_name};
+use pcrs_statements::{Merged, SourceFile, SourceKind, code_in};
 
 use super::count;
 use crate::build::context::Context;
@@ -52,6 +52,7 @@ impl Evaluated {
             "returned_false" => Outcome::ReturnedFalse,
             "name_not_found" => Outcome::NameNotFound,
             "error" => Outcome::Error,
+            "rejected" => Outcome::Rejected,
             _ => return None,
         };
         let seconds = parts.next()?.parse().ok()?;
@@ -171,17 +172,18 @@ impl Statements {
     }
 
     /// Statements that are not evaluated, as their arguments would run code of somebody's choice.
-    pub fn refused(&self, plan: &BuildPlan) -> BTreeMap<usize, Evaluated> {
+    /// Where a name has to be known to tell, the image process refuses them.
+    pub fn refused(&self) -> BTreeMap<usize, Evaluated> {
         let numbered = self.merged.statements.iter().enumerate();
         numbered
-            .filter(|(_, statement)| hints(plan, statement.text).calls_code)
-            .map(|(index, _)| {
+            .filter_map(|(index, statement)| {
+                let code = code_in(statement.text)?;
                 let refused = Evaluated {
                     outcome: Outcome::Rejected,
                     seconds: 0.0,
-                    detail: Class::CallsCode.sentence().to_string(),
+                    detail: format!("`{code}`"),
                 };
-                (index + 1, refused)
+                Some((index + 1, refused))
             })
             .collect()
     }
@@ -349,16 +351,22 @@ pub fn hints(plan: &BuildPlan, text: &str) -> Hints {
     classify(text, (plan.julia.version.major, plan.julia.version.minor))
 }
 
-/// Gives a failure that the text explains its better name, and a sentence of help.
+/// Gives a failure that the text explains its better name, and a sentence of help. `said` is what
+/// the image process said of it.
 fn explain(plan: &BuildPlan, text: &str, outcome: Outcome, said: &str) -> (Outcome, String) {
+    let hints = hints(plan, text);
+    let module = said.trim_matches('`');
     let named = match outcome {
-        Outcome::NameNotFound => format!("{said} is not in the image"),
-        Outcome::ReturnedFalse => {
-            let how_read = if said.is_empty() { "" } else { "; " };
-            format!(
-                "no method takes these types, or its code cannot be compiled ahead{how_read}{said}"
-            )
+        Outcome::Rejected => format!("{said}: {}", Class::CallsCode.sentence()),
+        // Nothing in a module that is not there can be known to have another name.
+        Outcome::NameNotFound if !hints.script_local && starts_a_name(text, module) => {
+            let detail = format!(
+                "{said} is not in the image; if it is a package or a standard library, add it to the \
+                 packages of the image"
+            );
+            return (outcome, detail);
         }
+        Outcome::NameNotFound => format!("{said} is not in the image"),
         _ => said.to_string(),
     };
     if !matches!(
@@ -367,7 +375,6 @@ fn explain(plan: &BuildPlan, text: &str, outcome: Outcome, said: &str) -> (Outco
     ) {
         return (outcome, named);
     }
-    let hints = hints(plan, text);
     let (outcome, class) = if hints.script_local {
         (Outcome::ScriptLocal, Class::ScriptLocal)
     } else if hints.other_version_format {

@@ -5,7 +5,8 @@ Base.reinit_stdio()
 Core.eval(Sys, :(BINDIR = ccall(:jl_get_julia_bindir, Any, ())::String))
 
 let staging = Module(:PackageCompilerRSStaging)
-    for file in ("session.jl", "statements.jl", "interposed.jl", "image_process.jl")
+    files = ("session.jl", "arguments.jl", "statements.jl", "interposed.jl", "image_process.jl")
+    for file in files
         Base.include(staging, joinpath(@__DIR__, file))
     end
     Core.eval(staging, :(build_image($(isempty(ARGS) ? Core.ARGS[end] : ARGS[1]))))

@@ -1,4 +1,5 @@
-# Evaluates precompile statements one by one and says of each what became of it.
+# Evaluates precompile statements one by one and says of each what became of it. What their
+# arguments stand for is worked out in arguments.jl.
 
 """
     evaluate_statements(path, skipped, journal)
@@ -32,50 +33,24 @@ end
 
 const Choice = Vector{Pair{Symbol,Meaning}}
 
-"""
-Resolves names in statements to what is loaded. Statements are evaluated in modules of their own,
-one for each choice among several meanings.
-"""
+"Resolves names in statements to what is loaded."
 mutable struct Binder
-    areas::Dict{Vector{Pair{Symbol,String}},Module}
+    # Names that are not Julia's own and have one meaning.
+    known::Dict{Symbol,Any}
     # Names that are neither Base's nor those of a single package, and how they were read.
     guesses::Dict{Symbol,String}
     # By how likely a name is meant; made when a name first needs it: most images never do.
     inner::Union{Nothing,Vector{Dict{Symbol,Vector{Meaning}}}}
 end
 
-Binder() = Binder(Dict{Vector{Pair{Symbol,String}},Module}(), Dict{Symbol,String}(), nothing)
-
-function area(binder, choice)
-    return get!(binder.areas, [name => meaning.text for (name, meaning) in choice]) do
-        mod = Module(:PackageCompilerRSStatements)
-        foreach(((name, meaning),) -> bind!(mod, name, meaning), choice)
-        mod
-    end
-end
-
-bind!(mod, name, meaning) = Core.eval(mod, Expr(:const, Expr(:(=), name, QuoteNode(meaning.value))))
-
-"""
-Julia's trace writes a character in a type by its bits, as `Char(0x55000000)` for 'U', which
-`Char` would not take (seen on 1.5.3 and 1.10.6). No code point is that high, so that nothing else
-can be meant.
-"""
-function mend_characters(ex)
-    ex isa Expr || return ex
-    if ex.head === :call && length(ex.args) == 2 && ex.args[1] in (:Char, :(Base.Char), :(Core.Char))
-        bits = ex.args[2]
-        bits isa UInt32 && bits > 0x10ffff && return reinterpret(Char, bits)
-    end
-    return Expr(ex.head, map(mend_characters, ex.args)...)
-end
+Binder() = Binder(Dict{Symbol,Any}(), Dict{Symbol,String}(), nothing)
 
 function evaluate(binder, text)
-    call = mend_characters(Meta.parse(text; raise=false))
+    call = Meta.parse(text; raise=false)
     if !(call isa Expr && call.head === :call && call.args[1] === :precompile)
         return "error", "it does not parse: $text"
     end
-    arguments = Expr(:tuple, call.args[2:end]...)
+    arguments = call.args[2:end]
     results = Tuple{String,String}[]
     choices = [Choice()]
     while !isempty(choices) && length(results) < MOST_READINGS
@@ -97,38 +72,68 @@ end
 
 "The outcome with the names in `arguments` read as in `choice`, or the choices to be made first."
 function attempt(binder, arguments, choice)
-    mod = area(binder, choice)
+    names = copy(binder.known)
+    for (name, meaning) in choice
+        names[name] = meaning.value
+    end
     while true
         values = try
-            Core.eval(mod, arguments)
+            Any[value_of_code(names, argument, false) for argument in arguments]
         catch err
-            # The macros of Julia <= 1.6 wrap it.
-            while err isa LoadError
-                err = err.error
-            end
-            err isa UndefVarError || return "error", told(err)
-            name = err.var
-            # Else the name is one inside another module.
-            starts_with(arguments, name) && !Base.invokelatest(isdefined, mod, name) ||
-                return "name_not_found", string('`', name, '`')
-            meanings = meanings_of(binder, name)
-            isempty(meanings) && return "name_not_found", string('`', name, '`')
-            length(meanings) > 1 && return [[name => meaning] for meaning in meanings]
-            bind!(mod, name, meanings[1])
+            err isa Refused && return "rejected", string('`', err.code, '`')
+            err isa Unknown || return "error", told(err)
+            meanings = err.leading ? meanings_of(binder, err.name) : Meaning[]
+            isempty(meanings) && return "name_not_found", string('`', err.name, '`')
+            length(meanings) > 1 && return [[err.name => meaning] for meaning in meanings]
+            names[err.name] = binder.known[err.name] = meanings[1].value
             continue
         end
-        return compile(values, reading(binder, arguments, choice))
+        outcome, reason = compile(values)
+        how_read = reading(binder, arguments, choice)
+        return outcome, join(filter(!isempty, [reason, how_read]), "; ")
     end
 end
 
-function compile(values, reading)
-    done = try
-        Base.invokelatest(precompile, values...)
+# A package may have methods of its own for `precompile`; these two are Julia's.
+function compile(values)
+    try
+        signature = if length(values) == 1 && values[1] isa Type
+            values[1]
+        elseif length(values) == 2 && values[2] isa Tuple
+            Tuple{Core.Typeof(values[1]),values[2]...}
+        else
+            throw(MethodError(precompile, Tuple(values)))
+        end
+        done = Base.invokelatest(invoke, precompile, Tuple{Type}, signature)
+        return done === false ? ("returned_false", why_not(signature)) : ("precompiled", "")
     catch err
         return "error", told(err)
     end
-    return (done === false ? "returned_false" : "precompiled"), reading
 end
+
+const NO_METHOD = "no single method takes these types"
+
+"Why nothing was compiled for `signature`."
+function why_not(@nospecialize(signature))
+    plain = Base.unwrap_unionall(signature)
+    plain isa DataType && plain <: Tuple && !isempty(plain.parameters) || return NO_METHOD
+    found = try
+        Base._methods_by_ftype(signature, -1, Base.get_world_counter())
+    catch
+        nothing
+    end
+    found isa Vector && !isempty(found) || return NO_METHOD
+    for parameter in plain.parameters[2:end]
+        is_definite(parameter) && continue
+        return string('`', sprint(show, parameter), "` stands for several types, and code is ",
+            "compiled for one: give the concrete type")
+    end
+    return "its code cannot be compiled ahead"
+end
+
+"Whether arguments of one type only are meant."
+is_definite(@nospecialize(parameter)) = parameter isa Type &&
+    (isconcretetype(parameter) || parameter === Union{} || parameter isa DataType && parameter <: Type)
 
 "Whether `name` stands in `expr` by itself or before a dot."
 starts_with(expr, name) = expr === name
@@ -140,7 +145,8 @@ end
 "How the names in `arguments` were read, as far as that is not plain."
 function reading(binder, arguments, choice)
     chosen = [name => meaning.text for (name, meaning) in choice]
-    guessed = sort!([guess for guess in binder.guesses if starts_with(arguments, guess[1])])
+    stands(name) = any(argument -> starts_with(argument, name), arguments)
+    guessed = sort!([guess for guess in binder.guesses if stands(guess[1])])
     return join((string('`', name, "` read as ", text) for (name, text) in [chosen; guessed]), ", ")
 end
 

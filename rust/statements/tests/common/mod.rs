@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub mod calls;
+
 /// A small generator of pseudo-random numbers (xorshift64*).
 pub struct Random(u64);
 
