@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{BuildError, Stage};
 
 /// Every staging script, by file name; they find each other through `@__DIR__`.
-pub(crate) const SCRIPTS: [(&str, &str); 15] = [
+pub(crate) const SCRIPTS: [(&str, &str); 16] = [
     ("session.jl", include_str!("staging/session.jl")),
     ("stdlibs.jl", include_str!("staging/stdlibs.jl")),
     ("precompile.jl", include_str!("staging/precompile.jl")),
