@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use process_wrap::std::{ChildWrapper, CommandWrap};
 
 use super::invocation::Invocation;
+use super::quiet::Quiet;
 use super::{descendants, lines, memory};
 use crate::build::context::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
@@ -103,10 +104,12 @@ pub fn run(
     let mut pause = Duration::from_millis(1);
     let mut exited: Option<(ExitStatus, Instant)> = None;
     let mut alone = false;
+    let mut quiet = Quiet::new(ctx, invocation, child.id);
     let status = loop {
         let mut silent = false;
         match lines.recv_timeout(TICK) {
             Ok(Message::Line(line)) => {
+                quiet.end();
                 ctx.output(
                     stage,
                     &format!("{}{line}", invocation.prefix),
@@ -139,6 +142,9 @@ pub fn run(
         if !killed && exited.is_none() && watch() == Verdict::Kill {
             killed = true;
             child.kill_tree();
+        }
+        if !killed && exited.is_none() {
+            quiet.look();
         }
         if exited.is_none() {
             exited = child.try_wait(stage)?.map(|s| (s, Instant::now()));
@@ -340,7 +346,9 @@ impl<'a> Guarded<'a> {
         command.env(descendants::VARIABLE, descendants::variable(&mark));
         let mut wrapped = CommandWrap::from(die_with_parent(command));
         #[cfg(unix)]
-        wrapped.wrap(process_wrap::std::ProcessGroup::leader());
+        // No terminal: a prompt for a password is an error at once, and not a process that the
+        // terminal stops for ever. The session's first process group is the child's, too.
+        wrapped.wrap(process_wrap::std::ProcessSession);
         #[cfg(windows)]
         wrapped.wrap(process_wrap::std::JobObject);
         let inner = wrapped.spawn().map_err(|e| {

@@ -5,4 +5,5 @@ pub mod descendants;
 pub mod invocation;
 pub mod lines;
 pub mod memory;
+pub mod quiet;
 pub mod watchdog;

@@ -20,7 +20,7 @@ mod unix {
     use std::process::{ChildStdin, Command, Stdio};
     use std::sync::Mutex;
 
-    use process_wrap::std::{CommandWrap, ProcessGroup};
+    use process_wrap::std::{CommandWrap, ProcessSession};
 
     use crate::process::descendants::{Marks, VARIABLE};
 
@@ -59,9 +59,10 @@ mod unix {
                 .stdin(Stdio::piped())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null());
-            // A group of its own: Ctrl-C at the terminal must not end it before its turn.
+            // A session of its own: neither Ctrl-C at the terminal nor its end must end it before its
+            // turn.
             let mut wrapped = CommandWrap::from(command);
-            wrapped.wrap(ProcessGroup::leader());
+            wrapped.wrap(ProcessSession);
             let mut child = wrapped.spawn()?;
             let pipe = child
                 .stdin()
