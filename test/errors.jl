@@ -65,6 +65,7 @@ mktempdir() do dir
         ("no threads", "Greeter", merge(ok, (image_threads=0,)), ["image_threads"], []),
         ("no jobs", "Greeter", merge(ok, (trace_jobs=0,)), ["trace_jobs"], []),
         ("no time for a statement", "Greeter", merge(ok, (statement_timeout=0,)), ["statement_timeout"], []),
+        ("a variable with its value", "Greeter", merge(ok, (environment_inputs="A=1",)), ["environment_inputs", "A=1"], ["names alone"]),
         ("an option that is a keyword", "Greeter", merge(ok, (sysimage_build_args=`--sysimage=x.so`,)), ["--sysimage=x.so"], ["base_sysimage"]),
         ("another such option", "Greeter", merge(ok, (sysimage_build_args=`--output-o x.o`,)), ["--output-o"], ["sysimage_path"]),
         ("--strip-ir alone", "Greeter", merge(ok, (sysimage_build_args=`--strip-ir`,)), ["--strip-ir"], []),

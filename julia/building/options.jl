@@ -1,6 +1,8 @@
 # The keywords of `create_sysimage`, with their types and defaults, in one place. A struct and not a
 # long signature: whatever keywords a user gives, the code behind is compiled once.
 
+const Names = Union{AbstractString,Symbol}
+
 Base.@kwdef mutable struct Options
     sysimage_path::Union{Nothing,AbstractString} = nothing
     project::Union{Nothing,AbstractString} = nothing
@@ -25,6 +27,7 @@ Base.@kwdef mutable struct Options
     image_threads::Union{Nothing,Integer} = nothing
     trace_jobs::Union{Nothing,Integer} = nothing
     workload_deps::Union{AbstractString,AbstractVector} = String[]
+    environment_inputs::Union{Names,AbstractVector} = String[]
     force::Bool = false
     guard::Bool = false
     linked::Bool = true
@@ -86,8 +89,6 @@ function check_options(options)
     end
     return nothing
 end
-
-const Names = Union{AbstractString,Symbol}
 
 list(::Nothing) = String[]
 list(item::Names) = [String(item)]

@@ -149,6 +149,10 @@ const ROOT: &str = "PCRS_TEST_ROOT";
 
 /// Not a test by itself: the build of the process that is killed below.
 #[test]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "no thread of a test changes variables"
+)]
 fn a_build_in_a_process_of_its_own() {
     if let Some(root) = std::env::var_os(ROOT) {
         let fake = Fake::at(root.into());

@@ -147,7 +147,8 @@ fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError>
     let log = File::create(&log_path)
         .map_err(|e| BuildError::io(Stage::Check, "writing the log", &log_path, &e))?;
     let marks = Marks::new();
-    let (watchdog, unwatched) = match Watchdog::start(workspace.path(), &marks) {
+    let (watchdog, unwatched) = match Watchdog::start(workspace.path(), &marks, &plan.surroundings)
+    {
         Ok(watchdog) => (watchdog, None),
         Err(error) => (Watchdog::none(), Some(error)),
     };

@@ -342,8 +342,10 @@ struct Guarded<'a> {
 impl<'a> Guarded<'a> {
     fn spawn(ctx: &'a Context<'a>, invocation: &Invocation) -> Result<Self, BuildError> {
         let mark = ctx.marks.next();
-        let mut command = invocation.command();
-        command.env(descendants::VARIABLE, descendants::variable(&mark));
+        let surroundings = &ctx.plan.surroundings;
+        let mut command = invocation.command(surroundings);
+        let variable = descendants::variable(surroundings, &mark);
+        command.env(descendants::VARIABLE, variable);
         let mut wrapped = CommandWrap::from(die_with_parent(command));
         #[cfg(unix)]
         // No terminal: a prompt for a password is an error at once, and not a process that the

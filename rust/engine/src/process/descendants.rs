@@ -10,6 +10,8 @@ use std::ffi::OsString;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::surroundings::Surroundings;
+
 /// The variable that holds the marks, those of enclosing builds first: a workload may itself build
 /// an image.
 pub const VARIABLE: &str = "PACKAGECOMPILERRS_BUILD";
@@ -54,8 +56,11 @@ impl Default for Marks {
 }
 
 /// The value of [`VARIABLE`] for the child with `mark`.
-pub fn variable(mark: &str) -> OsString {
-    let mut value = std::env::var_os(VARIABLE).unwrap_or_default();
+pub fn variable(surroundings: &Surroundings, mark: &str) -> OsString {
+    let mut value = surroundings
+        .var(VARIABLE)
+        .unwrap_or_default()
+        .to_os_string();
     value.push(mark);
     value
 }

@@ -23,6 +23,7 @@ mod unix {
     use process_wrap::std::{CommandWrap, ProcessSession};
 
     use crate::process::descendants::{Marks, VARIABLE};
+    use crate::surroundings::Surroundings;
 
     const SCRIPT: &str = include_str!("watchdog.sh");
 
@@ -37,22 +38,33 @@ mod unix {
     }
 
     impl Watchdog {
-        /// Starts watching over `folder` and the children with `marks`.
+        /// Starts watching over `folder`, which is absolute, and the children with `marks`.
         ///
         /// # Errors
         /// When `/bin/sh` cannot be started.
-        pub fn start(folder: &Path, marks: &Marks) -> io::Result<Self> {
-            Self::start_in("/bin/sh", folder, marks)
+        pub fn start(
+            folder: &Path,
+            marks: &Marks,
+            surroundings: &Surroundings,
+        ) -> io::Result<Self> {
+            Self::start_in("/bin/sh", folder, marks, surroundings)
         }
 
-        pub(super) fn start_in(shell: &str, folder: &Path, marks: &Marks) -> io::Result<Self> {
+        pub(super) fn start_in(
+            shell: &str,
+            folder: &Path,
+            marks: &Marks,
+            surroundings: &Surroundings,
+        ) -> io::Result<Self> {
             let mut command = Command::new(shell);
             command
                 .arg("-c")
                 .arg(SCRIPT)
                 .arg("packagecompilerrs-watchdog")
-                .arg(std::path::absolute(folder)?)
+                .arg(folder)
                 .arg(marks.build())
+                .env_clear()
+                .envs(surroundings.environment.iter().map(|(n, v)| (n, v)))
                 // It outlives an enclosing build that ends its marked processes.
                 .env_remove(VARIABLE)
                 .current_dir("/")
@@ -122,12 +134,17 @@ mod none {
     use std::path::Path;
 
     use crate::process::descendants::Marks;
+    use crate::surroundings::Surroundings;
 
     #[derive(Debug)]
     pub struct Watchdog;
 
     impl Watchdog {
-        pub fn start(_folder: &Path, _marks: &Marks) -> io::Result<Self> {
+        pub fn start(
+            _folder: &Path,
+            _marks: &Marks,
+            _surroundings: &Surroundings,
+        ) -> io::Result<Self> {
             Ok(Self)
         }
         pub fn none() -> Self {
@@ -142,11 +159,18 @@ mod none {
 mod tests {
     use super::*;
     use crate::process::descendants::Marks;
+    use crate::surroundings::Surroundings;
 
     #[test]
     fn where_there_is_no_shell_nothing_is_watched() {
         let folder = tempfile::tempdir().unwrap();
-        Watchdog::start_in("/no/such/shell", folder.path(), &Marks::new()).unwrap_err();
+        Watchdog::start_in(
+            "/no/such/shell",
+            folder.path(),
+            &Marks::new(),
+            &Surroundings::default(),
+        )
+        .unwrap_err();
         let none = Watchdog::none();
         none.add(1);
         none.remove(1);
@@ -155,7 +179,8 @@ mod tests {
     #[test]
     fn a_folder_is_left_alone_after_a_goodbye() {
         let folder = tempfile::tempdir().unwrap();
-        let watchdog = Watchdog::start(folder.path(), &Marks::new()).unwrap();
+        let watchdog =
+            Watchdog::start(folder.path(), &Marks::new(), &Surroundings::default()).unwrap();
         watchdog.add(u32::MAX);
         watchdog.remove(u32::MAX);
         drop(watchdog);

@@ -105,6 +105,14 @@ fn options(plan: &BuildPlan) -> Result<(), BuildError> {
             plan.statement_timeout
         )));
     }
+    for name in &plan.environment_inputs {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(BuildError::input(format!(
+                "`environment_inputs` holds `{name}`, which is no name of a variable"
+            ))
+            .hint("give names alone; the values are those of this session"));
+        }
+    }
     for arg in &plan.build_args {
         build_arg(plan, arg, version)?;
     }

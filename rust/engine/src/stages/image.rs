@@ -58,7 +58,7 @@ pub fn invocation(
         base.caches,
     );
     if let Some(interposer) = interposer(plan, base) {
-        preload(&mut child, interposer);
+        preload(plan, &mut child, interposer);
         job::hand_to(&mut child, folder);
         if !plan.julia.version.has(Feature::NativeImaging) {
             // The preloaded library turns it off again, when Julia has kept the base's native code.
