@@ -180,7 +180,43 @@ fn cancelling_ends_a_build_that_a_workload_runs() {
     assert_eq!(finish(&build).error().kind, ErrorKind::Cancelled);
     assert_eq!(outer.living(), []);
     inner.await_end_of_processes();
+    // Its watchdog has cleaned up.
+    assert_eq!(inner.left(), ["Image.so"]);
     assert_eq!(inner.read_image(), OLD);
+}
+
+#[test]
+fn temporary_files_of_ended_children_are_removed() {
+    let fake = hanging_in("generate");
+    let temporary = r#"mkdir "$TMPDIR/jl_left"; echo "$TMPDIR" >>"$here/temporary""#;
+    for stage in ["precompile", "trace", "image"] {
+        fake.on(stage, temporary);
+    }
+    // As Pkg does with artifacts.
+    fake.on(
+        "trace",
+        &format!("{temporary}; chmod 500 \"$TMPDIR/jl_left\" \"$TMPDIR\""),
+    );
+    fake.on(
+        "image",
+        &format!(
+            "chmod 700 \"$TMPDIR\"; {}",
+            temporary.replace("jl_left", "jl_image")
+        ),
+    );
+    fake.on("precompile", &temporary.replace("jl_left", "jl_precompile"));
+    let build = start(fake.plan());
+    fake.await_file("ready");
+    build.cancel();
+    assert_eq!(finish(&build).error().kind, ErrorKind::Cancelled);
+    let told = fake.read("temporary");
+    assert_eq!(told.lines().count(), 3);
+    for folder in told.lines() {
+        assert!(!std::path::Path::new(folder).exists(), "{folder}");
+        let below = folder.contains("/pcrs-") || folder.contains(".Image.so.build-");
+        assert!(below, "{folder} is not the build's own");
+    }
+    assert_nothing_is_left(&fake);
 }
 
 fn kill_the_process(signal: i32) {

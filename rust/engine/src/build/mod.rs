@@ -139,7 +139,7 @@ fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError>
     }
     let parts = parts::read(plan, &plan.sysimage_path);
     let stamp = Stamp::new(plan, cache.image_key(), parts);
-    let workspace = Workspace::create(&plan.sysimage_path)?;
+    let workspace = Workspace::create(&plan.sysimage_path, plan.surroundings.temporary())?;
     let log_path = plan
         .log
         .clone()
@@ -147,8 +147,11 @@ fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError>
     let log = File::create(&log_path)
         .map_err(|e| BuildError::io(Stage::Check, "writing the log", &log_path, &e))?;
     let marks = Marks::new();
-    let (watchdog, unwatched) = match Watchdog::start(workspace.path(), &marks, &plan.surroundings)
-    {
+    let (watchdog, unwatched) = match Watchdog::start(
+        [workspace.path(), workspace.temporary()],
+        &marks,
+        &plan.surroundings,
+    ) {
         Ok(watchdog) => (watchdog, None),
         Err(error) => (Watchdog::none(), Some(error)),
     };

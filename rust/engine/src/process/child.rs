@@ -29,6 +29,13 @@ const TAIL_LINE: usize = 2000;
 /// Lines read ahead of being handled: a child that writes faster than that has to wait.
 const AHEAD: usize = 1000;
 
+/// What names the folder for temporary files: a child that is killed cannot remove its own.
+const TEMPORARY: &[&str] = if cfg!(windows) {
+    &["TMP", "TEMP"]
+} else {
+    &["TMPDIR"]
+};
+
 /// What the watching closure of [`run`] wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -346,6 +353,9 @@ impl<'a> Guarded<'a> {
         let mut command = invocation.command(surroundings);
         let variable = descendants::variable(surroundings, &mark);
         command.env(descendants::VARIABLE, variable);
+        for name in TEMPORARY {
+            command.env(name, ctx.workspace.temporary());
+        }
         let mut wrapped = CommandWrap::from(die_with_parent(command));
         #[cfg(unix)]
         // No terminal: a prompt for a password is an error at once, and not a process that the

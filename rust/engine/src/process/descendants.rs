@@ -16,6 +16,9 @@ use crate::surroundings::Surroundings;
 /// an image.
 pub const VARIABLE: &str = "PACKAGECOMPILERRS_BUILD";
 
+/// The variable by which watchdogs, and what they start, are known.
+pub const WATCHDOG: &str = "PACKAGECOMPILERRS_WATCHDOG";
+
 /// Hands out the marks of one build.
 #[derive(Debug)]
 pub struct Marks {
@@ -68,7 +71,7 @@ pub fn variable(surroundings: &Surroundings, mark: &str) -> OsString {
 #[derive(Debug, Clone, Copy)]
 pub struct Process {
     pub id: u32,
-    parent: u32,
+    pub parent: u32,
     /// Bytes that it holds.
     memory: u64,
     /// Hundredths of a second that it and those whose end it awaited have computed.
@@ -127,19 +130,29 @@ fn descendants(all: &[Process], roots: &HashSet<u32>) -> HashSet<u32> {
 
 /// Ends what carries `mark` and what descends from `root`, if that runs still, and waits until it
 /// is gone: as long as it is not, it writes into folders that are about to be removed.
+///
+/// The watchdog of a build inside this one is not ended but waited for: it cleans up after its build,
+/// whose process ends here.
 #[cfg(unix)]
 pub fn end(root: Option<u32>, mark: &str) {
     const PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
     // A process in the midst of a slow system call ends late, but ends.
-    const PATIENCE: u32 = 200;
+    const PATIENCE: u32 = 600;
     let roots: HashSet<u32> = root.into_iter().collect();
+    let marker = format!("{WATCHDOG}=");
+    // Their parent is gone before they are.
+    let mut watchdogs = HashSet::new();
     // Again until none is found: one may just have started another.
     for _ in 0..PATIENCE {
         let all = system::processes();
         let tree = descendants(&all, &roots);
         let mut found = false;
         for process in all {
-            if tree.contains(&process.id) || system::carries(process.id, mark) {
+            let ours = tree.contains(&process.id) || system::carries(process.id, mark);
+            if (ours || watchdogs.contains(&process.id)) && system::carries(process.id, &marker) {
+                found = true;
+                watchdogs.insert(process.id);
+            } else if ours {
                 found = true;
                 if let Ok(id) = libc::pid_t::try_from(process.id) {
                     // SAFETY: kill(2) takes any pid; one that just ended gives ESRCH.

@@ -22,7 +22,7 @@ mod unix {
 
     use process_wrap::std::{CommandWrap, ProcessSession};
 
-    use crate::process::descendants::{Marks, VARIABLE};
+    use crate::process::descendants::{Marks, VARIABLE, WATCHDOG};
     use crate::surroundings::Surroundings;
 
     const SCRIPT: &str = include_str!("watchdog.sh");
@@ -38,21 +38,21 @@ mod unix {
     }
 
     impl Watchdog {
-        /// Starts watching over `folder`, which is absolute, and the children with `marks`.
+        /// Starts watching over `folders`, which are absolute, and the children with `marks`.
         ///
         /// # Errors
         /// When `/bin/sh` cannot be started.
         pub fn start(
-            folder: &Path,
+            folders: [&Path; 2],
             marks: &Marks,
             surroundings: &Surroundings,
         ) -> io::Result<Self> {
-            Self::start_in("/bin/sh", folder, marks, surroundings)
+            Self::start_in("/bin/sh", folders, marks, surroundings)
         }
 
         pub(super) fn start_in(
             shell: &str,
-            folder: &Path,
+            folders: [&Path; 2],
             marks: &Marks,
             surroundings: &Surroundings,
         ) -> io::Result<Self> {
@@ -61,12 +61,13 @@ mod unix {
                 .arg("-c")
                 .arg(SCRIPT)
                 .arg("packagecompilerrs-watchdog")
-                .arg(folder)
                 .arg(marks.build())
+                .args(folders)
                 .env_clear()
                 .envs(surroundings.environment.iter().map(|(n, v)| (n, v)))
                 // It outlives an enclosing build that ends its marked processes.
                 .env_remove(VARIABLE)
+                .env(WATCHDOG, "1")
                 .current_dir("/")
                 .stdin(Stdio::piped())
                 .stdout(Stdio::null())
@@ -141,7 +142,7 @@ mod none {
 
     impl Watchdog {
         pub fn start(
-            _folder: &Path,
+            _folders: [&Path; 2],
             _marks: &Marks,
             _surroundings: &Surroundings,
         ) -> io::Result<Self> {
@@ -166,7 +167,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         Watchdog::start_in(
             "/no/such/shell",
-            folder.path(),
+            [folder.path(); 2],
             &Marks::new(),
             &Surroundings::default(),
         )
@@ -180,7 +181,7 @@ mod tests {
     fn a_folder_is_left_alone_after_a_goodbye() {
         let folder = tempfile::tempdir().unwrap();
         let watchdog =
-            Watchdog::start(folder.path(), &Marks::new(), &Surroundings::default()).unwrap();
+            Watchdog::start([folder.path(); 2], &Marks::new(), &Surroundings::default()).unwrap();
         watchdog.add(u32::MAX);
         watchdog.remove(u32::MAX);
         drop(watchdog);
