@@ -65,6 +65,8 @@ mktempdir() do dir
         ("no threads", "Greeter", merge(ok, (image_threads=0,)), ["image_threads"], []),
         ("no jobs", "Greeter", merge(ok, (trace_jobs=0,)), ["trace_jobs"], []),
         ("no time for a statement", "Greeter", merge(ok, (statement_timeout=0,)), ["statement_timeout"], []),
+        ("no time to wait", "Greeter", merge(ok, (idle_limit=0,)), ["idle_limit"], ["Inf"]),
+        ("less than no time to wait", "Greeter", merge(ok, (idle_limit=-Inf,)), ["idle_limit"], []),
         ("a variable with its value", "Greeter", merge(ok, (environment_inputs="A=1",)), ["environment_inputs", "A=1"], ["names alone"]),
         ("an option that is a keyword", "Greeter", merge(ok, (sysimage_build_args=`--sysimage=x.so`,)), ["--sysimage=x.so"], ["base_sysimage"]),
         ("another such option", "Greeter", merge(ok, (sysimage_build_args=`--output-o x.o`,)), ["--output-o"], ["sysimage_path"]),

@@ -38,6 +38,9 @@
         @test [w["path"] for w in plan["workloads"]] == abspath.(vcat(files))
         @test all(w["kind"] == "script" for w in plan["workloads"])
     end
+    @test plan_of("Home")["idle_limit"] == 600
+    @test plan_of("Home"; idle_limit=1.5)["idle_limit"] == 1.5
+    @test plan_of("Home"; idle_limit=Inf)["idle_limit"] === nothing
     @test plan_of("Home"; verify=false)["verify"] == "none"
 end
 

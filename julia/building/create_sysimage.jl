@@ -42,6 +42,9 @@ read from a `Sysimage.toml`, see below.
 - `strict::Bool=false`: a statement that cannot be precompiled fails the build.
 - `statement_timeout::Real=300`: seconds after which a statement that hangs the compiler is left
   out.
+- `idle_limit::Real=600`: seconds for which a process of the build may neither write nor compute
+  anything, as when a package starts a timer at its top level; then the build fails and names what
+  it waited for. `Inf` waits for ever.
 - `image_threads`: threads that generate code (Julia 1.10 and newer; Julia's own choice is half the
   cores).
 - `trace_jobs`: how many workloads run at once; by default as many as cores and memory allow.

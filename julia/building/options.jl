@@ -27,6 +27,7 @@ Base.@kwdef mutable struct Options
     image_threads::Union{Nothing,Integer} = nothing
     trace_jobs::Union{Nothing,Integer} = nothing
     workload_deps::Union{AbstractString,AbstractVector} = String[]
+    idle_limit::Real = 600
     environment_inputs::Union{Names,AbstractVector} = String[]
     force::Bool = false
     guard::Bool = false

@@ -67,6 +67,8 @@ function make_plan(packages, options::Options)
         "allocator" => allocator(),
         "linked" => options.linked,
         "interposer" => interposer(),
+        "idle_limit" => isinf(options.idle_limit) && options.idle_limit > 0 ? nothing :
+            Float64(options.idle_limit),
         "environment_inputs" => list(options.environment_inputs),
         "surroundings" => surroundings(),
     )

@@ -74,6 +74,9 @@ pub struct BuildPlan {
     /// The library of `rust/interpose`, which the process that makes a linked image preloads.
     #[serde(default)]
     pub interposer: Option<PathBuf>,
+    /// Seconds for which children may neither write nor compute anything; no limit when `None`.
+    #[serde(default)]
+    pub idle_limit: Option<f64>,
     /// Environment variables that packages, workloads or scripts read.
     #[serde(default)]
     pub environment_inputs: Vec<String>,

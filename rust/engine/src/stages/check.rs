@@ -105,6 +105,14 @@ fn options(plan: &BuildPlan) -> Result<(), BuildError> {
             plan.statement_timeout
         )));
     }
+    if let Some(limit) = plan.idle_limit
+        && (limit.is_nan() || limit <= 0.0)
+    {
+        return Err(BuildError::input(format!(
+            "`idle_limit` is {limit}; it must be a positive number of seconds"
+        ))
+        .hint("`Inf` waits for ever"));
+    }
     for name in &plan.environment_inputs {
         if name.is_empty() || name.contains(['=', '\0']) {
             return Err(BuildError::input(format!(

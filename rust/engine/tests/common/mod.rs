@@ -183,6 +183,7 @@ impl Fake {
             allocator: None,
             linked: true,
             interposer: None,
+            idle_limit: None,
             environment_inputs: Vec::new(),
             surroundings: surroundings(),
         }
