@@ -85,6 +85,9 @@ function check_options(options)
                 hint="give a path, or leave the keyword out"))
         end
     end
+    # NaN is neither.
+    options.idle_limit > 0 || throw(BuildError("`idle_limit` is $(options.idle_limit)";
+        hint="give a positive number of seconds; `Inf` waits for ever"))
     if !(options.verify in (:load, :trace, false))
         throw(BuildError("`verify` is $(repr(options.verify))"; hint="use :load, :trace or false"))
     end
