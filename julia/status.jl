@@ -19,6 +19,7 @@ What [`sysimage_status`](@ref) gives. Fields:
   - `:workload`, `:workload_dep`, `:statements`, `:script`: a file that went in has changed;
   - `:environment`: a package that is not in the image, but that a workload or script can load, or
     a depot's `Overrides.toml`, from which packages take other artifacts;
+  - `:variable`: an environment variable that `environment_inputs` names has another value;
   - `:unknown`: what could not be compared.
   `name` is that of the package or file, and `message` a sentence.
 """
@@ -179,6 +180,7 @@ function compare(stamp, image, project_file)
     compare_packages!(problems, stamp, now, environment, order)
     compare_files!(problems, stamp, now)
     compare_artifacts!(problems, stamp, now)
+    compare_variables!(problems, stamp, now)
     compare_preferences!(problems, stamp, now)
     runs_code(plan) && compare_others!(problems, stamp, now, environment)
     return unique!(problems)
@@ -205,6 +207,7 @@ function plan_now(plan, environment, requested, order)
         "project" => describe_project(environment, order),
         "packages" => planned(order, environment, requested, options),
         "preferences" => preferences(environment),
+        "surroundings" => surroundings(),
     ))
 end
 
@@ -376,6 +379,15 @@ function compare_files!(problems, stamp, now)
         elseif !(told && kind in (:workload, :script) && then["hash"] !== nothing)
             push_gaps!(problems, then, part)
         end
+    end
+    return nothing
+end
+
+function compare_variables!(problems, stamp, now)
+    for (then, part) in part_pairs(stamp, now, "variable")
+        name = something(then, part)["name"]
+        changed(then, part) && push!(problems, problem(:variable, name,
+            "the environment variable `$name` (`environment_inputs`) has another value"))
     end
     return nothing
 end

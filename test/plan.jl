@@ -38,11 +38,31 @@
         @test [w["path"] for w in plan["workloads"]] == abspath.(vcat(files))
         @test all(w["kind"] == "script" for w in plan["workloads"])
     end
+    @test plan_of("Home")["idle_limit"] == 600
+    @test plan_of("Home"; idle_limit=1.5)["idle_limit"] == 1.5
+    @test plan_of("Home"; idle_limit=Inf)["idle_limit"] === nothing
     @test plan_of("Home"; verify=false)["verify"] == "none"
 end
 
 @testset "defaults are PackageCompiler's" begin
     @test PackageCompilerRS.default_cpu_target() == (VERSION >= v"1.13-" ? "sysimage" : "native")
+end
+
+@testset "environment and working folder are taken once, as they are" begin
+    withenv("PCRS_TEST_A" => "b=c\nd", "PCRS_TEST_B" => "") do
+        plan = plan_of("Home"; environment_inputs=["PCRS_TEST_A"])
+        @test plan["environment_inputs"] == ["PCRS_TEST_A"]
+        @test plan["surroundings"]["folder"] == pwd()
+        @test plan["surroundings"]["home"] == homedir()
+        variables = Dict(plan["surroundings"]["environment"])
+        @test (variables["PCRS_TEST_A"], variables["PCRS_TEST_B"]) == ("b=c\nd", "")
+    end
+    @test plan_of("Home"; environment_inputs=:A)["environment_inputs"] == ["A"]
+    if Sys.isunix()
+        withenv("PCRS_TEST_RAW" => String(UInt8[0xff, 0x41])) do
+            @test Any["PCRS_TEST_RAW", [255, 65]] in plan_of("Home")["surroundings"]["environment"]
+        end
+    end
 end
 
 @testset "JULIA_CC may hold arguments" begin

@@ -287,6 +287,21 @@ end
     end
 end
 
+@testset "variables that are named" begin
+    with_place() do place
+        withenv("PCRS_TEST_FLAG" => "1") do
+            write_stamp(place.image, plan_of(["Greeter"]; project=inside(place, "project"),
+                sysimage_path=place.image, environment_inputs=["PCRS_TEST_FLAG"]))
+            check_answer(status_in(place), :fresh, nothing, "")
+        end
+        for value in ("2", "", nothing)
+            withenv("PCRS_TEST_FLAG" => value) do
+                check_answer(status_in(place), :stale, :variable, "`PCRS_TEST_FLAG`")
+            end
+        end
+    end
+end
+
 @testset "a workload that includes what only running it can tell" begin
     with_place() do place
         write(inside(place, "workload.jl"), "include(ENV[\"WHICH\"])\n")

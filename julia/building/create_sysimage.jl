@@ -43,11 +43,17 @@ read from a `Sysimage.toml`, see below.
 - `strict::Bool=false`: a statement that cannot be precompiled fails the build.
 - `statement_timeout::Real=300`: seconds after which a statement that hangs the compiler is left
   out.
+- `idle_limit::Real=600`: seconds for which a process of the build may neither write nor compute
+  anything, as when a package starts a timer at its top level; then the build fails and names what
+  it waited for. `Inf` waits for ever.
 - `image_threads`: threads that generate code (Julia 1.10 and newer; Julia's own choice is half the
   cores).
 - `trace_jobs`: how many workloads run at once; by default as many as cores and memory allow.
 - `workload_deps`: files and folders that the workloads read other than by `include`, so that a
   change there is noticed.
+- `environment_inputs`: a name or several of environment variables that packages, workloads or
+  scripts read, such as `["MY_FLAG"]`, so that another value is noticed. Julia itself does not
+  notice: what a package computes from a variable while it is precompiled stays in its cache.
 - `workload`: a [`TestSuite`](@ref) or several: packages whose tests are run like scripts of
   `precompile_execution_file`. Tests that fail are a warning. `verify=:trace` does not run them
   again.
@@ -79,7 +85,8 @@ An image whose inputs have not changed is not built again: `report.origin` is `:
 or `:cached` where an earlier image of the same was copied from the cache (see
 [`cache_info`](@ref)). Inputs are the Julia build, the base, the options, the packages as the
 Manifest has them, the source of packages tracked by path, preferences, workloads and scripts with
-all they include, test suites with the package's folder, and statement files.
+all they include, test suites with the package's folder, statement files, and the variables in
+`environment_inputs`. Of other environment variables a new value is not noticed.
 
 The environment variable `JULIA_CC` names the compiler that links the image, with arguments if need
 be. Without it the system's C++ or C compiler is used, and where there is none the linker that

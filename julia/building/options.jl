@@ -1,6 +1,8 @@
 # The keywords of `create_sysimage`, with their types and defaults, in one place. A struct and not a
 # long signature: whatever keywords a user gives, the code behind is compiled once.
 
+const Names = Union{AbstractString,Symbol}
+
 Base.@kwdef mutable struct Options
     sysimage_path::Union{Nothing,AbstractString} = nothing
     project::Union{Nothing,AbstractString} = nothing
@@ -25,6 +27,8 @@ Base.@kwdef mutable struct Options
     image_threads::Union{Nothing,Integer} = nothing
     trace_jobs::Union{Nothing,Integer} = nothing
     workload_deps::Union{AbstractString,AbstractVector} = String[]
+    idle_limit::Real = 600
+    environment_inputs::Union{Names,AbstractVector} = String[]
     force::Bool = false
     guard::Bool = false
     linked::Bool = true
@@ -81,13 +85,14 @@ function check_options(options)
                 hint="give a path, or leave the keyword out"))
         end
     end
+    # NaN is neither.
+    options.idle_limit > 0 || throw(BuildError("`idle_limit` is $(options.idle_limit)";
+        hint="give a positive number of seconds; `Inf` waits for ever"))
     if !(options.verify in (:load, :trace, false))
         throw(BuildError("`verify` is $(repr(options.verify))"; hint="use :load, :trace or false"))
     end
     return nothing
 end
-
-const Names = Union{AbstractString,Symbol}
 
 list(::Nothing) = String[]
 list(item::Names) = [String(item)]

@@ -67,8 +67,26 @@ function make_plan(packages, options::Options)
         "allocator" => allocator(),
         "linked" => options.linked,
         "interposer" => interposer(),
+        "idle_limit" => isinf(options.idle_limit) && options.idle_limit > 0 ? nothing :
+            Float64(options.idle_limit),
+        "environment_inputs" => list(options.environment_inputs),
+        "surroundings" => surroundings(),
     )
 end
+
+"""
+Environment and working folder of this session, which children inherit. The engine's threads must not
+look for themselves while this process may change them.
+"""
+function surroundings()
+    variables = Vector{Any}[]
+    for (name, value) in ENV
+        push!(variables, Any[text_or_bytes(name), text_or_bytes(value)])
+    end
+    return Dict{String,Any}("environment" => variables, "folder" => pwd(), "home" => homedir())
+end
+
+text_or_bytes(text) = isvalid(text) ? text : Int[byte for byte in codeunits(text)]
 
 "Path of the library that the Julias that generate code preload, for its allocator; there is one on Linux."
 function allocator()

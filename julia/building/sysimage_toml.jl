@@ -61,6 +61,8 @@ const SYSIMAGE_TOML_KEYS = Dict{String,TomlKey}(
     "image_threads" => TOML_COUNT,
     "trace_jobs" => TOML_COUNT,
     "workload_deps" => TOML_PATHS,
+    "idle_limit" => TomlKey("a number of seconds", is_number, as_it_is),
+    "environment_inputs" => TomlKey("a name as a string, or an array of names", is_texts, as_it_is),
     "force" => TOML_FLAG,
     "guard" => TOML_FLAG,
 )

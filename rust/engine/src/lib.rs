@@ -18,6 +18,7 @@ pub mod records;
 pub mod report;
 pub mod stages;
 pub mod staging;
+pub mod surroundings;
 
 pub use build::event::Event;
 pub use build::{Build, dry_run};

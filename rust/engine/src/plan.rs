@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::julia::version::JuliaVersion;
+use crate::surroundings::Surroundings;
 
 /// The layout of the plan; both sides refuse another one.
 pub const SCHEMA: u32 = 1;
@@ -73,6 +74,15 @@ pub struct BuildPlan {
     /// The library of `rust/interpose`, which the process that makes a linked image preloads.
     #[serde(default)]
     pub interposer: Option<PathBuf>,
+    /// Seconds for which children may neither write nor compute anything; no limit when `None`.
+    #[serde(default)]
+    pub idle_limit: Option<f64>,
+    /// Environment variables that packages, workloads or scripts read.
+    #[serde(default)]
+    pub environment_inputs: Vec<String>,
+    /// What children inherit. Never written: variables hold passwords, and stamps hold the plan.
+    #[serde(default, skip_serializing)]
+    pub surroundings: Surroundings,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

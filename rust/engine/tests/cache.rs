@@ -1055,6 +1055,10 @@ const ROOT: &str = "PCRS_TEST_CACHE_ROOT";
 
 /// Not a test by itself: a build in a process of its own, with an environment of its own.
 #[test]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "no thread of a test changes variables"
+)]
 fn a_build_in_a_process_of_its_own() {
     if let Some(root) = std::env::var_os(ROOT) {
         let fake = Fake::at(root.into());

@@ -111,6 +111,54 @@ fn a_child_that_says_nothing_is_not_a_bare_number() {
 }
 
 #[test]
+fn a_last_line_that_is_no_error_is_not_the_cause() {
+    let said = text(&fail_in("trace", "echo 2; exit 3"));
+    let expected = "it exited with code 3; its last line of output is `2`";
+    assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn memory_that_the_compiler_lacked_is_told() {
+    let said = text(&fail_in(
+        "generate",
+        "ulimit -c 0; echo 'LLVM ERROR: out of memory'; echo 'Allocation failed'; kill -ABRT $$",
+    ));
+    assert!(
+        said.contains("SIGABRT after `LLVM ERROR: out of memory`"),
+        "{said}"
+    );
+    assert!(said.contains("more memory"), "{said}");
+}
+
+#[test]
+fn a_workload_that_reads_its_input_is_told_that_there_is_none() {
+    for error in [
+        "EOFError: read end of file",
+        "LoadError: ArgumentError: input string is empty or only contains whitespace",
+        "LoadError: ArgumentError: cannot parse \"\" as Float64",
+    ] {
+        let said = text(&fail_in("trace", &format!("echo 'ERROR: {error}'; exit 1")));
+        assert!(said.contains("workloads have no input"), "{said}");
+        let said = text(&fail_in(
+            "precompile",
+            &format!("echo 'ERROR: {error}'; exit 1"),
+        ));
+        assert!(!said.contains("workloads have no input"), "{said}");
+    }
+}
+
+#[test]
+fn the_reason_above_failed_to_precompile_is_the_cause() {
+    let error = fail_in(
+        "precompile",
+        "echo 'ERROR: LoadError: UndefVarError: x not defined'; echo Stacktrace:
+         echo 'ERROR: LoadError: Failed to precompile A [5f2a] to /d/A.ji.'; exit 1",
+    );
+    let cause = "`A` does not precompile: LoadError: UndefVarError: x not defined";
+    assert_eq!(error.cause.as_deref(), Some(cause));
+}
+
+#[test]
 fn a_julia_that_cannot_be_started_is_named() {
     let fake = Fake::new();
     let mut plan = fake.plan();

@@ -147,6 +147,10 @@ const ROOT: &str = "PCRS_TEST_ROOT";
 
 /// Not a test by itself: the build of the process that is killed below.
 #[test]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "no thread of a test changes variables"
+)]
 fn a_build_in_a_process_of_its_own() {
     if let Some(root) = std::env::var_os(ROOT) {
         let fake = Fake::at(root.into());
@@ -174,7 +178,43 @@ fn cancelling_ends_a_build_that_a_workload_runs() {
     assert_eq!(finish(&build).error().kind, ErrorKind::Cancelled);
     assert_eq!(outer.living(), []);
     inner.await_end_of_processes();
+    // Its watchdog has cleaned up.
+    assert_eq!(inner.left(), ["Image.so"]);
     assert_eq!(inner.read_image(), OLD);
+}
+
+#[test]
+fn temporary_files_of_ended_children_are_removed() {
+    let fake = hanging_in("generate");
+    let temporary = r#"mkdir "$TMPDIR/jl_left"; echo "$TMPDIR" >>"$here/temporary""#;
+    for stage in ["precompile", "trace", "image"] {
+        fake.on(stage, temporary);
+    }
+    // As Pkg does with artifacts.
+    fake.on(
+        "trace",
+        &format!("{temporary}; chmod 500 \"$TMPDIR/jl_left\" \"$TMPDIR\""),
+    );
+    fake.on(
+        "image",
+        &format!(
+            "chmod 700 \"$TMPDIR\"; {}",
+            temporary.replace("jl_left", "jl_image")
+        ),
+    );
+    fake.on("precompile", &temporary.replace("jl_left", "jl_precompile"));
+    let build = start(fake.plan());
+    fake.await_file("ready");
+    build.cancel();
+    assert_eq!(finish(&build).error().kind, ErrorKind::Cancelled);
+    let told = fake.read("temporary");
+    assert_eq!(told.lines().count(), 3);
+    for folder in told.lines() {
+        assert!(!std::path::Path::new(folder).exists(), "{folder}");
+        let below = folder.contains("/pcrs-") || folder.contains(".Image.so.build-");
+        assert!(below, "{folder} is not the build's own");
+    }
+    assert_nothing_is_left(&fake);
 }
 
 fn kill_the_process(signal: i32) {

@@ -173,7 +173,7 @@ fn build_in_place(
     }
     let parts = parts::read(plan, &plan.sysimage_path);
     let stamp = Stamp::new(plan, cache.image_key(), parts);
-    let workspace = Workspace::create(&plan.sysimage_path)?;
+    let workspace = Workspace::create(&plan.sysimage_path, plan.surroundings.temporary())?;
     let note = cache.note(workspace.path());
     let log_path = plan
         .log
@@ -182,7 +182,11 @@ fn build_in_place(
     let log = log::create(&log_path)
         .map_err(|e| BuildError::io(Stage::Check, "writing the log", &log_path, &e))?;
     let marks = Marks::new();
-    let (watchdog, unwatched) = match Watchdog::start(workspace.path(), &marks) {
+    let (watchdog, unwatched) = match Watchdog::start(
+        [workspace.path(), workspace.temporary()],
+        &marks,
+        &plan.surroundings,
+    ) {
         Ok(watchdog) => (watchdog, None),
         Err(error) => (Watchdog::none(), Some(error)),
     };

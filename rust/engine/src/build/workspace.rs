@@ -17,22 +17,30 @@ const GRACE: Duration = Duration::from_secs(60);
 const LOCK: &str = "lock";
 /// In the lock file, by which a folder is known as one of ours, whatever image it is for.
 const MARK: &[u8] = b"work folder of PackageCompilerRS\n";
+/// A socket's path has at most 107 bytes (unix(7)), of which its own name and a folder around it
+/// take some.
+const LONGEST_TEMPORARY: usize = 107 - 40;
 
 /// Removed with all it holds when dropped, unless it lies in another one, which then removes it.
 #[derive(Debug)]
 pub struct Workspace {
     path: PathBuf,
+    /// Where children put their temporary files.
+    temporary: PathBuf,
+    /// Where those are if not in the work folder.
+    elsewhere: Option<TempDir>,
     // The second is held, not read: tells sweeping builds that this folder is alive.
     held: Option<(TempDir, File)>,
 }
 
 impl Workspace {
     /// Makes the folder for an image at `sysimage_path`, its parents included, after removing what
-    /// builds that died with their machine left there.
+    /// builds that died with their machine left there. Temporary files of children lie in it, or in a
+    /// folder in `temporary` where its path is too long for the sockets that they may hold.
     ///
     /// # Errors
     /// [`Stage::Check`] when the folder cannot be made.
-    pub fn create(sysimage_path: &Path) -> Result<Self, BuildError> {
+    pub fn create(sysimage_path: &Path, temporary: &Path) -> Result<Self, BuildError> {
         let parent = sysimage_path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(parent)
             .map_err(|e| BuildError::io(Stage::Check, "creating the folder", parent, &e))?;
@@ -45,12 +53,28 @@ impl Workspace {
             let mut lock = File::create(dir.path().join(LOCK))?;
             lock.lock()?;
             lock.write_all(MARK)?;
-            Ok((dir, lock))
+            let inside = dir.path().join("tmp");
+            fs::create_dir(&inside)?;
+            Ok((dir, lock, inside))
         };
-        let (dir, lock) = make()
+        let (dir, lock, inside) = make()
             .map_err(|e| BuildError::io(Stage::Check, "writing to the folder", parent, &e))?;
+        let mut elsewhere = None;
+        if inside.as_os_str().len() > LONGEST_TEMPORARY {
+            let outside = tempfile::Builder::new()
+                .prefix("pcrs-")
+                .tempdir_in(temporary);
+            // Where there is none that can be written to, sockets alone are lost.
+            let outside = outside.ok();
+            let shorter = |dir: &TempDir| dir.path().as_os_str().len() <= LONGEST_TEMPORARY;
+            elsewhere = outside.filter(shorter);
+        }
         Ok(Self {
             path: dir.path().to_path_buf(),
+            temporary: elsewhere
+                .as_ref()
+                .map_or(inside, |dir| dir.path().to_path_buf()),
+            elsewhere,
             held: Some((dir, lock)),
         })
     }
@@ -63,7 +87,17 @@ impl Workspace {
         let path = self.file(name);
         fs::create_dir_all(&path)
             .map_err(|e| BuildError::io(Stage::Check, "creating the folder", &path, &e))?;
-        Ok(Self { path, held: None })
+        Ok(Self {
+            path,
+            temporary: self.temporary.clone(),
+            elsewhere: None,
+            held: None,
+        })
+    }
+
+    /// The folder for temporary files of children; they are gone with the work folder.
+    pub fn temporary(&self) -> &Path {
+        &self.temporary
     }
 
     pub fn path(&self) -> &Path {
@@ -76,7 +110,34 @@ impl Workspace {
 
     /// Removes the folder and reports if that fails, which dropping could not.
     pub fn close(self) -> std::io::Result<()> {
-        self.held.map_or(Ok(()), |(dir, _)| dir.close())
+        if let Some(dir) = self.elsewhere {
+            remove(&dir.keep())?;
+        }
+        self.held.map_or(Ok(()), |(dir, _)| remove(&dir.keep()))
+    }
+}
+
+/// Removes `folder`, and what children made read-only in it, as Pkg does with artifacts.
+fn remove(folder: &Path) -> std::io::Result<()> {
+    if fs::remove_dir_all(folder).is_ok() {
+        return Ok(());
+    }
+    make_writable(folder);
+    fs::remove_dir_all(folder)
+}
+
+/// The folders at and below `folder`, as far as they are ours.
+fn make_writable(folder: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
+    }
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        // Of the entry itself: links are not followed.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            make_writable(&entry.path());
+        }
     }
 }
 
@@ -148,7 +209,7 @@ mod tests {
     fn nothing_is_left_when_dropped() {
         let root = tempfile::tempdir().unwrap();
         let image = root.path().join("new/deep/a b'c.so");
-        let workspace = Workspace::create(&image).unwrap();
+        let workspace = Workspace::create(&image, root.path()).unwrap();
         let path = workspace.path().to_path_buf();
         assert!(path.is_dir());
         drop(workspace);
@@ -172,7 +233,7 @@ mod tests {
             File::open(&folder).unwrap().set_modified(old).unwrap();
             folders.push(folder);
         }
-        let live = Workspace::create(&root.path().join("Live.so")).unwrap();
+        let live = Workspace::create(&root.path().join("Live.so"), root.path()).unwrap();
         let left: Vec<bool> = folders.iter().map(|folder| folder.exists()).collect();
         assert_eq!(left, [false, true, true]);
         let old = SystemTime::now() - Duration::from_secs(3600);
@@ -183,10 +244,28 @@ mod tests {
     }
 
     #[test]
+    fn temporary_files_lie_where_sockets_fit() {
+        let root = tempfile::tempdir().unwrap();
+        let short = Workspace::create(&root.path().join("x.so"), root.path()).unwrap();
+        assert!(short.temporary().starts_with(short.path()));
+        let image = root.path().join("a".repeat(60)).join("x.so");
+        let long = Workspace::create(&image, root.path()).unwrap();
+        let temporary = long.temporary().to_path_buf();
+        assert_eq!(temporary.parent(), Some(root.path()));
+        assert_eq!(long.inner("part").unwrap().temporary(), temporary);
+        assert!(temporary.is_dir());
+        long.close().unwrap();
+        assert!(!temporary.exists());
+        // Nowhere else to go.
+        let long = Workspace::create(&image, Path::new("/no/such/folder")).unwrap();
+        assert!(long.temporary().starts_with(long.path()));
+    }
+
+    #[test]
     fn a_dead_build_is_swept_and_a_live_one_is_not() {
         let root = tempfile::tempdir().unwrap();
         let image = root.path().join("x.so");
-        let live = Workspace::create(&image).unwrap();
+        let live = Workspace::create(&image, root.path()).unwrap();
         let dead = root.path().join(".x.so.build-dead");
         fs::create_dir(&dead).unwrap();
         File::create(dead.join("lock")).unwrap();
@@ -194,7 +273,7 @@ mod tests {
         for dir in [&dead, &live.path().to_path_buf()] {
             File::open(dir).unwrap().set_modified(old).unwrap();
         }
-        let second = Workspace::create(&image).unwrap();
+        let second = Workspace::create(&image, root.path()).unwrap();
         assert!(live.path().exists() && second.path().exists() && !dead.exists());
     }
 }

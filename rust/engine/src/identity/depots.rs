@@ -11,30 +11,31 @@ const VARIABLE: &str = "JULIA_DEPOT_PATH";
 
 /// The depots that children of `plan` have, in their order: they get the variable as it is.
 pub fn paths(plan: &BuildPlan) -> Vec<PathBuf> {
-    let Some(value) = std::env::var_os(VARIABLE) else {
+    let surroundings = &plan.surroundings;
+    let Some(value) = surroundings.var(VARIABLE) else {
         return defaults(plan);
     };
     let mut depots = Vec::new();
-    for entry in std::env::split_paths(&value) {
+    for entry in std::env::split_paths(value) {
         if entry.as_os_str().is_empty() {
             // As in `Base.append_default_depot_path!`.
             depots.extend(defaults(plan));
-        } else if let (Ok(rest), Some(home)) = (entry.strip_prefix("~"), std::env::home_dir()) {
-            depots.push(home.join(rest));
+        } else if let Ok(rest) = entry.strip_prefix("~") {
+            depots.push(surroundings.home.join(rest));
         } else {
-            depots.push(std::path::absolute(&entry).unwrap_or(entry));
+            depots.push(surroundings.folder.join(entry));
         }
     }
     depots
 }
 
 fn defaults(plan: &BuildPlan) -> Vec<PathBuf> {
-    let own = std::env::home_dir().map(|home| home.join(".julia"));
+    let own = plan.surroundings.home.join(".julia");
     let installation = plan.julia.exe.parent().and_then(Path::parent);
     let shared = installation
         .into_iter()
         .flat_map(|root| [root.join("local/share/julia"), root.join("share/julia")]);
-    own.into_iter().chain(shared).collect()
+    std::iter::once(own).chain(shared).collect()
 }
 
 /// The depots by path, as images hold paths into them, and where they replace artifacts.

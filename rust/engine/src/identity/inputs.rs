@@ -68,22 +68,25 @@ pub fn read(plan: &BuildPlan, linker: &Linker) -> Result<Inputs, Error> {
     caches.key("packages", &packages);
 
     let way = way(plan)?;
-    caches.key("way", &way);
+    let variables = variables(plan);
+    caches.key("way", &way).key("variables", &variables);
 
     let mut layer = KeyBuilder::new("layer/v1");
     layer.key("julia", &julia).key("on", &on).key("way", &way);
+    layer.key("variables", &variables);
     layer.field("cpu", plan.bound_to_cpu().unwrap_or_default());
     for arg in &plan.build_args {
         layer.field("arg", arg);
     }
     layer.key("packages", &reader.settled_packages()?);
-    let traces = reader.traces(&[julia, on, environment, deps, way])?;
+    let traces = reader.traces(&[julia, on, environment, deps, way, variables])?;
 
     let mut image = KeyBuilder::new("image/v1");
     image.key("julia", &julia).key("on", &on);
     image.key("packages", &packages).key("deps", &deps);
     image.key("options", &options(plan));
     image.key("linker", &linker).key("way", &way);
+    image.key("variables", &variables);
     // The image's own stamp has them.
     let below = stamp::in_base(plan, Some(&on.to_string()));
     image.field("below", serde_json::to_string(&below).unwrap_or_default());
@@ -114,6 +117,24 @@ pub(crate) const ENVIRONMENT: [&str; 4] = [
     "JULIA_USE_FLISP_PARSER",
     "JULIA_USE_NEW_PARSER",
 ];
+
+/// Those that the user named.
+fn variables(plan: &BuildPlan) -> Key {
+    let mut key = KeyBuilder::new("variables/v1");
+    for name in &plan.environment_inputs {
+        key.key(name, &variable(plan, name));
+    }
+    key.finish()
+}
+
+/// An empty variable is not one that is missing.
+pub(crate) fn variable(plan: &BuildPlan, name: &str) -> Key {
+    let mut key = KeyBuilder::new("variable/v1");
+    if let Some(value) = plan.surroundings.var(name) {
+        key.field(name, value.as_encoded_bytes());
+    }
+    key.finish()
+}
 
 /// Reads each file and folder once.
 pub(crate) struct Reader<'a> {
@@ -179,7 +200,7 @@ impl<'a> Reader<'a> {
             key.key("library", &self.file(&library)?);
         }
         for name in ENVIRONMENT {
-            if let Some(value) = std::env::var_os(name) {
+            if let Some(value) = self.plan.surroundings.var(name) {
                 key.field(name, value.as_encoded_bytes());
             }
         }

@@ -56,6 +56,11 @@ pub fn read(plan: &BuildPlan, image: &Path) -> Vec<Part> {
     if let Some(script) = &plan.script {
         parts.script(PartKind::Script, script);
     }
+    for name in &plan.environment_inputs {
+        parts.add(PartKind::Variable, name.clone(), |_| {
+            Ok(inputs::variable(plan, name))
+        });
+    }
     parts.parts
 }
 
@@ -115,7 +120,7 @@ impl<'a> Parts<'a> {
             Ok(key.finish())
         });
         for name in inputs::ENVIRONMENT {
-            if let Some(value) = std::env::var_os(name) {
+            if let Some(value) = plan.surroundings.var(name) {
                 let value = value.as_encoded_bytes();
                 self.add(PartKind::Julia, name.into(), |_| {
                     Ok(KeyBuilder::new("variable/v1").field(name, value).finish())

@@ -58,6 +58,8 @@ pub enum PartKind {
     WorkloadDep,
     Statements,
     Script,
+    /// An environment variable of `environment_inputs`.
+    Variable,
 }
 
 /// One thing that goes into an image, as it was when it was read.

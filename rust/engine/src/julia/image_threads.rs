@@ -17,7 +17,7 @@ pub fn chosen(plan: &BuildPlan) -> Option<u32> {
     if !plan.julia.version.has(Feature::ImageThreads) {
         return None;
     }
-    if plan.image_threads.is_some() || std::env::var_os(VARIABLE).is_some() {
+    if plan.image_threads.is_some() || plan.surroundings.var(VARIABLE).is_some() {
         return plan.image_threads;
     }
     u32::try_from(memory::fitting(MEMORY, MEMORY_PER_THREAD).max(1)).ok()

@@ -57,8 +57,8 @@ impl Input<'_> {
     }
 }
 
-/// Tried in this order when the `cc` crate's own choice is not there. C++ first, as
-/// PackageCompiler does: objects of init code may need the C++ runtime.
+/// Tried in this order when `CXX` names none. C++ first, as PackageCompiler does: objects of init
+/// code may need the C++ runtime.
 const DRIVERS: [&str; 6] = ["c++", "g++", "clang++", "cc", "gcc", "clang"];
 
 impl Linker {
@@ -68,9 +68,9 @@ impl Linker {
     /// When `JULIA_CC` names nothing that can be run, or there is no compiler and no lld.
     pub fn find(plan: &BuildPlan) -> Result<Self, BuildError> {
         if let Some(words) = &plan.compiler {
-            return from_julia_cc(words);
+            return from_julia_cc(plan, words);
         }
-        if let Some(program) = system_driver() {
+        if let Some(program) = system_driver(plan) {
             return Ok(Linker::Driver {
                 program,
                 args: Vec::new(),
@@ -143,8 +143,8 @@ impl Linker {
                 let mut link = Invocation::new(stage, format!("linking `{name}`"), path);
                 lld_args(&mut link, julia, input, name);
                 let dirs = julia.library_dirs.iter().map(PathBuf::as_path);
-                let inherited = std::env::var_os(LIBRARY_PATH).unwrap_or_default();
-                let inherited = std::env::split_paths(&inherited).collect::<Vec<_>>();
+                let inherited = plan.surroundings.var(LIBRARY_PATH).unwrap_or_default();
+                let inherited = std::env::split_paths(inherited).collect::<Vec<_>>();
                 let all = dirs.chain(inherited.iter().map(PathBuf::as_path));
                 // A folder with the separator in its name cannot be handed on; lld's own RUNPATH
                 // then has to do.
@@ -168,12 +168,12 @@ const LIBRARY_PATH: &str = if cfg!(windows) {
     "LD_LIBRARY_PATH"
 };
 
-fn from_julia_cc(words: &[String]) -> Result<Linker, BuildError> {
+fn from_julia_cc(plan: &BuildPlan, words: &[String]) -> Result<Linker, BuildError> {
     let Some((first, args)) = words.split_first() else {
         return Err(BuildError::input("JULIA_CC is set and empty")
             .hint("unset it, or give the path of a C compiler"));
     };
-    let program = which::which(first).map_err(|_| {
+    let program = plan.surroundings.program(first).ok_or_else(|| {
         BuildError::input(format!("JULIA_CC names `{first}`, which cannot be run"))
             .hint("unset it, or give the path of a C compiler, with its arguments if it needs any")
     })?;
@@ -184,19 +184,17 @@ fn from_julia_cc(words: &[String]) -> Result<Linker, BuildError> {
     })
 }
 
-fn system_driver() -> Option<PathBuf> {
-    let chosen = cc::Build::new()
-        .cpp(true)
-        .target(env!("PCRS_TARGET"))
-        .host(env!("PCRS_TARGET"))
-        .opt_level(0)
-        .cargo_metadata(false)
-        .cargo_warnings(false)
-        .try_get_compiler()
-        .ok()
-        .and_then(|tool| which::which(tool.path()).ok());
-    chosen.or_else(|| DRIVERS.iter().find_map(|name| which::which(name).ok()))
+fn system_driver(plan: &BuildPlan) -> Option<PathBuf> {
+    let surroundings = &plan.surroundings;
+    let chosen = surroundings.var("CXX").and_then(std::ffi::OsStr::to_str);
+    // A wrapper such as ccache may stand before the compiler; there is nothing to keep of a link.
+    let words = chosen.unwrap_or_default().split_whitespace();
+    let mut compilers = words.filter(|word| !WRAPPERS.contains(word));
+    let chosen = compilers.next().and_then(|name| surroundings.program(name));
+    chosen.or_else(|| DRIVERS.iter().find_map(|name| surroundings.program(name)))
 }
+
+const WRAPPERS: [&str; 5] = ["ccache", "distcc", "sccache", "icecc", "buildcache"];
 
 fn driver_args(link: &mut Invocation, julia: &Julia, input: &Input<'_>, name: &str) {
     link.arg("-shared");

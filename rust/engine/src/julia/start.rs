@@ -1,5 +1,6 @@
 //! How a child Julia is started: which options, which environment.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use super::version::Feature;
@@ -95,9 +96,9 @@ pub fn generator(
     let mut child = julia(plan, stage, what, image, caches);
     let allocator = plan.allocator.as_ref();
     if let Some(library) = allocator.filter(|path| can_be_preloaded(path)) {
-        preload(&mut child, library);
+        preload(plan, &mut child, library);
         let (option, value) = ALLOCATOR_OPTION;
-        if std::env::var_os(option).is_none() {
+        if plan.surroundings.var(option).is_none() {
             child.set(option, value);
         }
     }
@@ -105,12 +106,11 @@ pub fn generator(
 }
 
 /// Lets `child` load `library` before its own. One that the user preloads comes first, and wins.
-pub fn preload(child: &mut Invocation, library: &Path) {
+pub fn preload(plan: &BuildPlan, child: &mut Invocation, library: &Path) {
     let so_far = child.env.iter().rev().find(|(name, _)| name == PRELOAD);
     let so_far = so_far.and_then(|(_, value)| value.clone());
-    let mut list = so_far
-        .or_else(|| std::env::var_os(PRELOAD))
-        .unwrap_or_default();
+    let inherited = || plan.surroundings.var(PRELOAD).map(OsStr::to_os_string);
+    let mut list = so_far.or_else(inherited).unwrap_or_default();
     list.push(":");
     list.push(library);
     child.set(PRELOAD, list);

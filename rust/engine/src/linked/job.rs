@@ -73,18 +73,19 @@ pub fn write(plan: &BuildPlan, folder: &Path) -> io::Result<()> {
         // One table of all methods, from which the script can tell of them, came with Julia 1.12.
         lean: version.has(Feature::NativeImaging),
         named: named.map(|package| package.name.as_str()).collect(),
-        refuse: forced("PCRS_LINKED_REFUSE")
+        refuse: forced(plan, "PCRS_LINKED_REFUSE")
             .map(|list| list.split(',').map(String::from).collect())
             .unwrap_or_default(),
-        fail_at: forced("PCRS_LINKED_FAIL_AT"),
+        fail_at: forced(plan, "PCRS_LINKED_FAIL_AT"),
     };
     fs::create_dir_all(objects(folder))?;
     fs::write(path(folder), serde_json::to_vec(&job)?)
 }
 
 /// Tests force with these variables what goes wrong by itself too seldom.
-fn forced(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+fn forced(plan: &BuildPlan, name: &str) -> Option<String> {
+    let value = plan.surroundings.var(name)?.to_str()?;
+    (!value.is_empty()).then(|| value.to_string())
 }
 
 /// Makes `child`, an image process, one of a linked image.

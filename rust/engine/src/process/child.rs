@@ -1,7 +1,6 @@
 //! Runs one child process of a build: its output becomes events and log, its memory is sampled,
 //! and when the build ends, for whatever reason, so does it with all its descendants.
 
-use std::collections::VecDeque;
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::process::{Command, ExitStatus};
@@ -11,6 +10,8 @@ use std::time::{Duration, Instant};
 use process_wrap::std::{ChildWrapper, CommandWrap};
 
 use super::invocation::Invocation;
+use super::last_words::LastWords;
+use super::quiet::{Idle, Quiet, WaitingLines};
 use super::{descendants, lines, memory};
 use crate::build::context::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
@@ -22,16 +23,22 @@ const LINGER: Duration = Duration::from_millis(500);
 /// How long output is read after the child's end: what it wrote is waited for, but not a
 /// descendant that escaped and goes on.
 const READ_ON: Duration = Duration::from_secs(10);
-/// Lines of output kept for an error, and how many bytes of each.
-const TAIL: usize = 30;
-const TAIL_LINE: usize = 2000;
 /// Lines read ahead of being handled: a child that writes faster than that has to wait.
 const AHEAD: usize = 1000;
+
+/// What names the folder for temporary files: a child that is killed cannot remove its own.
+const TEMPORARY: &[&str] = if cfg!(windows) {
+    &["TMP", "TEMP"]
+} else {
+    &["TMPDIR"]
+};
 
 /// What the watching closure of [`run`] wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     GoOn,
+    /// As [`GoOn`](Verdict::GoOn); the child waits for the build, so that its silence is none.
+    Expected,
     /// End the child: it does not come to an end by itself.
     Kill,
 }
@@ -41,12 +48,12 @@ pub enum Verdict {
 pub struct Ended {
     pub status: ExitStatus,
     pub seconds: f64,
-    /// The last lines of output.
-    pub tail: Vec<String>,
-    /// The last line that names an error; a stack trace below it may be longer than the tail.
-    pub error_line: Option<String>,
-    /// Ended by the watching closure.
+    /// Why it failed, if it did.
+    pub words: LastWords,
+    /// Ended by the watching closure, or for being idle.
     pub killed: bool,
+    /// Ended as it neither wrote nor computed anything.
+    pub idle: Option<Idle>,
 }
 
 /// What Julia, the compiler and the linker say of a full disk, in small letters.
@@ -65,8 +72,7 @@ impl Ended {
 
     /// The disk was full, as far as the child tells.
     pub fn lacked_space(&self) -> bool {
-        let mut lines = self.error_line.iter().chain(&self.tail);
-        lines.any(|line| tells_of_full_disk(line))
+        self.words.any(tells_of_full_disk)
     }
 
     /// Ended by SIGKILL that was not ours: the kernel's, most likely, for want of memory.
@@ -105,34 +111,28 @@ pub fn run(
         open += read_lines(stderr, sender);
     }
 
-    let mut tail = VecDeque::with_capacity(TAIL);
-    let mut error_line = None;
+    let mut words = LastWords::default();
     let mut killed = false;
     let mut full_disk = false;
     let mut last_look = Instant::now();
     let mut pause = Duration::from_millis(1);
     let mut exited: Option<(ExitStatus, Instant)> = None;
     let mut alone = false;
+    let mut quiet = Quiet::new(ctx, invocation, child.id);
+    let mut idle = None;
+    let mut waiting = WaitingLines::default();
     let status = loop {
         let mut silent = false;
         match lines.recv_timeout(TICK) {
             Ok(Message::Line(line)) => {
+                quiet.end();
                 ctx.output(
                     stage,
                     &format!("{}{line}", invocation.prefix),
-                    invocation.show,
+                    invocation.show | waiting.includes(&line),
                 );
                 full_disk |= tells_of_full_disk(&line);
-                let line = clipped(line);
-                // Julia shows the error on the line below.
-                let fatal = |above: &String| above.starts_with("fatal: error thrown");
-                if names_an_error(&line) || tail.back().is_some_and(fatal) {
-                    error_line = Some(line.clone());
-                }
-                if tail.len() == TAIL {
-                    tail.pop_front();
-                }
-                tail.push_back(line);
+                words.take(line);
                 // A child that never pauses must not keep us from looking up.
                 if last_look.elapsed() < TICK {
                     continue;
@@ -147,9 +147,16 @@ pub fn run(
             child.kill_tree();
             return Err(BuildError::cancelled(stage));
         }
-        if !killed && exited.is_none() && watch() == Verdict::Kill {
-            killed = true;
-            child.kill_tree();
+        if !killed && exited.is_none() {
+            match watch() {
+                Verdict::Kill => killed = true,
+                Verdict::Expected => quiet.end(),
+                Verdict::GoOn => idle = quiet.look(),
+            }
+            killed |= idle.is_some();
+            if killed {
+                child.kill_tree();
+            }
         }
         if exited.is_none() {
             exited = child.try_wait(stage)?.map(|s| (s, Instant::now()));
@@ -189,9 +196,9 @@ pub fn run(
     Ok(Ended {
         status,
         seconds: started.elapsed().as_secs_f64(),
-        tail: tail.into(),
-        error_line,
+        words,
         killed,
+        idle,
     })
 }
 
@@ -217,7 +224,8 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
     );
     let lowest = ctx.monitor.usage().lowest_free;
     let low = lowest < memory::LOW;
-    let (cause, hint) = match (signal(ended.status), own_words(ended)) {
+    let words = &ended.words;
+    let (cause, hint) = match (signal(ended.status), words.error()) {
         (Some(9), _) if !ended.killed => (
             match lowest {
                 // It did not live long enough.
@@ -228,26 +236,39 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
                     lowest >> 20
                 ),
             },
-            Some(
-                "give the machine or container more memory, close other programs, or set \
-                 `image_threads=1`",
-            ),
+            Some(MORE_MEMORY),
         ),
-        (Some(number), words) => {
+        (Some(number), error) => {
             let mut cause = format!("it was killed by {}", signal_name(number));
-            if let Some(words) = words {
+            if let Some(words) = error.or_else(|| words.last().map(String::from)) {
                 cause = format!("{cause} after `{words}`");
             }
             (cause, None)
         }
-        (None, Some(words)) => (words, None),
-        (None, None) => (
-            format!("it gave no reason and exited with {}", code(ended.status)),
-            low.then_some("memory was short; close other programs or set `image_threads=1`"),
-        ),
+        (None, Some(error)) => (error, None),
+        (None, None) => {
+            let code = code(ended.status);
+            let cause = match words.last() {
+                Some(last) => format!("it exited with {code}; its last line of output is `{last}`"),
+                None => format!("it gave no reason and exited with {code}"),
+            };
+            let hint = "memory was short; close other programs or set `image_threads=1`";
+            (cause, low.then_some(hint))
+        }
     };
     error.cause = Some(cause);
-    error.hint = hint.map(str::to_string);
+    error.hint = hint.or_else(|| help(invocation, words)).map(str::to_string);
+    if let Some(Idle { at, limit }) = &ended.idle {
+        error.cause = Some(format!(
+            "for {limit} s it neither wrote nor computed anything; it waited for {at}"
+        ));
+        error.hint = Some(
+            "a timer, task or server that a package starts at its top level keeps Julia waiting: \
+             start it in `__init__`; where the silence is wanted, give a larger `idle_limit`, or \
+             `Inf`"
+                .into(),
+        );
+    }
     if ended.lacked_space() {
         error.cause = Some("no space is left on the disk".into());
         error.hint = Some(format!(
@@ -256,22 +277,30 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
             ctx.plan.target_dir().display()
         ));
     }
-    error.output.clone_from(&ended.tail);
+    error.output = words.tail.iter().cloned().collect();
     error
 }
 
-/// What the child itself gives as its error: the last line that names one, else its last.
-fn own_words(ended: &Ended) -> Option<String> {
-    ended
-        .error_line
-        .as_ref()
-        .or_else(|| ended.tail.iter().rev().find(|line| !line.trim().is_empty()))
-        .map(|line| line.trim().trim_start_matches("ERROR: ").to_string())
-}
+const MORE_MEMORY: &str = "give the machine or container more memory, close other programs, or set \
+                           `image_threads=1`";
 
-fn names_an_error(line: &str) -> bool {
-    let line = line.trim_start();
-    line.starts_with("ERROR:") || line.starts_with("error:") || line.contains("fatal error")
+/// How Julia fails that read from an input which is empty.
+const NO_INPUT: [&str; 3] = [
+    "EOFError: read end of file",
+    "ArgumentError: input string is empty",
+    "ArgumentError: cannot parse \"\" as",
+];
+
+/// What the child's words let one try.
+fn help(invocation: &Invocation, words: &LastWords) -> Option<&'static str> {
+    if words.tell_of(&["out of memory", "OutOfMemoryError"]) {
+        return Some(MORE_MEMORY);
+    }
+    let runs_workload = matches!(invocation.stage, Stage::Trace | Stage::Verify);
+    (runs_workload && words.tell_of(&NO_INPUT)).then_some(
+        "workloads have no input: `readline()` gives an empty string, and reading ends at once; write \
+         into the workload what a user would type",
+    )
 }
 
 /// "code 7"; a shell or compiler driver in between tells a signal of its child as 128 and more.
@@ -281,16 +310,6 @@ fn code(status: ExitStatus) -> String {
         Some(code) => format!("code {code}"),
         None => "no code".into(),
     }
-}
-
-/// Enough of a line for a message.
-fn clipped(mut line: String) -> String {
-    if line.len() > TAIL_LINE {
-        let end = (0..=TAIL_LINE).rev().find(|at| line.is_char_boundary(*at));
-        line.truncate(end.unwrap_or(0));
-        line.push('…');
-    }
-    line
 }
 
 #[cfg(unix)]
@@ -358,11 +377,18 @@ struct Guarded<'a> {
 impl<'a> Guarded<'a> {
     fn spawn(ctx: &'a Context<'a>, invocation: &Invocation) -> Result<Self, BuildError> {
         let mark = ctx.marks.next();
-        let mut command = invocation.command();
-        command.env(descendants::VARIABLE, descendants::variable(&mark));
+        let surroundings = &ctx.plan.surroundings;
+        let mut command = invocation.command(surroundings);
+        let variable = descendants::variable(surroundings, &mark);
+        command.env(descendants::VARIABLE, variable);
+        for name in TEMPORARY {
+            command.env(name, ctx.workspace.temporary());
+        }
         let mut wrapped = CommandWrap::from(die_with_parent(command));
         #[cfg(unix)]
-        wrapped.wrap(process_wrap::std::ProcessGroup::leader());
+        // No terminal: a prompt for a password is an error at once, and not a process that the
+        // terminal stops for ever. The session's first process group is the child's, too.
+        wrapped.wrap(process_wrap::std::ProcessSession);
         #[cfg(windows)]
         wrapped.wrap(process_wrap::std::JobObject);
         let inner = wrapped.spawn().map_err(|e| {
@@ -456,12 +482,5 @@ mod tests {
             invocation.display(),
             r"/bin/echo 'a b'\''c' '--project=/x/$d'"
         );
-    }
-
-    #[test]
-    fn errors_are_told_from_other_lines() {
-        assert!(names_an_error("ERROR: LoadError: no"));
-        assert!(names_an_error("ld: fatal error: cannot open"));
-        assert!(!names_an_error(" [1] error(s::String) at ./error.jl:33"));
     }
 }

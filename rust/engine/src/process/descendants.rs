@@ -10,9 +10,14 @@ use std::ffi::OsString;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::surroundings::Surroundings;
+
 /// The variable that holds the marks, those of enclosing builds first: a workload may itself build
 /// an image.
 pub const VARIABLE: &str = "PACKAGECOMPILERRS_BUILD";
+
+/// The variable by which watchdogs, and what they start, are known.
+pub const WATCHDOG: &str = "PACKAGECOMPILERRS_WATCHDOG";
 
 /// Hands out the marks of one build.
 #[derive(Debug)]
@@ -54,18 +59,47 @@ impl Default for Marks {
 }
 
 /// The value of [`VARIABLE`] for the child with `mark`.
-pub fn variable(mark: &str) -> OsString {
-    let mut value = std::env::var_os(VARIABLE).unwrap_or_default();
+pub fn variable(surroundings: &Surroundings, mark: &str) -> OsString {
+    let mut value = surroundings
+        .var(VARIABLE)
+        .unwrap_or_default()
+        .to_os_string();
     value.push(mark);
     value
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Process {
-    id: u32,
-    parent: u32,
+pub struct Process {
+    pub id: u32,
+    pub parent: u32,
     /// Bytes that it holds.
     memory: u64,
+    /// Hundredths of a second that it and those whose end it awaited have computed.
+    pub computed: u64,
+    pub state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Running, or waiting for what may come at any time.
+    Alive,
+    /// In the midst of reading or writing a disk.
+    AtDisk,
+    /// By a signal; only another one lets it go on.
+    Stopped,
+}
+
+/// `root` and all that descend from it, as far as a parent leads back to it.
+pub fn tree(root: u32) -> Vec<Process> {
+    let mut all = system::processes();
+    let ours = descendants(&all, &HashSet::from([root]));
+    all.retain(|process| ours.contains(&process.id));
+    all
+}
+
+/// The words that a process was started with; none where that cannot be known.
+pub fn command_line(id: u32) -> Vec<String> {
+    system::command_line(id)
 }
 
 /// Bytes that `roots` and all that descend from them hold.
@@ -96,19 +130,29 @@ fn descendants(all: &[Process], roots: &HashSet<u32>) -> HashSet<u32> {
 
 /// Ends what carries `mark` and what descends from `root`, if that runs still, and waits until it
 /// is gone: as long as it is not, it writes into folders that are about to be removed.
+///
+/// The watchdog of a build inside this one is not ended but waited for: it cleans up after its build,
+/// whose process ends here.
 #[cfg(unix)]
 pub fn end(root: Option<u32>, mark: &str) {
     const PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
     // A process in the midst of a slow system call ends late, but ends.
-    const PATIENCE: u32 = 200;
+    const PATIENCE: u32 = 600;
     let roots: HashSet<u32> = root.into_iter().collect();
+    let marker = format!("{WATCHDOG}=");
+    // Their parent is gone before they are.
+    let mut watchdogs = HashSet::new();
     // Again until none is found: one may just have started another.
     for _ in 0..PATIENCE {
         let all = system::processes();
         let tree = descendants(&all, &roots);
         let mut found = false;
         for process in all {
-            if tree.contains(&process.id) || system::carries(process.id, mark) {
+            let ours = tree.contains(&process.id) || system::carries(process.id, mark);
+            if (ours || watchdogs.contains(&process.id)) && system::carries(process.id, &marker) {
+                found = true;
+                watchdogs.insert(process.id);
+            } else if ours {
                 found = true;
                 if let Ok(id) = libc::pid_t::try_from(process.id) {
                     // SAFETY: kill(2) takes any pid; one that just ended gives ESRCH.
@@ -133,7 +177,7 @@ pub fn end(_root: Option<u32>, _mark: &str) {}
 mod system {
     use std::fs;
 
-    use super::Process;
+    use super::{Process, State};
 
     /// All processes but zombies.
     pub fn processes() -> Vec<Process> {
@@ -142,29 +186,53 @@ mod system {
         };
         // SAFETY: sysconf(3) only reads.
         let page = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+        // SAFETY: as above.
+        let ticks = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100);
         entries
             .flatten()
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .filter_map(|id: u32| {
                 let stat = fs::read(format!("/proc/{id}/stat")).ok()?;
-                parse(id, &String::from_utf8_lossy(&stat), page)
+                parse(id, &String::from_utf8_lossy(&stat), page, ticks)
             })
             .collect()
     }
 
-    /// proc(5): `id (name) state parent ...`, where the name may hold anything; resident pages are
-    /// the 24th field.
-    pub(super) fn parse(id: u32, stat: &str, page: u64) -> Option<Process> {
+    /// proc(5): `id (name) state parent ...`, where the name may hold anything; the fields 14 to 17
+    /// are times, and resident pages are the 24th.
+    pub(super) fn parse(id: u32, stat: &str, page: u64, ticks: u64) -> Option<Process> {
         let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
         let state = fields.next()?;
         let parent = fields.next()?.parse().ok()?;
-        let pages: u64 = fields.nth(19)?.parse().ok()?;
-        let ended = matches!(state, "Z" | "X" | "x");
-        (!ended).then_some(Process {
+        let times: Vec<u64> = fields
+            .by_ref()
+            .skip(9)
+            .take(4)
+            .map(|time| time.parse().unwrap_or(0))
+            .collect();
+        let pages: u64 = fields.nth(6)?.parse().ok()?;
+        let state = match state {
+            "Z" | "X" | "x" => return None,
+            "T" => State::Stopped,
+            "D" => State::AtDisk,
+            _ => State::Alive,
+        };
+        Some(Process {
             id,
             parent,
             memory: pages * page,
+            computed: times.iter().sum::<u64>() * 100 / ticks.max(1),
+            state,
         })
+    }
+
+    pub fn command_line(id: u32) -> Vec<String> {
+        let bytes = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        let words = bytes.split(|byte| *byte == 0);
+        words
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .filter(|word| !word.is_empty())
+            .collect()
     }
 
     pub fn carries(id: u32, mark: &str) -> bool {
@@ -178,14 +246,14 @@ mod system {
 mod system {
     use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
 
-    use super::Process;
+    use super::{Process, State};
 
     pub fn processes() -> Vec<Process> {
         let mut system = System::new();
         system.refresh_processes_specifics(
             ProcessesToUpdate::All,
             true,
-            ProcessRefreshKind::nothing().with_memory(),
+            ProcessRefreshKind::nothing().with_memory().with_cpu(),
         );
         system
             .processes()
@@ -195,7 +263,29 @@ mod system {
                 id: process.pid().as_u32(),
                 parent: process.parent().map_or(0, Pid::as_u32),
                 memory: process.memory(),
+                computed: process.accumulated_cpu_time() / 10,
+                state: match process.status() {
+                    ProcessStatus::Stop => State::Stopped,
+                    ProcessStatus::UninterruptibleDiskSleep => State::AtDisk,
+                    _ => State::Alive,
+                },
             })
+            .collect()
+    }
+
+    pub fn command_line(id: u32) -> Vec<String> {
+        let id = Pid::from_u32(id);
+        let mut system = System::new();
+        system.refresh_processes_specifics(
+            ProcessesToUpdate::Some(&[id]),
+            true,
+            ProcessRefreshKind::nothing().with_cmd(sysinfo::UpdateKind::Always),
+        );
+        let words = system.process(id).map(|process| process.cmd().to_vec());
+        words
+            .unwrap_or_default()
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
             .collect()
     }
 
@@ -235,6 +325,8 @@ mod tests {
             id,
             parent,
             memory: 1,
+            computed: 0,
+            state: State::Alive,
         };
         let all = [process(5, 4), process(4, 3), process(3, 1), process(9, 1)];
         let found = descendants(&all, &HashSet::from([3]));
@@ -263,8 +355,12 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_is_no_hurdle() {
         let numbers = (5..40).map(|i| i.to_string()).collect::<Vec<_>>().join(" ");
-        let parsed = system::parse(7, &format!("7 (a) b) R 3 {numbers}"), 10).unwrap();
+        let parsed = system::parse(7, &format!("7 (a) b) R 3 {numbers}"), 10, 100).unwrap();
         assert_eq!((parsed.parent, parsed.memory), (3, 240));
-        assert!(system::parse(7, &format!("7 (a) Z 3 {numbers}"), 10).is_none());
+        assert_eq!(parsed.computed, 14 + 15 + 16 + 17);
+        assert_eq!(parsed.state, State::Alive);
+        assert!(system::parse(7, &format!("7 (a) Z 3 {numbers}"), 10, 100).is_none());
+        let stopped = system::parse(7, &format!("7 (a) T 3 {numbers}"), 10, 100).unwrap();
+        assert_eq!(stopped.state, State::Stopped);
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::error::Stage;
+use crate::surroundings::Surroundings;
 
 /// A command with everything it needs, printable for `dry_run`.
 #[derive(Debug, Clone)]
@@ -14,7 +15,7 @@ pub struct Invocation {
     pub what: String,
     pub program: PathBuf,
     pub args: Vec<OsString>,
-    /// Variables set, or removed (`None`), on top of this process's environment.
+    /// Variables set, or removed (`None`), on top of what it inherits.
     pub env: Vec<(OsString, Option<OsString>)>,
     pub cwd: Option<PathBuf>,
     /// Whether the output is for the user's terminal too.
@@ -77,10 +78,14 @@ impl Invocation {
             .join(" ")
     }
 
-    pub fn command(&self) -> Command {
+    /// What is started; it inherits `surroundings`, and nothing of this process's own.
+    pub fn command(&self, surroundings: &Surroundings) -> Command {
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
+            .env_clear()
+            .envs(surroundings.environment.iter().map(|(n, v)| (n, v)))
+            .current_dir(self.cwd.as_ref().unwrap_or(&surroundings.folder))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -89,9 +94,6 @@ impl Invocation {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
             };
-        }
-        if let Some(cwd) = &self.cwd {
-            command.current_dir(cwd);
         }
         command
     }

@@ -3,6 +3,8 @@
 pub mod child;
 pub mod descendants;
 pub mod invocation;
+pub mod last_words;
 pub mod lines;
 pub mod memory;
+pub mod quiet;
 pub mod watchdog;

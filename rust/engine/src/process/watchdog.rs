@@ -20,9 +20,10 @@ mod unix {
     use std::process::{ChildStdin, Command, Stdio};
     use std::sync::Mutex;
 
-    use process_wrap::std::{CommandWrap, ProcessGroup};
+    use process_wrap::std::{CommandWrap, ProcessSession};
 
-    use crate::process::descendants::{Marks, VARIABLE};
+    use crate::process::descendants::{Marks, VARIABLE, WATCHDOG};
+    use crate::surroundings::Surroundings;
 
     const SCRIPT: &str = include_str!("watchdog.sh");
 
@@ -37,31 +38,44 @@ mod unix {
     }
 
     impl Watchdog {
-        /// Starts watching over `folder` and the children with `marks`.
+        /// Starts watching over `folders`, which are absolute, and the children with `marks`.
         ///
         /// # Errors
         /// When `/bin/sh` cannot be started.
-        pub fn start(folder: &Path, marks: &Marks) -> io::Result<Self> {
-            Self::start_in("/bin/sh", folder, marks)
+        pub fn start(
+            folders: [&Path; 2],
+            marks: &Marks,
+            surroundings: &Surroundings,
+        ) -> io::Result<Self> {
+            Self::start_in("/bin/sh", folders, marks, surroundings)
         }
 
-        pub(super) fn start_in(shell: &str, folder: &Path, marks: &Marks) -> io::Result<Self> {
+        pub(super) fn start_in(
+            shell: &str,
+            folders: [&Path; 2],
+            marks: &Marks,
+            surroundings: &Surroundings,
+        ) -> io::Result<Self> {
             let mut command = Command::new(shell);
             command
                 .arg("-c")
                 .arg(SCRIPT)
                 .arg("packagecompilerrs-watchdog")
-                .arg(std::path::absolute(folder)?)
                 .arg(marks.build())
+                .args(folders)
+                .env_clear()
+                .envs(surroundings.environment.iter().map(|(n, v)| (n, v)))
                 // It outlives an enclosing build that ends its marked processes.
                 .env_remove(VARIABLE)
+                .env(WATCHDOG, "1")
                 .current_dir("/")
                 .stdin(Stdio::piped())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null());
-            // A group of its own: Ctrl-C at the terminal must not end it before its turn.
+            // A session of its own: neither Ctrl-C at the terminal nor its end must end it before its
+            // turn.
             let mut wrapped = CommandWrap::from(command);
-            wrapped.wrap(ProcessGroup::leader());
+            wrapped.wrap(ProcessSession);
             let mut child = wrapped.spawn()?;
             let pipe = child
                 .stdin()
@@ -121,12 +135,17 @@ mod none {
     use std::path::Path;
 
     use crate::process::descendants::Marks;
+    use crate::surroundings::Surroundings;
 
     #[derive(Debug)]
     pub struct Watchdog;
 
     impl Watchdog {
-        pub fn start(_folder: &Path, _marks: &Marks) -> io::Result<Self> {
+        pub fn start(
+            _folders: [&Path; 2],
+            _marks: &Marks,
+            _surroundings: &Surroundings,
+        ) -> io::Result<Self> {
             Ok(Self)
         }
         pub fn none() -> Self {
@@ -141,11 +160,18 @@ mod none {
 mod tests {
     use super::*;
     use crate::process::descendants::Marks;
+    use crate::surroundings::Surroundings;
 
     #[test]
     fn where_there_is_no_shell_nothing_is_watched() {
         let folder = tempfile::tempdir().unwrap();
-        Watchdog::start_in("/no/such/shell", folder.path(), &Marks::new()).unwrap_err();
+        Watchdog::start_in(
+            "/no/such/shell",
+            [folder.path(); 2],
+            &Marks::new(),
+            &Surroundings::default(),
+        )
+        .unwrap_err();
         let none = Watchdog::none();
         none.add(1);
         none.remove(1);
@@ -154,7 +180,8 @@ mod tests {
     #[test]
     fn a_folder_is_left_alone_after_a_goodbye() {
         let folder = tempfile::tempdir().unwrap();
-        let watchdog = Watchdog::start(folder.path(), &Marks::new()).unwrap();
+        let watchdog =
+            Watchdog::start([folder.path(); 2], &Marks::new(), &Surroundings::default()).unwrap();
         watchdog.add(u32::MAX);
         watchdog.remove(u32::MAX);
         drop(watchdog);

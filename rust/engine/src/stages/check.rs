@@ -106,6 +106,22 @@ fn options(plan: &BuildPlan) -> Result<(), BuildError> {
             plan.statement_timeout
         )));
     }
+    if let Some(limit) = plan.idle_limit
+        && (limit.is_nan() || limit <= 0.0)
+    {
+        return Err(BuildError::input(format!(
+            "`idle_limit` is {limit}; it must be a positive number of seconds"
+        ))
+        .hint("`Inf` waits for ever"));
+    }
+    for name in &plan.environment_inputs {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(BuildError::input(format!(
+                "`environment_inputs` holds `{name}`, which is no name of a variable"
+            ))
+            .hint("give names alone; the values are those of this session"));
+        }
+    }
     for arg in &plan.build_args {
         build_arg(plan, arg, version)?;
     }

@@ -58,7 +58,7 @@ pub fn invocation(
         base.caches,
     );
     if let Some(interposer) = interposer(plan, base) {
-        preload(&mut child, interposer);
+        preload(plan, &mut child, interposer);
         job::hand_to(&mut child, folder);
         if !plan.julia.version.has(Feature::NativeImaging) {
             // The preloaded library turns it off again, when Julia has kept the base's native code.
@@ -231,6 +231,9 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
         if ended.success() {
             // Julia writes an image even so, with what was loaded until then.
             error.cause = Some("it called `exit` before its work was done".into());
+        }
+        if ended.idle.is_some() {
+            return Err(follower.place(error).into());
         }
         let killed = ended.was_killed_from_outside();
         if base.linked && !killed && !ended.lacked_space() && follower.is_nobodys_code() {
@@ -427,6 +430,7 @@ impl<'a> Follower<'a> {
         let limit = Duration::try_from_secs_f64(self.ctx.plan.statement_timeout);
         match (&self.under_way, limit) {
             (Some((_, since)), Ok(limit)) if since.elapsed() > limit => Verdict::Kill,
+            _ if self.given.is_none() => Verdict::Expected,
             _ => Verdict::GoOn,
         }
     }

@@ -139,6 +139,9 @@ fn start_anywhere_or_in_project(
     if ended.success() {
         return Ok(());
     }
+    if ended.idle.is_some() {
+        return Err(child::failure(ctx, &anywhere, &ended));
+    }
     let project = &plan.project.dir;
     child::run_ok(ctx, &start(plan, image, caches, folder, Some(project)))?;
     let error = child::failure(ctx, &anywhere, &ended);

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use pcrs_engine::plan::{Base, CachePlan, Julia, Package, Project, SCHEMA, Verify, Workload};
+use pcrs_engine::surroundings::Surroundings;
 use pcrs_engine::{Build, BuildError, BuildPlan, BuildReport, Event, Stage};
 use tempfile::TempDir;
 
@@ -239,6 +240,9 @@ impl Fake {
             allocator: None,
             linked: true,
             interposer: None,
+            idle_limit: None,
+            environment_inputs: Vec::new(),
+            surroundings: surroundings(),
         }
     }
 
@@ -309,6 +313,19 @@ impl Fake {
             assert!(start.elapsed() < LIMIT, "still run: {:?}", self.living());
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+}
+
+/// Those of the test's own process.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "no thread of a test changes them"
+)]
+pub fn surroundings() -> Surroundings {
+    Surroundings {
+        environment: std::env::vars_os().collect(),
+        folder: std::env::current_dir().unwrap(),
+        home: std::env::home_dir().unwrap(),
     }
 }
 

@@ -1,0 +1,140 @@
+//! What children inherit: what the plan says, and nothing of the process that builds.
+
+#![cfg(unix)]
+
+mod common;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use common::{Fake, build, surroundings, text};
+use pcrs_engine::identity::stamp::{PartKind, Stamp};
+use pcrs_engine::report::Origin;
+use pcrs_engine::{BuildPlan, Stage};
+
+/// Cargo sets it for the process of this test.
+const OF_THIS_PROCESS: &str = "CARGO_MANIFEST_DIR";
+
+fn set(plan: &mut BuildPlan, name: &str, value: impl AsRef<OsStr>) {
+    let environment = &mut plan.surroundings.environment;
+    environment.retain(|(n, _)| n != name);
+    environment.push((name.into(), value.as_ref().to_os_string()));
+}
+
+#[test]
+fn environment_and_folder_are_the_plans() {
+    let fake = Fake::new();
+    let stages = ["precompile", "trace", "image", "link", "verify"];
+    for stage in stages {
+        fake.on(
+            stage,
+            &format!("echo \"$GIVEN|${{{OF_THIS_PROCESS}-unset}}|$(pwd)|$(printf %s \"$RAW\" | od -An -tx1)\""),
+        );
+    }
+    let mut plan = fake.plan();
+    let found = surroundings().var(OF_THIS_PROCESS).is_some();
+    assert!(found, "this test is run by cargo");
+    let environment = &mut plan.surroundings.environment;
+    environment.retain(|(name, _)| name != OF_THIS_PROCESS);
+    set(&mut plan, "GIVEN", "a\nb=c");
+    set(&mut plan, "RAW", OsStr::from_bytes(&[255]));
+    plan.surroundings.folder = fake.path("base");
+    let folder = fake.path("base").canonicalize().unwrap();
+    let built = build(plan);
+    for stage in [
+        Stage::Precompile,
+        Stage::Trace,
+        Stage::Image,
+        Stage::Link,
+        Stage::Verify,
+    ] {
+        let lines = built.output(stage).join("\n");
+        assert_eq!(lines, format!("a\nb=c|unset|{}| ff", folder.display()));
+    }
+    built.report();
+}
+
+#[test]
+fn programs_are_looked_for_where_the_plan_says() {
+    let fake = Fake::new();
+    let mut plan = fake.plan();
+    // The fake compiler, by its name alone.
+    let mut path = OsString::from(fake.root());
+    path.push(":");
+    path.push(plan.surroundings.var("PATH").unwrap());
+    set(&mut plan, "PATH", path);
+    plan.compiler = Some(vec!["cc".into()]);
+    let linker = build(plan.clone()).report().linker;
+    let expected = fake.path("cc").display().to_string();
+    assert!(linker.starts_with(&expected), "{linker}");
+
+    plan.compiler = None;
+    set(&mut plan, "CXX", "ccache cc -g");
+    let linker = build(plan.clone()).report().linker;
+    assert!(linker.starts_with(&expected), "{linker}");
+
+    set(&mut plan, "PATH", "/nowhere");
+    let said = text(&build(plan).error());
+    assert!(said.contains("no linker was found"), "{said}");
+}
+
+#[test]
+fn no_variable_is_written_anywhere() {
+    let fake = Fake::new();
+    let mut plan = fake.plan();
+    plan.log = Some(fake.path("log"));
+    set(&mut plan, "TOKEN", "a secret of the user's");
+    fake.on("image", "cat \"$last\"");
+    build(plan).report();
+    for file in ["target/Image.so.json", "log"] {
+        let text = fake.read(file);
+        assert!(!text.contains("a secret of the user's"), "{file}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_named_is_an_input() {
+    let fake = Fake::new();
+    let mut plan = fake.plan_with_workloads(1);
+    plan.cache = fake.cache();
+    let origin = |plan: &BuildPlan| build(plan.clone()).report().origin;
+    assert_eq!(origin(&plan), Origin::Built);
+    set(&mut plan, "MY_FLAG", "1");
+    assert_eq!(origin(&plan), Origin::UpToDate);
+
+    plan.environment_inputs = vec!["MY_FLAG".into()];
+    assert_eq!(origin(&plan), Origin::Built);
+    assert_eq!(origin(&plan), Origin::UpToDate);
+    let before = fake.started().len();
+    set(&mut plan, "MY_FLAG", "2");
+    assert_eq!(origin(&plan), Origin::Built);
+    // Its workload runs again, too.
+    let traced = fake.started()[before..]
+        .iter()
+        .any(|line| line.starts_with("trace "));
+    assert!(traced, "{:?}", fake.started());
+    let stamp = Stamp::read(&fake.image()).unwrap();
+    let mut variables = stamp.parts.iter().filter(|p| p.kind == PartKind::Variable);
+    assert_eq!(variables.next().unwrap().name, "MY_FLAG");
+
+    // Empty and missing are two things.
+    set(&mut plan, "MY_FLAG", "");
+    assert_eq!(origin(&plan), Origin::Built);
+    plan.surroundings
+        .environment
+        .retain(|(name, _)| name != "MY_FLAG");
+    assert_eq!(origin(&plan), Origin::Built);
+    set(&mut plan, "MY_FLAG", "2");
+    assert_eq!(origin(&plan), Origin::Cached);
+}
+
+#[test]
+fn what_is_no_name_of_a_variable_is_refused() {
+    let fake = Fake::new();
+    for name in ["", "A=1"] {
+        let mut plan = fake.plan();
+        plan.environment_inputs = vec![name.into()];
+        let said = text(&build(plan).error());
+        assert!(said.contains("`environment_inputs` holds"), "{said}");
+    }
+}
