@@ -3,15 +3,14 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
 use crate::error::{BuildError, Stage};
 use crate::identity::beside;
 
-/// A folder younger than this may belong to a build that has not locked it yet.
-const GRACE: Duration = Duration::from_secs(60);
+/// Held as long as the build lives.
+const LOCK: &str = "lock";
 
 /// Removed with all it holds when dropped, unless it lies in another one, which then removes it.
 #[derive(Debug)]
@@ -37,8 +36,7 @@ impl Workspace {
             let dir = tempfile::Builder::new()
                 .prefix(&prefix)
                 .tempdir_in(parent)?;
-            let lock = File::create(dir.path().join("lock"))?;
-            lock.lock()?;
+            let lock = pcrs_cache::hold(&dir.path().join(LOCK))?;
             Ok((dir, lock))
         };
         let (dir, lock) = make()
@@ -83,13 +81,7 @@ fn sweep(parent: &Path, prefix: &str) {
         if !entry.file_name().to_string_lossy().starts_with(prefix) {
             continue;
         }
-        let old = entry
-            .metadata()
-            .and_then(|m| m.modified())
-            .is_ok_and(|time| SystemTime::now().duration_since(time).unwrap_or_default() > GRACE);
-        let dead = old
-            && File::open(entry.path().join("lock")).map_or(true, |lock| lock.try_lock().is_ok());
-        if dead {
+        if pcrs_cache::is_abandoned(&entry.path(), &entry.path().join(LOCK)) {
             // Best effort: another sweeping build may be removing it too.
             let _ = fs::remove_dir_all(entry.path());
         }
@@ -98,6 +90,8 @@ fn sweep(parent: &Path, prefix: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
 
     #[test]
