@@ -6,6 +6,7 @@
     # Every package here is tracked by path, or a stdlib.
     @test [p["name"] for p in plan["packages"] if p["settled"]] ⊆ readdir(Sys.STDLIB)
     @test plan["linked"] === true
+    @test startswith(basename(plan["julia"]["llvm"]), "libLLVM") && isfile(plan["julia"]["llvm"])
     @test plan["base"] == Dict("kind" => "existing", "path" => PackageCompilerRS.running_sysimage())
     @test plan["sysimage_path"] == abspath("X.so")
 

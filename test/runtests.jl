@@ -4,7 +4,7 @@
 using PackageCompilerRS
 using Test
 
-const FILES = ["json", "environment", "plan", "cache", "sysimage_toml", "test_suite", "errors", "status",
+const FILES = ["json", "environment", "plan", "engine", "cache", "sysimage_toml", "test_suite", "errors", "status",
     "jsonc", "launchers", "recording", "docs", "linked", "images"]
 const CHOSEN = isempty(ARGS) ? FILES : ARGS
 

@@ -227,7 +227,8 @@ end
             reset(place)
             if message == "leads to another folder"
                 mkpath(inside(place, "elsewhere"))
-                symlink(inside(place, "elsewhere"), inside(place, "packages", "Greeter", "link"))
+                deps = mkpath(inside(place, "packages", "Greeter", "deps"))
+                symlink(inside(place, "elsewhere"), joinpath(deps, "link"))
                 write_stamp(place.image, plan)
             end
             change(place)

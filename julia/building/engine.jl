@@ -1,7 +1,7 @@
 # The calls into the Rust library. It builds on threads of its own; this side only waits for its
 # events, so that other tasks run on.
 
-const ABI_VERSION = 2
+const ABI_VERSION = 3
 const LIBRARY = Ref{Ptr{Cvoid}}(C_NULL)
 
 "Where `deps/build.jl` leaves the library called `name`."
@@ -42,15 +42,19 @@ end
 
 const LIVE_BUILDS = Build[]
 
-function start_build(plan)
+"Starts what `start(wake)` starts and gives the engine's pointer for, and lists it as live."
+function start_build(start)
     wake = Base.AsyncCondition()
-    json = write_json(plan)
-    address = GC.@preserve json ccall(engine(:pcrs_start), Ptr{Cvoid},
-        (Ptr{UInt8}, Csize_t, Ptr{Cvoid}, Ptr{Cvoid}),
-        pointer(json), sizeof(json), cglobal(:uv_async_send), wake.handle)
-    build = Build(address, wake)
+    build = Build(start(wake), wake)
     push!(LIVE_BUILDS, build)
     return build
+end
+
+function start_with(plan, name, wake)
+    json = write_json(plan)
+    return GC.@preserve json ccall(engine(name), Ptr{Cvoid},
+        (Ptr{UInt8}, Csize_t, Ptr{Cvoid}, Ptr{Cvoid}),
+        pointer(json), sizeof(json), cglobal(:uv_async_send), wake.handle)
 end
 
 function next_event(build)
@@ -93,19 +97,28 @@ in this task, Ctrl-C among them, ends the build with all its processes before it
 # Errors
 `BuildError` when the build fails.
 """
-function run_build(handle, plan)
-    build = start_build(plan)
-    try
-        follow(handle, build)
-        return unwrap(take_string(ccall(engine(:pcrs_result), Ptr{UInt8}, (Ptr{Cvoid},),
-            build.pointer)))
-    catch
-        cancel(build)
-        # A second Ctrl-C must not leave the children behind.
-        block_until_ended(build, EXIT_PATIENCE)
-        rethrow()
-    finally
-        free(build)
+run_build(handle, plan) =
+    run_to_end(handle, wake -> start_with(plan, :pcrs_start, wake))
+
+"Starts a build, or a question, follows it to its end, whatever comes, and gives its result."
+function run_to_end(handle, start)
+    # Interrupts come only where the build is in hand and will be ended: one that came between its
+    # start and `try` would lose it, a second one while it ends would leave the children behind.
+    return disable_sigint() do
+        build = start_build(start)
+        try
+            return reenable_sigint() do
+                follow(handle, build)
+                return unwrap(take_string(ccall(engine(:pcrs_result), Ptr{UInt8}, (Ptr{Cvoid},),
+                    build.pointer)))
+            end
+        catch
+            cancel(build)
+            block_until_ended(build, EXIT_PATIENCE)
+            rethrow()
+        finally
+            free(build)
+        end
     end
 end
 
@@ -120,21 +133,21 @@ function follow(handle, build)
     end
 end
 
+"The answer to a question that the engine takes a while for; Ctrl-C ends the reading."
+ask(start) = run_to_end(event -> nothing, start)
+
 "What the engine would do with `plan`, without doing it."
-function dry_run(plan)
-    json = write_json(plan)
-    answer = GC.@preserve json ccall(engine(:pcrs_dry_run), Ptr{UInt8}, (Ptr{UInt8}, Csize_t),
-        pointer(json), sizeof(json))
-    return unwrap(take_string(answer))
-end
+dry_run(plan) = ask(wake -> start_with(plan, :pcrs_start_dry_run, wake))
 
 "The stamp that an image at `image` would get if it were built by `plan` now; reads large files."
 function stamp_of(plan, image)
     json = write_json(plan)
-    answer = GC.@preserve json image ccall(engine(:pcrs_stamp), Ptr{UInt8},
-        (Ptr{UInt8}, Csize_t, Ptr{UInt8}, Csize_t),
-        pointer(json), sizeof(json), pointer(image), sizeof(image))
-    return unwrap(take_string(answer))
+    return ask() do wake
+        GC.@preserve json image ccall(engine(:pcrs_start_stamp), Ptr{Cvoid},
+            (Ptr{UInt8}, Csize_t, Ptr{UInt8}, Csize_t, Ptr{Cvoid}, Ptr{Cvoid}),
+            pointer(json), sizeof(json), pointer(image), sizeof(image),
+            cglobal(:uv_async_send), wake.handle)
+    end
 end
 
 """
@@ -147,12 +160,12 @@ What the sysimage at `path` says of itself; reads all of it.
 """
 function inspect_image(path)
     version = string(VERSION)
-    answer = GC.@preserve path version ccall(engine(:pcrs_inspect), Ptr{UInt8},
-        (Ptr{UInt8}, Csize_t, Ptr{UInt8}, Csize_t),
-        pointer(path), sizeof(path), pointer(version), sizeof(version))
-    result = parse_json(take_string(answer))
-    haskey(result, "Ok") && return result["Ok"]
-    throw(BuildError("the sysimage `$path` cannot be read"; cause=result["Err"]))
+    return ask() do wake
+        GC.@preserve path version ccall(engine(:pcrs_start_inspect), Ptr{Cvoid},
+            (Ptr{UInt8}, Csize_t, Ptr{UInt8}, Csize_t, Ptr{Cvoid}, Ptr{Cvoid}),
+            pointer(path), sizeof(path), pointer(version), sizeof(version),
+            cglobal(:uv_async_send), wake.handle)
+    end
 end
 
 function unwrap(text)

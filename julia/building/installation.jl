@@ -13,6 +13,7 @@ function describe_julia()
         "data_root" => abspath(Sys.BINDIR, Base.DATAROOTDIR),
         "default_sysimage" => default_sysimage(),
         "libraries" => libraries,
+        "llvm" => llvm_library(),
         "library_dirs" => library_dirs(libraries),
         "dlext" => Libdl.dlext,
         "arch" => string(Sys.ARCH),
@@ -41,6 +42,12 @@ function runtime_libraries()
     names = VERSION < v"1.6" ? ["libjulia"] : ["libjulia", "libjulia-internal"]
     suffix = ON_DEBUG_BUILD ? "-debug" : ""
     return String[abspath(Libdl.dlpath(name * suffix)) for name in names]
+end
+
+"Path of the LLVM library of this process, which generates the code; `nothing` where there is none."
+function llvm_library()
+    found = findfirst(path -> startswith(basename(path), "libLLVM"), Libdl.dllist())
+    return found === nothing ? nothing : abspath(Libdl.dllist()[found])
 end
 
 "Their folders, and the one of Julia's private libraries, on which they depend."

@@ -35,7 +35,7 @@ function run_for_precompilation()
         end
     end
     precompile(run_build, (Function, Dict{String,Any}))
-    precompile(start_build, (Dict{String,Any},))
+    precompile(start_with, (Dict{String,Any}, Symbol, Base.AsyncCondition))
     precompile(dry_run, (Dict{String,Any},))
     precompile(session_base, (Options,))
     precompile(next_event, (Build,))

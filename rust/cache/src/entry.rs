@@ -13,6 +13,7 @@ use crate::hash::{FileHasher, require_file};
 use crate::key::Key;
 use crate::kind::Kind;
 use crate::lock::is_at;
+use crate::lock_file;
 use crate::record::{self, FileRecord, Record};
 
 /// Name of the file that is locked while the entry is in use; modified when it last was.
@@ -204,11 +205,9 @@ fn hold(used: &File) -> bool {
     false
 }
 
-/// For writing where possible: Windows wants that for setting its time.
 pub(crate) fn open_used(dir: &Path) -> io::Result<File> {
-    let path = regular(dir.join(USED))?;
-    let writable = File::options().append(true).open(&path);
-    writable.or_else(|_| File::open(&path))
+    // For writing too, where possible: Windows wants that for setting its time.
+    lock_file::open(&regular(dir.join(USED))?, false)
 }
 
 /// The record of the entry in `dir`, once every file is as it says.

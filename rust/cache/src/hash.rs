@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::key::Key;
+use crate::stop::Stop;
 
 /// What is read at once; larger buffers leave the processor's second-level cache.
 const BUFFER: usize = 128 * 1024;
@@ -26,12 +27,37 @@ const BUFFER: usize = 128 * 1024;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn hash_file(path: &Path) -> Result<Key> {
+    hash_file_until(path, &Stop::default())
+}
+
+/// As [`hash_file`], until `stop` is set, which is looked at between reads.
+///
+/// # Errors
+/// As [`hash_file`]; and when `stop` is set before the end.
+pub fn hash_file_until(path: &Path, stop: &Stop) -> Result<Key> {
     let hash = || {
         require_file(path)?;
-        FileHasher::default().hash(&mut File::open(path)?)
+        FileHasher::new(stop).hash(&mut File::open(path)?)
     };
     hash()
         .map(|(key, _)| key)
+        .map_err(Error::at("reading", path))
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// As [`hash_file`]: a pipe is not waited for.
+///
+/// ```
+/// let file = tempfile::NamedTempFile::new()?;
+/// std::fs::write(file.path(), "x")?;
+/// assert_eq!(pcrs_cache::read_file(file.path())?, b"x");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn read_file(path: &Path) -> Result<Vec<u8>> {
+    require_file(path)
+        .and_then(|()| fs::read(path))
         .map_err(Error::at("reading", path))
 }
 
@@ -48,21 +74,29 @@ pub(crate) fn require_file(path: &Path) -> io::Result<()> {
 /// Hashes one file after another with one buffer.
 pub(crate) struct FileHasher {
     buffer: Box<[u8]>,
+    stop: Stop,
 }
 
 impl Default for FileHasher {
     fn default() -> Self {
-        Self {
-            buffer: vec![0; BUFFER].into(),
-        }
+        Self::new(&Stop::default())
     }
 }
 
 impl FileHasher {
+    /// Hashes until `stop` is set.
+    pub fn new(stop: &Stop) -> Self {
+        Self {
+            buffer: vec![0; BUFFER].into(),
+            stop: stop.clone(),
+        }
+    }
+
     /// Reads to the end; gives the hash and the number of bytes.
     pub fn hash(&mut self, reader: &mut impl Read) -> io::Result<(Key, u64)> {
         let mut hasher = blake3::Hasher::new();
         loop {
+            self.stop.check()?;
             match reader.read(&mut self.buffer) {
                 Ok(0) => return Ok((hasher.finalize().into(), hasher.count())),
                 Ok(n) => hasher.update(&self.buffer[..n]),

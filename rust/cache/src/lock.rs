@@ -9,6 +9,7 @@ use std::time::Duration;
 use same_file::Handle;
 
 use crate::error::{Error, Result};
+use crate::lock_file::{self, LockState, lock_state};
 
 /// Between two looks at a lock that another process holds.
 const POLL: Duration = Duration::from_millis(100);
@@ -23,9 +24,8 @@ pub struct Lock {
 impl Lock {
     /// Waits for the lock file at `path`, until `should_stop` says `true`.
     pub(crate) fn wait(path: &Path, mut should_stop: impl FnMut() -> bool) -> Result<Option<Self>> {
-        let open = || File::options().create(true).append(true).open(path);
         loop {
-            let file = open().map_err(Error::at("opening", path))?;
+            let file = lock_file::open(path, true).map_err(Error::at("opening", path))?;
             match file.try_lock() {
                 Ok(()) if is_at(&file, path) => return Ok(Some(Self { _file: file })),
                 // Removed as unused, between opening and locking it.
@@ -42,7 +42,7 @@ impl Lock {
 pub(crate) fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        let Ok(file) = File::open(&path) else {
+        let Ok(file) = lock_file::open(&path, false) else {
             continue;
         };
         // Held while it is removed: who waits for it sees that it is gone, and makes another.
@@ -63,5 +63,5 @@ pub(crate) fn is_at(file: &File, path: &Path) -> bool {
 
 /// Whether somebody holds the lock file at `path`. Where there are no locks, nobody does.
 pub(crate) fn is_held(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    lock_state(path) == LockState::Held
 }

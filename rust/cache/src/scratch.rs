@@ -3,14 +3,10 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
-use crate::lock::is_held;
-
-/// A folder younger than this may belong to a process that has not locked it yet.
-const GRACE: Duration = Duration::from_secs(60);
+use crate::lock_file;
 
 /// Beside the entry, which on Windows could not be moved with an open file in it.
 const LOCK: &str = "lock";
@@ -31,9 +27,7 @@ impl Scratch {
         let dir = tempfile::Builder::new()
             .prefix(&format!("{}-", std::process::id()))
             .tempdir_in(parent)?;
-        let lock = File::create(dir.path().join(LOCK))?;
-        // Without locks, GRACE is what protects the folder.
-        let _ = lock.lock();
+        let lock = lock_file::hold(&dir.path().join(LOCK))?;
         Ok(Self { dir, _lock: lock })
     }
 
@@ -46,11 +40,7 @@ impl Scratch {
 /// Removes the folders of dead processes in `parent`: those whose lock nobody holds.
 pub fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let old = entry
-            .metadata()
-            .and_then(|m| m.modified())
-            .is_ok_and(|time| SystemTime::now().duration_since(time).unwrap_or_default() > GRACE);
-        if old && !is_held(&entry.path().join(LOCK)) {
+        if lock_file::is_abandoned(&entry.path(), &entry.path().join(LOCK)) {
             // Best effort: another process may be removing it too.
             let _ = fs::remove_dir_all(entry.path());
         }
@@ -59,6 +49,8 @@ pub fn sweep(parent: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
 
     #[test]

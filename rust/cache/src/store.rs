@@ -279,6 +279,10 @@ impl Store {
         if let Some(used) = &used {
             match used.try_lock() {
                 Err(fs::TryLockError::WouldBlock) => return Ok(Discarded::Kept),
+                // Where it can only be read, NFS grants no lock, but tells of those of others.
+                Err(fs::TryLockError::Error(_)) if lock::is_held(&dir.join(USED)) => {
+                    return Ok(Discarded::Kept);
+                }
                 Ok(()) if !is_at(used, &dir.join(USED)) => return Ok(Discarded::Absent),
                 Ok(()) | Err(fs::TryLockError::Error(_)) => {}
             }

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::hash::FileHasher;
 use crate::key::Key;
 use crate::key_builder::KeyBuilder;
+use crate::stop::Stop;
 
 /// Files that a thread takes at once.
 const BATCH: usize = 16;
@@ -40,6 +41,7 @@ const BATCH: usize = 16;
 #[derive(Debug, Clone, Default)]
 pub struct Ignore {
     paths: Vec<PathBuf>,
+    names: Option<fn(&[u8]) -> bool>,
 }
 
 impl Ignore {
@@ -51,8 +53,16 @@ impl Ignore {
         self
     }
 
-    fn name(name: &[u8]) -> bool {
-        matches!(name, b".git" | b".DS_Store")
+    /// Also leaves out files and folders whose name `is_left_out` knows, everywhere in the tree.
+    #[must_use]
+    pub fn names(mut self, is_left_out: fn(&[u8]) -> bool) -> Self {
+        self.names = Some(is_left_out);
+        self
+    }
+
+    fn name(&self, name: &[u8]) -> bool {
+        self.names.is_some_and(|is_left_out| is_left_out(name))
+            || matches!(name, b".git" | b".DS_Store")
             || name.ends_with(b"~")
             || name.starts_with(b".#")
             || (name.len() > 1 && name.starts_with(b"#") && name.ends_with(b"#"))
@@ -105,8 +115,17 @@ pub struct Tree {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn hash_tree(dir: &Path, ignore: &Ignore) -> Result<Tree> {
-    let items = list(dir, ignore)?;
-    let contents = in_parallel(&items, |hasher, item| {
+    hash_tree_until(dir, ignore, &Stop::default())
+}
+
+/// As [`hash_tree`], until `stop` is set, which is looked at between entries and while files are
+/// read.
+///
+/// # Errors
+/// As [`hash_tree`]; and when `stop` is set before the end.
+pub fn hash_tree_until(dir: &Path, ignore: &Ignore, stop: &Stop) -> Result<Tree> {
+    let items = list(dir, ignore, stop)?;
+    let contents = in_parallel(&items, stop, |hasher, item| {
         item.content(hasher)
             .map_err(Error::at("reading", &item.path))
     });
@@ -204,15 +223,16 @@ fn is_executable(_: &File) -> io::Result<bool> {
 }
 
 /// Everything in the tree that counts, sorted by name.
-fn list(dir: &Path, ignore: &Ignore) -> Result<Vec<Item>> {
+fn list(dir: &Path, ignore: &Ignore, stop: &Stop) -> Result<Vec<Item>> {
     let ignored = ignore.within(dir);
     let counts = |entry: &DirEntry| {
         entry.depth() == 0
-            || !(Ignore::name(entry.file_name().as_encoded_bytes())
+            || !(ignore.name(entry.file_name().as_encoded_bytes())
                 || ignored.iter().any(|path| path == entry.path()))
     };
     let mut items = Vec::new();
     for entry in WalkDir::new(dir).into_iter().filter_entry(counts) {
+        stop.check().map_err(Error::at("reading", dir))?;
         let entry = entry.map_err(|error| {
             let path = error.path().unwrap_or(dir).to_path_buf();
             let source = error.into_io_error();
@@ -258,6 +278,7 @@ fn name_in(dir: &Path, path: &Path) -> Vec<u8> {
 /// `work` on every item, on as many threads as this process may use; results in order.
 fn in_parallel<T: Sync, R: Send>(
     items: &[T],
+    stop: &Stop,
     work: impl Fn(&mut FileHasher, &T) -> R + Sync,
 ) -> Vec<R> {
     let threads = thread::available_parallelism()
@@ -265,7 +286,7 @@ fn in_parallel<T: Sync, R: Send>(
         .min(items.len().div_ceil(BATCH));
     let next = AtomicUsize::new(0);
     let run = || {
-        let mut hasher = FileHasher::default();
+        let mut hasher = FileHasher::new(stop);
         let mut done = Vec::new();
         loop {
             let start = next.fetch_add(BATCH, Ordering::Relaxed);

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use pcrs_cache::{Ignore, Key, Tree, hash_tree};
+use pcrs_cache::{Ignore, Key, Stop, Tree, hash_tree, hash_tree_until};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -318,4 +318,18 @@ proptest! {
         fs::write(&path, content).unwrap();
         prop_assert_ne!(key(dir.path()), before);
     }
+}
+
+#[test]
+fn hashing_ends_when_it_is_told_to_and_gives_no_key() {
+    let dir = write(PACKAGE);
+    // More than any machine reads; it takes no room.
+    let huge = File::create(dir.path().join("src/huge")).unwrap();
+    huge.set_len(1 << 42).unwrap();
+    let stop = Stop::default();
+    std::thread::scope(|scope| {
+        let hashing = scope.spawn(|| hash_tree_until(dir.path(), &Ignore::default(), &stop));
+        stop.set();
+        assert!(hashing.join().unwrap().is_err());
+    });
 }

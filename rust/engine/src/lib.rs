@@ -21,7 +21,7 @@ pub mod staging;
 pub mod surroundings;
 
 pub use build::event::Event;
-pub use build::{Build, dry_run};
+pub use build::{Build, Job, dry_run};
 pub use error::{BuildError, ErrorKind, Stage};
 pub use plan::BuildPlan;
 pub use report::BuildReport;

@@ -113,6 +113,8 @@ pub struct Julia {
     pub default_sysimage: PathBuf,
     /// The runtime libraries an image is linked against.
     pub libraries: Vec<PathBuf>,
+    /// LLVM's library, which generates the code; none where it is part of another.
+    pub llvm: Option<PathBuf>,
     /// Folders of those libraries and of their own private ones.
     pub library_dirs: Vec<PathBuf>,
     /// `Libdl.dlext`: `so`, `dylib` or `dll`.

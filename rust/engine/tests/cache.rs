@@ -442,11 +442,40 @@ fn julia_and_the_image_below_count() {
         fs::create_dir_all(fake.path("stdlib/Dates/src")).unwrap();
         fake.write("stdlib/Dates/src/Dates.jl", "module Dates end");
     });
-    rebuilds(&FROM_IMAGE, "linker", |fake, _| {
-        let script = fs::read(fake.path("cc")).unwrap();
-        fs::remove_file(fake.path("cc")).unwrap();
-        make_executable(&fake.path("cc"), &[&script[..], b"\n"].concat());
+    rebuilds(&ALL, "LLVM", |fake, plan| {
+        plan.julia.llvm = Some(fake.write("libLLVM.so", "1"));
     });
+}
+
+#[test]
+fn what_llvm_library_generates_the_code_counts() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    plan.julia.llvm = Some(fake.write("libLLVM.so", "1"));
+    first(&fake, &plan);
+    fake.write("libLLVM.so", "2");
+    expect(&fake, plan, Origin::Built, &ALL);
+}
+
+#[test]
+fn what_links_an_image_does_not_count_and_what_it_is_told_does() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    first(&fake, &plan);
+    // An update of the compiler.
+    let script = fs::read(fake.path("cc")).unwrap();
+    fs::remove_file(fake.path("cc")).unwrap();
+    make_executable(&fake.path("cc"), &[&script[..], b"\n"].concat());
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    // Another one, as on another machine with the same cache.
+    make_executable(&fake.path("clang"), &script);
+    plan.compiler = Some(vec![fake.path("clang").to_str().unwrap().into()]);
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    fs::remove_file(fake.image()).unwrap();
+    expect(&fake, plan.clone(), Origin::Cached, &NONE);
+    let linker = fake.path("cc").to_str().unwrap().into();
+    plan.compiler = Some(vec![linker, "-Wl,-s".into()]);
+    expect(&fake, plan, Origin::Built, &FROM_IMAGE);
 }
 
 /// By way of another process: no other thread may hold the file open while it is to be run.
@@ -602,36 +631,36 @@ fn a_cached_image_that_fails_its_trial_leaves_the_older_one() {
 fn an_image_in_the_folder_of_a_package_is_not_part_of_the_package() {
     let fake = fake();
     let mut plan = plan(&fake);
-    plan.sysimage_path = fake.path("Needed/build/Image.so");
-    plan.log = Some(fake.path("Needed/build/my.log"));
-    fs::create_dir(fake.path("Needed/build")).unwrap();
+    plan.sysimage_path = fake.path("Needed/src/build/Image.so");
+    plan.log = Some(fake.path("Needed/src/build/my.log"));
+    fs::create_dir(fake.path("Needed/src/build")).unwrap();
     first(&fake, &plan);
     expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
     // A folder that the build makes is none either.
     plan.log = None;
-    fs::remove_file(fake.path("Needed/build/my.log")).unwrap();
-    plan.sysimage_path = fake.path("Needed/new/deep/Image.so");
+    fs::remove_file(fake.path("Needed/src/build/my.log")).unwrap();
+    plan.sysimage_path = fake.path("Needed/src/new/deep/Image.so");
     expect(&fake, plan.clone(), Origin::Cached, &NONE);
     plan.force = true;
-    fs::remove_dir_all(fake.path("Needed/new")).unwrap();
+    fs::remove_dir_all(fake.path("Needed/src/new")).unwrap();
     expect(&fake, plan.clone(), Origin::Built, &ALL);
     plan.force = false;
     expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
 
     // Another image, in another folder of the package, that is built, fails, or is under way.
     let mut other = plan.clone();
-    other.sysimage_path = fake.path("Needed/lib/Other.so");
+    other.sysimage_path = fake.path("Needed/src/lib/Other.so");
     other.log = None;
     build(other.clone()).report();
     fake.on("image", "exit 1");
     other.cpu_target = "generic".into();
     build(other.clone()).error();
-    other.sysimage_path = fake.path("Needed/lib/Third.so");
+    other.sysimage_path = fake.path("Needed/src/lib/Third.so");
     build(other.clone()).error();
     fake.on("image", "touch \"$here/ready\"; await \"$here/go\"");
     let under_way = start(other);
     fake.await_file("ready");
-    let left = names(&fake.path("Needed/lib"));
+    let left = names(&fake.path("Needed/src/lib"));
     assert_eq!(left.len(), 5, "{left:?}");
     started(&fake);
     expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
@@ -641,11 +670,11 @@ fn an_image_in_the_folder_of_a_package_is_not_part_of_the_package() {
     expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
 
     // A file that only looks like an image is part of it.
-    fake.write("Needed/lib/data.so", "1");
-    fake.write("Needed/lib/data.so.json", "{}");
+    fake.write("Needed/src/data.so", "1");
+    fake.write("Needed/src/data.so.json", "{}");
     fs::remove_file(fake.path("on-image")).unwrap();
     expect(&fake, plan.clone(), Origin::Built, &ALL);
-    fake.write("Needed/lib/data.so", "2");
+    fake.write("Needed/src/data.so", "2");
     expect(&fake, plan, Origin::Built, &ALL);
 }
 
@@ -653,7 +682,7 @@ fn an_image_in_the_folder_of_a_package_is_not_part_of_the_package() {
 fn a_cache_in_the_folder_of_a_package_is_not_part_of_the_package() {
     let fake = fake();
     let mut plan = plan(&fake);
-    plan.cache.as_mut().unwrap().dir = fake.path("Needed/cache");
+    plan.cache.as_mut().unwrap().dir = fake.path("Needed/src/cache");
     first(&fake, &plan);
     expect(&fake, plan, Origin::UpToDate, &NONE);
 }
@@ -690,14 +719,96 @@ fn a_link_out_of_a_package_that_is_not_followed_is_told() {
     let fake = fake();
     let mut plan = plan(&fake);
     fs::create_dir(fake.path("large")).unwrap();
-    symlink(fake.path("large"), fake.path("Needed/data")).unwrap();
+    fs::create_dir(fake.path("Needed/deps")).unwrap();
+    symlink(fake.path("large"), fake.path("Needed/deps/data")).unwrap();
     let built = build(plan.clone());
-    let link = fake.path("Needed/data").display().to_string();
+    let link = fake.path("Needed/deps/data").display().to_string();
     assert!(built.warnings()[0].contains(&link));
     assert_eq!(built.warnings().len(), 1);
     built.report();
     plan.workload_deps = vec![fake.path("large")];
     assert_eq!(build(plan).warnings(), NONE);
+}
+
+#[test]
+fn what_julia_never_reads_of_a_package_does_not_count() {
+    let fake = fake();
+    let plan = plan(&fake);
+    for folder in ["docs/build", "deps", "ext", "results"] {
+        fs::create_dir_all(fake.path("Needed").join(folder)).unwrap();
+    }
+    first(&fake, &plan);
+    for name in [
+        "README.md",
+        "docs/build/index.html",
+        "results/day1.csv",
+        "lcov.info",
+        "deps/build.log",
+        "src/Needed.jl.cov",
+        "src/Needed.jl.1234.cov",
+        "src/Needed.jl.1234.mem",
+        "ext/Needed.jl.mem",
+    ] {
+        fake.write(&format!("Needed/{name}"), "1");
+        expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    }
+    for name in [
+        "Project.toml",
+        "Artifacts.toml",
+        "deps/deps.jl",
+        "src/data.csv",
+        "ext/E.jl",
+    ] {
+        fake.write(&format!("Needed/{name}"), "name = \"Needed\" # 2\n");
+        expect(&fake, plan.clone(), Origin::Built, &ALL);
+    }
+}
+
+#[test]
+fn files_of_other_folders_that_a_package_includes_count() {
+    let fake = fake();
+    let plan = plan(&fake);
+    for folder in ["data", "ext"] {
+        fs::create_dir(fake.path("Needed").join(folder)).unwrap();
+    }
+    fake.write(
+        "Needed/src/Needed.jl",
+        "module Needed\ninclude_dependency(\"../data/table.csv\")\nend\n",
+    );
+    fake.write(
+        "Needed/ext/Extension.jl",
+        "include(\"../data/shared.jl\")\n",
+    );
+    fake.write("Needed/data/table.csv", "1");
+    fake.write("Needed/data/shared.jl", "1");
+    fake.write("Needed/data/unused.csv", "1");
+    first(&fake, &plan);
+    fake.write("Needed/data/unused.csv", "2");
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    for name in ["Needed/data/table.csv", "Needed/data/shared.jl"] {
+        fake.write(name, "2");
+        expect(&fake, plan.clone(), Origin::Built, &ALL);
+    }
+}
+
+#[test]
+fn an_include_of_a_package_that_only_running_can_tell_is_told() {
+    let fake = fake();
+    let plan = plan(&fake);
+    fs::create_dir(fake.path("Needed/ext")).unwrap();
+    for file in ["Needed/src/Needed.jl", "Needed/ext/Extension.jl"] {
+        fake.write(file, "include(ENV[\"WHERE\"])\n");
+    }
+    let built = build(plan);
+    for file in ["Needed/src/Needed.jl", "Needed/ext/Extension.jl"] {
+        let place = format!("{}:1: `include(ENV[\"WHERE\"])`", fake.path(file).display());
+        let told = built
+            .warnings()
+            .into_iter()
+            .filter(|text| text.starts_with(&place));
+        assert_eq!(told.count(), 1, "{:?}", built.warnings());
+    }
+    built.report();
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::{Fake, LIMIT, OLD, build, finish, start, until};
 use pcrs_engine::plan::Base;
-use pcrs_engine::{BuildPlan, ErrorKind, Stage};
+use pcrs_engine::{BuildPlan, ErrorKind, Event, Stage};
 
 /// A child that does not end by itself, nor by SIGTERM, and that has descendants in its group, in
 /// another session, and in another session without a parent that leads back to it.
@@ -290,4 +290,114 @@ fn a_stopped_watchdog_does_not_hang_the_build() {
     finish(&build).report();
     assert!(build.wait(Duration::ZERO));
     assert_eq!(fake.living(), []);
+}
+
+/// A size that no machine reads to the end; it takes no room.
+const ENDLESS: u64 = 1 << 42;
+
+fn endless_file(path: &std::path::Path) {
+    fs::File::create(path).unwrap().set_len(ENDLESS).unwrap();
+}
+
+/// Cancels a build once it tells that it reads its inputs.
+fn cancel_while_reading(fake: &Fake, plan: BuildPlan) {
+    let build = start(plan);
+    until("the build tells that it reads", || {
+        std::iter::from_fn(|| build.next_event()).any(|event| {
+            matches!(event, Event::StageStarted { stage: Stage::Check, what, .. } if what.contains("reading"))
+        })
+    });
+    build.cancel();
+    assert!(build.wait(LIMIT), "the build does not end");
+    assert_eq!(finish(&build).error().kind, ErrorKind::Cancelled);
+    assert!(fake.started().is_empty());
+}
+
+#[test]
+fn reading_a_huge_file_of_a_package_is_told_and_can_be_cancelled() {
+    let fake = Fake::new();
+    fs::create_dir_all(fake.path("Needed/src")).unwrap();
+    fake.write("Needed/Project.toml", "name = \"Needed\"\n");
+    endless_file(&fake.path("Needed/src/data.bin"));
+    let mut plan = fake.plan();
+    plan.packages[0].path = Some(fake.path("Needed"));
+    cancel_while_reading(&fake, plan);
+}
+
+#[test]
+fn reading_a_huge_file_named_by_the_plan_is_told_and_can_be_cancelled() {
+    let fake = Fake::new();
+    let mut plan = fake.plan();
+    plan.workload_deps = vec![fake.path("data.bin")];
+    endless_file(&plan.workload_deps[0]);
+    cancel_while_reading(&fake, plan);
+}
+
+#[test]
+fn dropping_a_build_that_reads_ends_it() {
+    let fake = Fake::new();
+    let mut plan = fake.plan();
+    plan.workload_deps = vec![fake.path("data.bin")];
+    endless_file(&plan.workload_deps[0]);
+    drop(start(plan));
+}
+
+#[test]
+fn a_build_that_is_stuck_is_waited_for_within_a_bound_and_its_waker_is_let_go() {
+    let (held, released) = std::sync::mpsc::channel::<()>();
+    let listening = std::sync::Arc::new(());
+    let theirs = std::sync::Arc::clone(&listening);
+    let waker = Box::new(move || {
+        let _ = &theirs;
+    });
+    // As a thread that waits for a server that does not answer.
+    let job = pcrs_engine::Job::<()>::run(waker, move |_| {
+        let _ = released.recv();
+        Ok(())
+    });
+    drop(job);
+    assert_eq!(std::sync::Arc::strong_count(&listening), 1);
+    drop(held);
+}
+
+fn pipe(path: &std::path::Path) {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+}
+
+#[test]
+fn a_pipe_in_the_place_of_an_input_is_refused_at_once() {
+    for set in [
+        |plan: &mut BuildPlan, path: std::path::PathBuf| plan.statement_files = vec![path],
+        |plan: &mut BuildPlan, path: std::path::PathBuf| plan.workloads = vec![path.into()],
+        |plan: &mut BuildPlan, path: std::path::PathBuf| plan.script = Some(path),
+    ] {
+        let fake = Fake::new();
+        pipe(&fake.path("pipe"));
+        let mut plan = fake.plan();
+        set(&mut plan, fake.path("pipe"));
+        let build = start(plan);
+        assert!(build.wait(LIMIT), "the build waits for the pipe");
+        let error = finish(&build).error();
+        assert_eq!(error.kind, ErrorKind::Input);
+        assert!(error.to_string().contains("regular file"), "{error}");
+    }
+}
+
+#[test]
+fn pipes_in_a_package_are_not_waited_for() {
+    let fake = Fake::new();
+    fs::create_dir_all(fake.path("Needed/src")).unwrap();
+    fake.write("Needed/Project.toml", "name = \"Needed\"\n");
+    // One where a stamp would be, too.
+    fake.write("Needed/Other.so", "");
+    for name in ["Needed/pipe", "Needed/src/pipe.jl", "Needed/Other.so.json"] {
+        pipe(&fake.path(name));
+    }
+    let mut plan = fake.plan();
+    plan.packages[0].path = Some(fake.path("Needed"));
+    plan.project.sources = vec![fake.path("Needed")];
+    let build = start(plan);
+    assert!(build.wait(LIMIT), "the build waits for a pipe");
+    finish(&build).report();
 }

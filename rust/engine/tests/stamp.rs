@@ -7,6 +7,7 @@ mod common;
 use std::fs;
 
 use common::{Fake, build};
+use pcrs_cache::Stop;
 use pcrs_engine::BuildPlan;
 use pcrs_engine::identity::inspect::inspect;
 use pcrs_engine::identity::stamp::{Part, PartKind, Stamp};
@@ -45,20 +46,24 @@ fn the_stamp_speaks_for_one_file_only() {
     build(plan(&fake)).report();
     let image = fake.image();
     let version = fake.plan().julia.version;
-    let inspected = inspect(&image, version).unwrap();
+    let inspected = inspect(&image, version, &Stop::default()).unwrap();
     let stamp = inspected.stamp.unwrap();
     assert_eq!(stamp.image_hash, Some(inspected.hash));
     assert!(stamp.content_key.is_some() && stamp.report.is_some());
 
     fake.write("target/Image.so", "another");
-    let inspected = inspect(&image, version).unwrap();
+    let inspected = inspect(&image, version, &Stop::default()).unwrap();
     assert!(inspected.stamp.is_none() && inspected.stamp_exists);
     assert_eq!(inspected.is_sysimage, Some(false));
 
     fs::remove_file(beside::stamp(&image)).unwrap();
-    assert!(!inspect(&image, version).unwrap().stamp_exists);
+    assert!(
+        !inspect(&image, version, &Stop::default())
+            .unwrap()
+            .stamp_exists
+    );
     fs::remove_file(&image).unwrap();
-    assert!(inspect(&image, version).is_err());
+    assert!(inspect(&image, version, &Stop::default()).is_err());
 }
 
 #[test]
@@ -106,7 +111,11 @@ fn the_source_of_a_package_is_in_the_stamp() {
     let fake = Fake::new();
     let plan = plan(&fake);
     let hash = || {
-        let stamp = Stamp::new(&plan, None, parts::read(&plan, &fake.image()));
+        let stamp = Stamp::new(
+            &plan,
+            None,
+            parts::read(&plan, &fake.image(), &Stop::default()),
+        );
         let source = &part(&stamp, PartKind::Source, "Asked").hash;
         let held = stamp.packages.iter().find(|held| held.name == "Asked");
         assert_eq!(&held.unwrap().source_hash, source);
@@ -127,7 +136,11 @@ fn what_cannot_be_read_is_a_gap_and_no_error() {
     };
     plan.workloads = vec![fake.path("gone.jl").into()];
     plan.workload_deps = vec![fake.path("gone.csv")];
-    let stamp = Stamp::new(&plan, None, parts::read(&plan, &fake.image()));
+    let stamp = Stamp::new(
+        &plan,
+        None,
+        parts::read(&plan, &fake.image(), &Stop::default()),
+    );
     for (kind, name) in [
         (PartKind::Base, "gone.so"),
         (PartKind::Workload, "gone.jl"),
@@ -152,7 +165,11 @@ fn packages_of_the_image_below_stay_as_they_are() {
     upper.base = Base::Existing { path: below };
     upper.packages[1].version = Some("2.0.0".into());
     let versions = |plan: &BuildPlan| -> Vec<(Option<String>, bool)> {
-        let stamp = Stamp::new(plan, None, parts::read(plan, &fake.image()));
+        let stamp = Stamp::new(
+            plan,
+            None,
+            parts::read(plan, &fake.image(), &Stop::default()),
+        );
         assert_eq!(stamp.unknown_base, None);
         let asked = stamp.packages.iter().filter(|held| held.name == "Asked");
         asked
@@ -167,6 +184,10 @@ fn packages_of_the_image_below_stay_as_they_are() {
     upper.base = Base::Existing {
         path: other.clone(),
     };
-    let stamp = Stamp::new(&upper, None, parts::read(&upper, &fake.image()));
+    let stamp = Stamp::new(
+        &upper,
+        None,
+        parts::read(&upper, &fake.image(), &Stop::default()),
+    );
     assert_eq!(stamp.unknown_base, Some(other));
 }

@@ -7,19 +7,21 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr;
 use std::time::Duration;
 
+use pcrs_cache::Stop;
 use pcrs_engine::build::channel::Waker;
 use pcrs_engine::identity::inspect::inspect;
 use pcrs_engine::identity::stamp::Stamp;
 use pcrs_engine::identity::{cache, parts};
-use pcrs_engine::{Build, BuildError, BuildPlan, dry_run};
+use pcrs_engine::{Build, BuildError, BuildPlan, Job, Stage, dry_run};
 use serde::Serialize;
+use serde_json::Value;
 
 /// Changes whenever a function or a value here does; Julia refuses a library with another one.
-const ABI_VERSION: c_int = 2;
+const ABI_VERSION: c_int = 3;
 
 /// `uv_async_send`, which any thread may call (libuv's documentation).
 type AsyncSend = unsafe extern "C" fn(handle: *mut c_void) -> c_int;
@@ -35,6 +37,43 @@ pub extern "C" fn pcrs_abi_version() -> c_int {
     ABI_VERSION
 }
 
+/// Work under way or ended: a build, or a question that reads files for a while.
+pub enum Work {
+    Build(Build),
+    Question(Job<Value>),
+}
+
+impl Work {
+    /// Starts what `start` gives; a panic in it is a build that has failed.
+    fn boxed(send: AsyncSend, handle: *mut c_void, start: impl FnOnce(Waker) -> Self) -> *mut Self {
+        let waker = || -> Waker {
+            let handle = Handle(handle);
+            Box::new(move || {
+                let handle = &handle;
+                // SAFETY: the caller keeps the handle valid.
+                unsafe { send(handle.0) };
+            })
+        };
+        let started = guarded(None, || Some(start(waker())));
+        let failed = || Self::Build(Build::failed(engine_failed(), waker()));
+        Box::into_raw(Box::new(started.unwrap_or_else(failed)))
+    }
+
+    /// Answers a question on a thread of its own.
+    fn ask<T: Serialize>(
+        waker: Waker,
+        answer: impl FnOnce(&Stop) -> Result<T, BuildError> + Send + 'static,
+    ) -> Self {
+        Self::Question(Job::run(waker, |channel| {
+            let answer = answer(channel.stop())?;
+            if channel.cancelled() {
+                return Err(BuildError::cancelled(Stage::Check));
+            }
+            serde_json::to_value(answer).map_err(|_| engine_failed())
+        }))
+    }
+}
+
 /// Starts a build and returns at once; null never comes back.
 ///
 /// `send` is called with `handle` after each event, until `pcrs_free` returns. A plan that cannot
@@ -48,49 +87,123 @@ pub unsafe extern "C" fn pcrs_start(
     length: usize,
     send: AsyncSend,
     handle: *mut c_void,
-) -> *mut Build {
-    let waker = || -> Waker {
-        let handle = Handle(handle);
-        Box::new(move || {
-            let handle = &handle;
-            // SAFETY: the caller keeps the handle valid.
-            unsafe { send(handle.0) };
-        })
-    };
-    let started = guarded(None, || {
+) -> *mut Work {
+    // SAFETY: the caller's promise.
+    Work::boxed(send, handle, |waker| {
+        match unsafe { read_plan(plan, length) } {
+            Ok(plan) => Work::Build(Build::start(plan, waker)),
+            Err(error) => Work::Build(Build::failed(error, waker)),
+        }
+    })
+}
+
+/// What `pcrs_start` would do: as it, with the result `DryRun`.
+///
+/// # Safety
+/// As `pcrs_start`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pcrs_start_dry_run(
+    plan: *const u8,
+    length: usize,
+    send: AsyncSend,
+    handle: *mut c_void,
+) -> *mut Work {
+    Work::boxed(send, handle, |waker| {
         // SAFETY: the caller's promise.
-        Some(match unsafe { read_plan(plan, length) } {
-            Ok(plan) => Build::start(plan, waker()),
-            Err(error) => Build::failed(error, waker()),
+        let plan = unsafe { read_plan(plan, length) };
+        Work::ask(waker, move |_| dry_run(&plan?))
+    })
+}
+
+/// The stamp that an image at the path `image` would get if it were built from `plan` now, as far
+/// as that is known before it is built: as `pcrs_start`, with the result `Stamp`. Reads all that
+/// goes in.
+///
+/// # Safety
+/// As `pcrs_start`; `image` must point to `image_length` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pcrs_start_stamp(
+    plan: *const u8,
+    length: usize,
+    image: *const u8,
+    image_length: usize,
+    send: AsyncSend,
+    handle: *mut c_void,
+) -> *mut Work {
+    Work::boxed(send, handle, |waker| {
+        // SAFETY: the caller's promise.
+        let plan = unsafe { read_plan(plan, length) };
+        // SAFETY: the caller's promise.
+        let image = unsafe { read_text(image, image_length) }.map(PathBuf::from);
+        Work::ask(waker, move |stop| {
+            let (plan, image) = (plan?, image.map_err(BuildError::input)?);
+            let parts = parts::read(&plan, &image, stop);
+            Ok(Stamp::new(&plan, None, parts))
         })
-    });
-    let build = started.unwrap_or_else(|| Build::failed(engine_failed(), waker()));
-    Box::into_raw(Box::new(build))
+    })
+}
+
+/// What the sysimage at the path `image` says of itself to the Julia of `version`: as `pcrs_start`,
+/// with the result `Inspected`. Reads all of it.
+///
+/// # Safety
+/// As `pcrs_start`, of `image` and `version`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pcrs_start_inspect(
+    image: *const u8,
+    image_length: usize,
+    version: *const u8,
+    version_length: usize,
+    send: AsyncSend,
+    handle: *mut c_void,
+) -> *mut Work {
+    Work::boxed(send, handle, |waker| {
+        // SAFETY: the caller's promise.
+        let image = unsafe { read_text(image, image_length) }.map(PathBuf::from);
+        // SAFETY: the caller's promise.
+        let version = unsafe { read_text(version, version_length) }.map(String::from);
+        Work::ask(waker, move |stop| {
+            let image = image.map_err(BuildError::input)?;
+            let inspected = version
+                .and_then(|version| version.parse())
+                .and_then(|version| inspect(&image, version, stop));
+            inspected.map_err(|why| {
+                let image = image.display();
+                BuildError::input(format!("the sysimage `{image}` cannot be read")).because(why)
+            })
+        })
+    })
 }
 
 /// The next event as JSON, or null when there is none now.
 ///
 /// # Safety
-/// `build` must come from `pcrs_start` and not be freed.
+/// `work` must come from `pcrs_start`, or a function named after it, and not be freed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pcrs_next_event(build: *const Build) -> *mut c_char {
+pub unsafe extern "C" fn pcrs_next_event(work: *const Work) -> *mut c_char {
     guarded(ptr::null_mut(), || {
         // SAFETY: the caller's promise.
-        let event = unsafe { &*build }.next_event();
+        let event = match unsafe { &*work } {
+            Work::Build(build) => build.next_event(),
+            Work::Question(job) => job.next_event(),
+        };
         event.map_or(ptr::null_mut(), |event| json(&event))
     })
 }
 
-/// `{"Ok": BuildReport}` or `{"Err": BuildError}`, or null before the `finished` event.
+/// `{"Ok": BuildReport}`, or what was asked for, or `{"Err": BuildError}`, or null before the `finished` event.
 ///
 /// # Safety
 /// As `pcrs_next_event`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pcrs_result(build: *const Build) -> *mut c_char {
+pub unsafe extern "C" fn pcrs_result(work: *const Work) -> *mut c_char {
     guarded(ptr::null_mut(), || {
         // SAFETY: the caller's promise.
-        let result = unsafe { &*build }.result();
-        result.map_or(ptr::null_mut(), |result| json(&result))
+        match unsafe { &*work } {
+            Work::Build(build) => build.result().map(|result| json(&result)),
+            Work::Question(job) => job.result().map(|result| json(&result)),
+        }
+        .unwrap_or(ptr::null_mut())
     })
 }
 
@@ -99,9 +212,12 @@ pub unsafe extern "C" fn pcrs_result(build: *const Build) -> *mut c_char {
 /// # Safety
 /// As `pcrs_next_event`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pcrs_cancel(build: *const Build) {
+pub unsafe extern "C" fn pcrs_cancel(work: *const Work) {
     // SAFETY: the caller's promise.
-    guarded((), || unsafe { &*build }.cancel());
+    guarded((), || match unsafe { &*work } {
+        Work::Build(build) => build.cancel(),
+        Work::Question(job) => job.cancel(),
+    });
 }
 
 /// Blocks until the build has ended, at most `milliseconds`; 1 if it has. For a process that is
@@ -110,88 +226,30 @@ pub unsafe extern "C" fn pcrs_cancel(build: *const Build) {
 /// # Safety
 /// As `pcrs_next_event`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pcrs_wait(build: *const Build, milliseconds: u64) -> c_int {
+pub unsafe extern "C" fn pcrs_wait(work: *const Work, milliseconds: u64) -> c_int {
     // SAFETY: the caller's promise.
-    let build = unsafe { &*build };
+    let work = unsafe { &*work };
+    let timeout = Duration::from_millis(milliseconds);
     guarded(0, || {
-        c_int::from(build.wait(Duration::from_millis(milliseconds)))
+        c_int::from(match work {
+            Work::Build(build) => build.wait(timeout),
+            Work::Question(job) => job.wait(timeout),
+        })
     })
 }
 
-/// Frees a build; one that has not ended is cancelled and waited for.
+/// Frees a build; one that has not ended is cancelled and waited for, at most 15 seconds. After that
+/// it ends by itself, and `handle` is no longer used.
 ///
 /// # Safety
-/// `build` must come from `pcrs_start`, and not be used again.
+/// `work` must come from `pcrs_start`, or a function named after it, and not be used again.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pcrs_free(build: *mut Build) {
-    if !build.is_null() {
+pub unsafe extern "C" fn pcrs_free(work: *mut Work) {
+    if !work.is_null() {
         // SAFETY: the caller's promise.
-        let build = unsafe { Box::from_raw(build) };
-        guarded((), move || drop(build));
+        let work = unsafe { Box::from_raw(work) };
+        guarded((), move || drop(work));
     }
-}
-
-/// What `pcrs_start` would do: `{"Ok": DryRun}` or `{"Err": BuildError}`.
-///
-/// # Safety
-/// `plan` must point to `length` bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pcrs_dry_run(plan: *const u8, length: usize) -> *mut c_char {
-    guarded(None, || {
-        // SAFETY: the caller's promise.
-        let plan = unsafe { read_plan(plan, length) };
-        Some(json(&plan.and_then(|plan| dry_run(&plan))))
-    })
-    .unwrap_or_else(|| json(&Err::<(), _>(engine_failed())))
-}
-
-/// The stamp that an image at the path `image` would get if it were built from `plan` now, as far
-/// as that is known before it is built: `{"Ok": Stamp}` or `{"Err": BuildError}`. Reads files of
-/// some hundred megabytes.
-///
-/// # Safety
-/// `plan` and `image` must point to as many bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pcrs_stamp(
-    plan: *const u8,
-    length: usize,
-    image: *const u8,
-    image_length: usize,
-) -> *mut c_char {
-    guarded(None, || {
-        // SAFETY: the caller's promise.
-        let plan = unsafe { read_plan(plan, length) };
-        // SAFETY: the caller's promise.
-        let image = unsafe { read_text(image, image_length) }.map_err(BuildError::input);
-        let stamp = plan.and_then(|plan| {
-            let parts = parts::read(&plan, Path::new(image?));
-            Ok(Stamp::new(&plan, None, parts))
-        });
-        Some(json(&stamp))
-    })
-    .unwrap_or_else(|| json(&Err::<(), _>(engine_failed())))
-}
-
-/// What the sysimage at the path `image` says of itself to the Julia of `version`:
-/// `{"Ok": Inspected}` or `{"Err": String}`. Reads all of it.
-///
-/// # Safety
-/// `image` and `version` must point to as many bytes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pcrs_inspect(
-    image: *const u8,
-    image_length: usize,
-    version: *const u8,
-    version_length: usize,
-) -> *mut c_char {
-    let result = guarded(Err("the engine failed".to_string()), || {
-        // SAFETY: the caller's promise.
-        let image = unsafe { read_text(image, image_length) }?;
-        // SAFETY: the caller's promise.
-        let version = unsafe { read_text(version, version_length) }?;
-        inspect(Path::new(image), version.parse()?)
-    });
-    json(&result)
 }
 
 /// How much the cache in the folder `dir` holds: `{"Ok": CacheInfo}` or `{"Err": String}`.
@@ -281,6 +339,7 @@ fn json(value: &impl Serialize) -> *mut c_char {
 #[cfg(test)]
 mod tests {
     use std::ffi::CStr;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
@@ -291,6 +350,8 @@ mod tests {
         calls.fetch_add(1, Ordering::SeqCst);
         0
     }
+
+    type Start = unsafe extern "C" fn(*const u8, usize, AsyncSend, *mut c_void) -> *mut Work;
 
     fn take(text: *mut c_char) -> Option<String> {
         if text.is_null() {
@@ -306,13 +367,13 @@ mod tests {
         Some(taken)
     }
 
-    /// Starts a build of `plan` and gives its events and its result.
-    fn build(plan: *const u8, length: usize) -> (Vec<String>, String) {
+    /// Starts a build of `plan`, or what else `start` is, and gives its events and its result.
+    fn run(start: Start, plan: *const u8, length: usize) -> (Vec<String>, String) {
         let mut calls = AtomicUsize::new(0);
         let handle = (&raw mut calls).cast();
         // SAFETY: the plan is that of the test, the handle outlives the build, which is freed last.
         unsafe {
-            let build = pcrs_start(plan, length, count, handle);
+            let build = start(plan, length, count, handle);
             assert_eq!(pcrs_wait(build, 10_000), 1);
             pcrs_cancel(build);
             let events = std::iter::from_fn(|| take(pcrs_next_event(build))).collect();
@@ -331,19 +392,50 @@ mod tests {
     #[test]
     fn a_plan_that_cannot_be_read_is_a_failed_build() {
         for plan in [&b"{}"[..], b"", b"\xff", b"{\"schema\": 1}"] {
-            let (events, result) = build(plan.as_ptr(), plan.len());
+            let (events, result) = run(pcrs_start, plan.as_ptr(), plan.len());
             assert_eq!(events, ["{\"event\":\"finished\"}"]);
             assert!(result.starts_with("{\"Err\":"), "{result}");
             assert!(result.contains("cannot read the build plan"), "{result}");
-            // SAFETY: the plan is a slice.
-            let told = unsafe { pcrs_dry_run(plan.as_ptr(), plan.len()) };
-            assert_eq!(take(told).unwrap(), result);
+            let (_, told) = run(pcrs_start_dry_run, plan.as_ptr(), plan.len());
+            assert_eq!(told, result);
+        }
+    }
+
+    /// A question that reads without end, as from a server that does not answer.
+    fn endless() -> (Work, Arc<AtomicUsize>) {
+        let rounds = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&rounds);
+        let job = Job::run(Box::new(|| ()), move |channel| {
+            while !channel.cancelled() {
+                counted.fetch_add(1, Ordering::SeqCst);
+                std::thread::yield_now();
+            }
+            Err(BuildError::cancelled(Stage::Check))
+        });
+        (Work::Question(job), rounds)
+    }
+
+    #[test]
+    fn a_question_can_be_cancelled() {
+        let (work, rounds) = endless();
+        let work = Box::into_raw(Box::new(work));
+        while rounds.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        // SAFETY: the work is from above and freed last.
+        unsafe {
+            assert!(take(pcrs_result(work)).is_none());
+            pcrs_cancel(work);
+            assert_eq!(pcrs_wait(work, 30_000), 1);
+            let result = take(pcrs_result(work)).unwrap();
+            assert!(result.contains("cancelled"), "{result}");
+            pcrs_free(work);
         }
     }
 
     #[test]
     fn nothing_is_no_plan_and_can_be_freed() {
-        let (_, result) = build(ptr::null(), 0);
+        let (_, result) = run(pcrs_start, ptr::null(), 0);
         assert!(result.starts_with("{\"Err\":"), "{result}");
         // SAFETY: null is allowed.
         unsafe {

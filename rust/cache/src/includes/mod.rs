@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use call::{Call, What};
 
 use crate::error::{Error, Result};
+use crate::hash::read_file;
 
 /// A call in a source file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +76,7 @@ pub fn include_closure(script: &Path) -> Result<Includes> {
         if !searched.insert(file.clone()) {
             continue;
         }
-        let text = fs::read(&file).map_err(Error::at("reading", &file))?;
+        let text = read_file(&file)?;
         let mut next = Vec::new();
         for Call { what, line, text } in call::find(&text, &file) {
             let site = |text| Site {

@@ -1,9 +1,10 @@
 //! What goes between a build and its caller: events and the result one way, the wish to stop the other.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard, RwLock};
 use std::time::Duration;
+
+use pcrs_cache::Stop;
 
 use super::event::Event;
 use crate::error::{BuildError, Stage};
@@ -13,24 +14,24 @@ use crate::report::BuildReport;
 pub type Waker = Box<dyn Fn() + Send + Sync>;
 
 /// Between one build and the [`Build`](crate::Build) that its caller holds.
-pub struct Channel {
-    cancel: AtomicBool,
-    state: Mutex<State>,
+pub struct Channel<R = BuildReport> {
+    cancel: Stop,
+    state: Mutex<State<R>>,
     ended: Condvar,
-    waker: Waker,
+    /// None once nobody listens.
+    waker: RwLock<Option<Waker>>,
 }
 
 /// Bytes of output that may wait to be taken before more is left out: somebody may start a build
 /// and never ask for its events, and the log has every line.
 const WAITING: usize = 8 << 20;
 
-#[derive(Default)]
-struct State {
+struct State<R> {
     events: VecDeque<Event>,
     /// Bytes that the events hold, about.
     waiting: usize,
     left_out: Option<LeftOut>,
-    result: Option<Result<BuildReport, BuildError>>,
+    result: Option<Result<R, BuildError>>,
 }
 
 /// Lines of output left out since the last event.
@@ -40,7 +41,18 @@ struct LeftOut {
     lines: u64,
 }
 
-impl State {
+impl<R> Default for State<R> {
+    fn default() -> Self {
+        Self {
+            events: VecDeque::new(),
+            waiting: 0,
+            left_out: None,
+            result: None,
+        }
+    }
+}
+
+impl<R> State<R> {
     fn push(&mut self, event: Event) {
         if let Event::Output { stage, shown, .. } = event
             && self.waiting >= WAITING
@@ -81,34 +93,34 @@ fn size(event: &Event) -> usize {
     text + size_of::<Event>()
 }
 
-impl Channel {
+impl<R: Clone> Channel<R> {
     pub fn new(waker: Waker) -> Self {
         Self {
-            cancel: AtomicBool::new(false),
+            cancel: Stop::default(),
             state: Mutex::default(),
             ended: Condvar::new(),
-            waker,
+            waker: RwLock::new(Some(waker)),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<R>> {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     pub fn send(&self, event: Event) {
         self.state().push(event);
-        (self.waker)();
+        self.wake();
     }
 
     /// Tells the result, and that nothing follows.
-    pub fn finish(&self, result: Result<BuildReport, BuildError>) {
+    pub fn finish(&self, result: Result<R, BuildError>) {
         // Both at once: who sees one may rely on the other.
         let mut state = self.state();
         state.result = Some(result);
         state.push(Event::Finished);
         drop(state);
         self.ended.notify_all();
-        (self.waker)();
+        self.wake();
     }
 
     /// The oldest event not yet taken.
@@ -117,11 +129,27 @@ impl Channel {
     }
 
     pub fn cancel(&self) {
-        self.cancel.store(true, Ordering::SeqCst);
+        self.cancel.set();
     }
 
     pub fn cancelled(&self) -> bool {
-        self.cancel.load(Ordering::SeqCst)
+        self.cancel.is_set()
+    }
+
+    /// The wish to stop, for what reads files and knows of no build.
+    pub fn stop(&self) -> &Stop {
+        &self.cancel
+    }
+
+    /// When this returns, the waker is not being called, and never will be.
+    pub fn silence(&self) {
+        *self.waker.write().unwrap_or_else(|e| e.into_inner()) = None;
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.read().unwrap_or_else(|e| e.into_inner()) {
+            waker();
+        }
     }
 
     /// Waits for the result, at most `timeout`; says whether it came.
@@ -134,7 +162,7 @@ impl Channel {
         state.result.is_some()
     }
 
-    pub fn result(&self) -> Option<Result<BuildReport, BuildError>> {
+    pub fn result(&self) -> Option<Result<R, BuildError>> {
         self.state().result.clone()
     }
 }

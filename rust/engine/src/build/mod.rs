@@ -13,9 +13,10 @@ pub mod workspace;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use pcrs_cache::Key;
+use pcrs_cache::{Key, Stop};
 
 use crate::error::{BuildError, Stage};
 use crate::identity::cache::{self, Cache};
@@ -34,21 +35,45 @@ use timings::Timings;
 use voice::Voice;
 use workspace::Workspace;
 
-/// A build under way or ended. Dropping it cancels the build and waits for its end.
-pub struct Build {
-    channel: Arc<Channel>,
+/// How long a dropped build is waited for: one that reads from a server that does not answer cannot
+/// be stopped.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long the inputs are read before the caller is told.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// A build, or other work of the engine that is asked for, under way or ended. Dropping it cancels the build and waits for its end, at most 15
+/// seconds: one that is stuck then ends by itself, later, and its waker is not called any more.
+pub struct Job<R: Clone = BuildReport> {
+    channel: Arc<Channel<R>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
+
+/// A build.
+pub type Build = Job<BuildReport>;
 
 impl Build {
     /// Starts building; returns at once.
     pub fn start(plan: BuildPlan, waker: Waker) -> Self {
+        Self::run(waker, move |channel| build(&plan, channel))
+    }
+}
+
+impl<R: Clone + Send + 'static> Job<R> {
+    /// Starts `work` on a thread of its own; returns at once.
+    ///
+    /// `work` looks at the channel's wish to stop, and may tell of events. `waker` is called after
+    /// each.
+    pub fn run(
+        waker: Waker,
+        work: impl FnOnce(&Channel<R>) -> Result<R, BuildError> + Send + 'static,
+    ) -> Self {
         let channel = Arc::new(Channel::new(waker));
         let theirs = Arc::clone(&channel);
         let spawned = std::thread::Builder::new()
             .name("pcrs-build".into())
             .spawn(move || {
-                let result = catch_unwind(AssertUnwindSafe(|| build(&plan, &theirs)))
+                let result = catch_unwind(AssertUnwindSafe(|| work(&theirs)))
                     .unwrap_or_else(|panic| Err(internal_error(&*panic)));
                 theirs.finish(result);
             });
@@ -89,15 +114,19 @@ impl Build {
     }
 
     /// What came of it, once [`Event::Finished`] was sent.
-    pub fn result(&self) -> Option<Result<BuildReport, BuildError>> {
+    pub fn result(&self) -> Option<Result<R, BuildError>> {
         self.channel.result()
     }
 }
 
-impl Drop for Build {
+impl<R: Clone> Drop for Job<R> {
     fn drop(&mut self) {
-        self.cancel();
-        if let Some(thread) = self.thread.take() {
+        self.channel.cancel();
+        let ended = self.channel.wait(PATIENCE);
+        self.channel.silence();
+        if let Some(thread) = self.thread.take()
+            && ended
+        {
             let _ = thread.join();
         }
     }
@@ -159,9 +188,16 @@ fn build_in_place(
 ) -> Result<BuildReport, BuildError> {
     let started = Instant::now();
     let checked = stages::check::check(plan)?;
-    let mut cache = Cache::open(plan, &checked.linker);
+    let (mut cache, current) = telling(channel, started, || {
+        let cache = Cache::open(plan, channel.stop());
+        let current = up_to_date(plan, cache.image_key(), channel.stop(), started);
+        (cache, current)
+    });
     cache.remarks.extend(doubt);
-    if let Some(mut report) = up_to_date(plan, cache.image_key(), started) {
+    if channel.cancelled() {
+        return Err(BuildError::cancelled(Stage::Check));
+    }
+    if let Some(mut report) = current {
         let of_image = std::mem::take(&mut report.warnings);
         for text in cache.remarks.iter().cloned().chain(of_image) {
             channel.send(Event::Warning {
@@ -171,7 +207,12 @@ fn build_in_place(
         }
         return Ok(report);
     }
-    let parts = parts::read(plan, &plan.sysimage_path);
+    let parts = telling(channel, started, || {
+        parts::read(plan, &plan.sysimage_path, channel.stop())
+    });
+    if channel.cancelled() {
+        return Err(BuildError::cancelled(Stage::Check));
+    }
     let stamp = Stamp::new(plan, cache.image_key(), parts);
     let workspace = Workspace::create(&plan.sysimage_path, plan.surroundings.temporary())?;
     let note = cache.note(workspace.path());
@@ -239,13 +280,45 @@ fn build_in_place(
     }
 }
 
+/// Runs `read`, and tells the caller what is done when it takes long.
+fn telling<T>(channel: &Channel, started: Instant, read: impl FnOnce() -> T) -> T {
+    let (done, waits) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let told = std::thread::Builder::new().spawn_scoped(scope, move || {
+            let long = waits.recv_timeout(SILENCE) == Err(RecvTimeoutError::Timeout);
+            if long {
+                channel.send(Event::StageStarted {
+                    stage: Stage::Check,
+                    what: "reading what goes into the image".into(),
+                    expected: None,
+                });
+            }
+            long
+        });
+        let value = read();
+        drop(done);
+        if told.is_ok_and(|told| told.join().unwrap_or_default()) {
+            channel.send(Event::StageFinished {
+                stage: Stage::Check,
+                seconds: started.elapsed().as_secs_f64(),
+            });
+        }
+        value
+    })
+}
+
 /// The report of the build that made the image at `sysimage_path`, if it would be made the same now.
-fn up_to_date(plan: &BuildPlan, key: Option<&Key>, started: Instant) -> Option<BuildReport> {
+fn up_to_date(
+    plan: &BuildPlan,
+    key: Option<&Key>,
+    stop: &Stop,
+    started: Instant,
+) -> Option<BuildReport> {
     if plan.force {
         return None;
     }
     let stamp = Stamp::read(&plan.sysimage_path)?;
-    if !stamp.covers(plan, &plan.sysimage_path, key?) {
+    if !stamp.covers(plan, &plan.sysimage_path, key?, stop) {
         return None;
     }
     let mut report = stamp.report?;

@@ -4,16 +4,13 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
 use crate::error::{BuildError, Stage};
 use crate::identity::beside;
 
-/// A folder younger than this may belong to a build that has not locked it yet.
-const GRACE: Duration = Duration::from_secs(60);
-
+/// Held as long as the build lives.
 const LOCK: &str = "lock";
 /// In the lock file, by which a folder is known as one of ours, whatever image it is for.
 const MARK: &[u8] = b"work folder of PackageCompilerRS\n";
@@ -50,8 +47,7 @@ impl Workspace {
             let dir = tempfile::Builder::new()
                 .prefix(&prefix)
                 .tempdir_in(parent)?;
-            let mut lock = File::create(dir.path().join(LOCK))?;
-            lock.lock()?;
+            let mut lock = pcrs_cache::hold(&dir.path().join(LOCK))?;
             lock.write_all(MARK)?;
             let inside = dir.path().join("tmp");
             fs::create_dir(&inside)?;
@@ -183,10 +179,7 @@ fn is_marked(path: &Path) -> bool {
 }
 
 fn is_dead(path: &Path) -> bool {
-    let modified = fs::symlink_metadata(path).and_then(|found| found.modified());
-    let old = modified
-        .is_ok_and(|time| SystemTime::now().duration_since(time).unwrap_or_default() > GRACE);
-    old && File::open(path.join(LOCK)).map_or(true, |lock| lock.try_lock().is_ok())
+    pcrs_cache::is_abandoned(path, &path.join(LOCK))
 }
 
 /// Bytes of the files in the folder at `path`.
@@ -203,6 +196,8 @@ fn size(path: &Path) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
 
     #[test]

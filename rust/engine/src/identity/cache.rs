@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pcrs_cache::{Key, Kind, Lock, Store, Totals};
+use pcrs_cache::{Key, Kind, Lock, Stop, Store, Totals};
 use serde_json::Value;
 
 use super::inputs::{self, Inputs};
@@ -15,7 +15,6 @@ use crate::build::event::Event;
 use crate::build::remains::{self, Note};
 use crate::build::voice::Voice;
 use crate::error::Stage;
-use crate::julia::linker::Linker;
 use crate::plan::{BuildPlan, CachePlan};
 use crate::report::BuildReport;
 
@@ -28,8 +27,8 @@ const STATEMENTS: &str = "statements.jl";
 #[derive(Debug)]
 pub struct Cache<'a> {
     plan: &'a BuildPlan,
-    /// Part of the inputs.
-    linker: &'a Linker,
+    /// Ends all reading.
+    stop: Stop,
     /// As they were before the build; none if they cannot be read.
     inputs: Option<Inputs>,
     store: Option<Store>,
@@ -45,9 +44,9 @@ pub struct Cache<'a> {
 
 impl<'a> Cache<'a> {
     /// Reads the inputs of `plan`. Without a cache folder in the plan, nothing is found or kept,
-    /// but the image's key is known.
-    pub fn open(plan: &'a BuildPlan, linker: &'a Linker) -> Self {
-        let (inputs, remarks) = match inputs::read(plan, linker) {
+    /// but the image's key is known. Nothing is known when `stop` is set before the end.
+    pub fn open(plan: &'a BuildPlan, stop: &Stop) -> Self {
+        let (inputs, remarks) = match inputs::read(plan, stop) {
             Ok(inputs) => {
                 let gaps = inputs.gaps.clone();
                 (Some(inputs), gaps)
@@ -59,7 +58,7 @@ impl<'a> Cache<'a> {
         };
         Self {
             plan,
-            linker,
+            stop: stop.clone(),
             inputs,
             store: plan.cache.as_ref().map(store),
             max_bytes: plan.cache.as_ref().map_or(0, |cache| cache.max_bytes),
@@ -101,7 +100,7 @@ impl<'a> Cache<'a> {
     /// still the same: files may be edited while a build runs.
     fn read_again(&self) -> Option<Inputs> {
         let before = self.inputs.as_ref()?;
-        let now = inputs::read(self.plan, self.linker).ok();
+        let now = inputs::read(self.plan, &self.stop).ok();
         if now.as_ref() != Some(before) {
             self.changed.store(true, Ordering::SeqCst);
         }
@@ -170,6 +169,9 @@ impl<'a> Cache<'a> {
     /// Keeps the image and its report, in place of what is there; `stamp` is from before the build.
     pub fn keep_image(&self, voice: &Voice<'_>, stamp: &Stamp, image: &Path, report: &BuildReport) {
         self.read_again();
+        if self.stop.is_set() {
+            return;
+        }
         if self.has_changed() {
             let text = format!(
                 "{} changed while the image was built; the next build will not take it for up to \
@@ -326,7 +328,7 @@ impl<'a> Cache<'a> {
 
     /// What changed since the build began, as far as that can be told.
     fn changed_part(&self, stamp: &Stamp) -> String {
-        let now = parts::read(self.plan, &self.plan.sysimage_path);
+        let now = parts::read(self.plan, &self.plan.sysimage_path, &self.stop);
         let mut before = stamp.parts.iter();
         before.find(|part| !now.contains(part)).map_or_else(
             || "something that goes into it".into(),

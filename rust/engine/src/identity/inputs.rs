@@ -7,15 +7,18 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pcrs_cache::{Error, Ignore, Includes, Key, KeyBuilder, hash_file, hash_tree, include_closure};
+use pcrs_cache::{
+    Error, Ignore, Includes, Key, KeyBuilder, Stop, Tree, hash_file_until, hash_tree_until,
+    include_closure, read_file,
+};
 
 use super::beside;
 use super::depots;
+use super::source;
+use super::sources;
 use super::stamp;
-use crate::julia::linker::Linker;
 use crate::linked::Way;
 use crate::plan::{Base, BuildPlan, Package, Workload, file_name};
-use crate::staging;
 
 /// The keys of a build's results.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,19 +46,20 @@ impl Inputs {
     }
 }
 
-/// Reads all that goes into the build of `plan`, which `linker` is to link.
+/// Reads all that goes into the build of `plan`. What links it does not: images of another linker have
+/// the same code.
 ///
 /// # Errors
-/// For a file or folder that cannot be read; the build is then to go on without cache.
-pub fn read(plan: &BuildPlan, linker: &Linker) -> Result<Inputs, Error> {
-    let mut reader = Reader::new(plan);
+/// For a file or folder that cannot be read, the build is then to go on without cache; and when
+/// `stop` is set before the end.
+pub fn read(plan: &BuildPlan, stop: &Stop) -> Result<Inputs, Error> {
+    let mut reader = Reader::new(plan, stop);
     reader.read_large_files()?;
     let julia = reader.julia()?;
-    let linker = linked_by(plan, linker)?;
     let (base, on) = match &plan.base {
         Base::Existing { path } => (julia, reader.file(path)?),
         Base::Fresh { .. } => {
-            let base = reader.base(&julia, &linker)?;
+            let base = reader.base(&julia)?;
             (base, base)
         }
     };
@@ -67,11 +71,12 @@ pub fn read(plan: &BuildPlan, linker: &Linker) -> Result<Inputs, Error> {
     caches.key("julia", &julia).key("on", &on);
     caches.key("packages", &packages);
 
-    let way = way(plan)?;
+    let way = reader.way()?;
     let variables = variables(plan);
     caches.key("way", &way).key("variables", &variables);
 
     let mut layer = KeyBuilder::new("layer/v1");
+    layer.field("sources", sources::IMAGE);
     layer.key("julia", &julia).key("on", &on).key("way", &way);
     layer.key("variables", &variables);
     layer.field("cpu", plan.bound_to_cpu().unwrap_or_default());
@@ -82,11 +87,11 @@ pub fn read(plan: &BuildPlan, linker: &Linker) -> Result<Inputs, Error> {
     let traces = reader.traces(&[julia, on, environment, deps, way, variables])?;
 
     let mut image = KeyBuilder::new("image/v1");
+    image.field("sources", sources::IMAGE);
     image.key("julia", &julia).key("on", &on);
     image.key("packages", &packages).key("deps", &deps);
     image.key("options", &options(plan));
-    image.key("linker", &linker).key("way", &way);
-    image.key("variables", &variables);
+    image.key("way", &way).key("variables", &variables);
     // The image's own stamp has them.
     let below = stamp::in_base(plan, Some(&on.to_string()));
     image.field("below", serde_json::to_string(&below).unwrap_or_default());
@@ -95,10 +100,11 @@ pub fn read(plan: &BuildPlan, linker: &Linker) -> Result<Inputs, Error> {
     }
     for file in &plan.statement_files {
         // The report names it.
-        image.field("path", bytes(file)).file("statements", file)?;
+        image.field("path", bytes(file));
+        image.key("statements", &reader.file(file)?);
     }
     if let Some(script) = &plan.script {
-        image.key("script", &script_key(script, &mut reader.gaps)?);
+        image.key("script", &reader.script(script)?);
     }
     Ok(Inputs {
         image: image.finish(),
@@ -139,6 +145,7 @@ pub(crate) fn variable(plan: &BuildPlan, name: &str) -> Key {
 /// Reads each file and folder once.
 pub(crate) struct Reader<'a> {
     plan: &'a BuildPlan,
+    stop: Stop,
     pub(crate) depots: Vec<PathBuf>,
     pub(crate) ignore: Ignore,
     files: HashMap<PathBuf, Key>,
@@ -148,11 +155,12 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(plan: &'a BuildPlan) -> Self {
+    pub(crate) fn new(plan: &'a BuildPlan, stop: &Stop) -> Self {
         Self {
             plan,
+            stop: stop.clone(),
             depots: depots::paths(plan),
-            ignore: ignored(plan),
+            ignore: ignored(plan, stop),
             files: HashMap::new(),
             sources: HashMap::new(),
             gaps: Vec::new(),
@@ -161,7 +169,7 @@ impl<'a> Reader<'a> {
 
     /// Reads the files of many megabytes, several at once.
     pub(crate) fn read_large_files(&mut self) -> Result<(), Error> {
-        self.files = hash_at_once(large_files(self.plan))?;
+        self.files = hash_at_once(large_files(self.plan), &self.stop)?;
         Ok(())
     }
 
@@ -179,19 +187,33 @@ impl<'a> Reader<'a> {
         if let Some(key) = self.files.get(&real) {
             return Ok(*key);
         }
-        let key = hash_file(path)?;
+        let key = hash_file_until(path, &self.stop)?;
         self.files.insert(real, key);
         Ok(key)
+    }
+
+    /// A folder without what is made from it.
+    pub(crate) fn folder(&self, folder: &Path) -> Result<Tree, Error> {
+        hash_tree_until(folder, &self.ignore, &self.stop)
+    }
+
+    /// A folder of code, without what is made from it and what Julia leaves there.
+    fn code(&self, folder: &Path) -> Result<Tree, Error> {
+        let ignore = self.ignore.clone().names(source::is_litter);
+        hash_tree_until(folder, &ignore, &self.stop)
+    }
+
+    /// A folder in which no build makes anything.
+    pub(crate) fn plain_folder(&self, folder: &Path) -> Result<Tree, Error> {
+        hash_tree_until(folder, &Ignore::default(), &self.stop)
     }
 
     /// The Julia build: its libraries and the packages that it brings.
     fn julia(&mut self) -> Result<Key, Error> {
         let julia = &self.plan.julia;
         let mut key = KeyBuilder::new("julia/v1");
-        key.field("engine", env!("CARGO_PKG_VERSION"));
-        for (name, script) in staging::SCRIPTS {
-            key.field(name, script);
-        }
+        // The scripts of its children among them.
+        key.field("engine", sources::ENGINE);
         key.field("version", julia.version.to_string());
         key.field("arch", &julia.arch);
         key.field("path", bytes(&julia.exe));
@@ -207,21 +229,22 @@ impl<'a> Reader<'a> {
         // One by one: where Julia was built, they are links.
         for stdlib in folders_in(&julia.stdlib) {
             key.field("stdlib", file_name(&stdlib));
-            key.key("source", &hash_tree(&stdlib, &Ignore::default())?.key);
+            key.key("source", &self.plain_folder(&stdlib)?.key);
         }
         Ok(key.finish())
     }
 
-    fn base(&mut self, julia: &Key, linker: &Key) -> Result<Key, Error> {
+    fn base(&mut self, julia: &Key) -> Result<Key, Error> {
         let plan = self.plan;
         let mut key = KeyBuilder::new("base/v1");
-        key.key("julia", julia).key("linker", linker);
+        key.key("julia", julia);
+        linker_arguments(plan, &mut key);
         // Base is compiled by what the default image holds.
         key.key("image", &self.file(&plan.julia.default_sysimage)?);
         let source = &plan.julia.base_source;
         for folder in [source.clone(), source.with_file_name("Compiler")] {
             if folder.is_dir() {
-                key.key("source", &hash_tree(&folder, &Ignore::default())?.key);
+                key.key("source", &self.plain_folder(&folder)?.key);
             }
         }
         key.field("cpu_target", &plan.cpu_target);
@@ -314,46 +337,73 @@ impl<'a> Reader<'a> {
         Ok(key.finish())
     }
 
-    /// A package tracked by path, with the files outside its folder that its source includes.
+    /// A package tracked by path, as [`source`](super::source) takes it, with the files elsewhere that
+    /// it includes.
     pub(crate) fn source(&mut self, folder: &Path) -> Result<Key, Error> {
         if let Some(key) = self.sources.get(folder) {
             return Ok(*key);
         }
-        let mut key = KeyBuilder::new("source/v1");
+        let mut key = KeyBuilder::new("source/v2");
         key.field("path", bytes(folder));
-        self.tree(&mut key, folder)?;
-        let main = package_name(folder).map(|name| folder.join("src").join(name + ".jl"));
-        if let Some(main) = main.filter(|main| main.is_file()) {
-            let includes = include_closure(&main)?;
-            let unread = |file: &&PathBuf| {
-                let inside = file.strip_prefix(folder);
-                inside.map_or(true, |path| path.starts_with(".git"))
-            };
-            let outside = includes.files.iter().filter(unread);
-            for file in outside {
-                key.field("path", bytes(file));
-                key.key("outside", &self.file(file)?);
+        for file in source::FILES {
+            let path = folder.join(file);
+            if path.is_file() {
+                key.field("file", file).key("content", &self.file(&path)?);
             }
+        }
+        let mains = source::mains(folder);
+        if mains.is_empty() {
+            // Loaded in a way of its own.
+            key.key("tree", &self.code(folder)?.key);
+        }
+        for name in source::FOLDERS {
+            self.source_folder(&mut key, folder, name)?;
+        }
+        for main in mains {
+            let includes = include_closure(&main)?;
+            for file in &includes.files {
+                if !source::is_read(folder, file) {
+                    key.field("path", bytes(file));
+                    key.key("outside", &self.file(file)?);
+                }
+            }
+            self.gaps.extend(includes.dynamic.iter().map(|site| {
+                format!(
+                    "{}:{}: `{}` names a file that only running it can tell; a change in that file is \
+                     not noticed where it lies outside of `src`, `ext` and `deps`, unless it is named \
+                     in `workload_deps`",
+                    site.file.display(),
+                    site.line,
+                    site.text
+                )
+            }));
         }
         let key = key.finish();
         self.sources.insert(folder.to_path_buf(), key);
         Ok(key)
     }
 
-    /// Adds what is in `folder`, and in the folders elsewhere that its source is linked to.
-    fn tree(&mut self, key: &mut KeyBuilder, folder: &Path) -> Result<(), Error> {
-        let tree = hash_tree(folder, &self.ignore)?;
-        key.key("tree", &tree.key);
-        let is_code = |link: &PathBuf| {
-            let below = |name| link.starts_with(folder.join(name));
-            below("src") || below("ext")
-        };
-        let (code, rest): (Vec<_>, Vec<_>) = tree.unfollowed.into_iter().partition(is_code);
-        let mut unread = rest;
-        for link in code {
-            let there = hash_tree(&link, &self.ignore)?;
-            key.key("linked", &there.key);
-            unread.extend(there.unfollowed);
+    /// Adds what is in the folder `name` of a package, and in the folders elsewhere that its code is
+    /// linked to.
+    fn source_folder(
+        &mut self,
+        key: &mut KeyBuilder,
+        package: &Path,
+        name: &str,
+    ) -> Result<(), Error> {
+        let folder = package.join(name);
+        if !folder.is_dir() {
+            return Ok(());
+        }
+        let tree = self.code(&folder)?;
+        key.field("folder", name).key("tree", &tree.key);
+        let mut unread = tree.unfollowed;
+        if matches!(name, "src" | "ext") {
+            for link in std::mem::take(&mut unread) {
+                let there = self.code(&link)?;
+                key.key("linked", &there.key);
+                unread.extend(there.unfollowed);
+            }
         }
         self.gaps.extend(unread.iter().map(|link| {
             format!(
@@ -369,9 +419,9 @@ impl<'a> Reader<'a> {
         let mut key = KeyBuilder::new("workload_deps/v1");
         for path in &self.plan.workload_deps {
             if path.is_dir() {
-                key.key("folder", &hash_tree(path, &self.ignore)?.key);
+                key.key("folder", &self.folder(path)?.key);
             } else {
-                key.file("file", path)?;
+                key.key("file", &self.file(path)?);
             }
         }
         Ok(key.finish())
@@ -379,7 +429,7 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn workload(&mut self, workload: &Workload) -> Result<Key, Error> {
         let (uuid, args, sources) = match workload {
-            Workload::Script { path } => return script_key(path, &mut self.gaps),
+            Workload::Script { path } => return self.script(path),
             Workload::TestSuite {
                 uuid,
                 args,
@@ -394,6 +444,46 @@ impl<'a> Reader<'a> {
         }
         for source in sources {
             key.key("source", &self.source(source)?);
+            self.source_folder(&mut key, source, "test")?;
+        }
+        Ok(key.finish())
+    }
+
+    /// Whether code is linked in, which decides what is traced and compiled, and by what.
+    fn way(&mut self) -> Result<Key, Error> {
+        let mut key = KeyBuilder::new("way/v1");
+        let way = Way::of(self.plan);
+        key.field("linked", way.is_linked().to_string());
+        if let Some(interposer) = self.plan.interposer.as_ref().filter(|_| way.is_linked()) {
+            key.key("interposer", &self.file(interposer)?);
+        }
+        Ok(key.finish())
+    }
+
+    /// A script with all that it includes.
+    pub(crate) fn script(&mut self, script: &Path) -> Result<Key, Error> {
+        let Includes {
+            files,
+            missing,
+            dynamic,
+        } = include_closure(script)?;
+        let mut key = KeyBuilder::new("script/v1");
+        for file in &files {
+            // The path too: `@__DIR__` and error messages depend on it.
+            key.field("path", bytes(file));
+            key.key("content", &self.file(file)?);
+        }
+        for site in missing {
+            key.field("missing", site.text);
+        }
+        for site in dynamic {
+            self.gaps.push(format!(
+                "{}:{}: `{}` names a file that only running it can tell; a change in that file is not \
+                 noticed unless it is named in `workload_deps`",
+                site.file.display(),
+                site.line,
+                site.text
+            ));
         }
         Ok(key.finish())
     }
@@ -417,31 +507,16 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether code is linked in, which decides what is traced and compiled, and by what.
-fn way(plan: &BuildPlan) -> Result<Key, Error> {
-    let mut key = KeyBuilder::new("way/v1");
-    let way = Way::of(plan);
-    key.field("linked", way.is_linked().to_string());
-    if let Some(interposer) = plan.interposer.as_ref().filter(|_| way.is_linked()) {
-        key.file("interposer", interposer)?;
+/// The arguments that the user gives to the compiler that links, whichever that is.
+fn linker_arguments(plan: &BuildPlan, key: &mut KeyBuilder) {
+    for word in plan.compiler.iter().flatten().skip(1) {
+        key.field("linker argument", word);
     }
-    Ok(key.finish())
-}
-
-/// What an image is linked with.
-fn linked_by(plan: &BuildPlan, linker: &Linker) -> Result<Key, Error> {
-    let mut key = KeyBuilder::new("linker/v1");
-    key.field("linker", linker.describe());
-    for word in plan.compiler.iter().flatten() {
-        key.field("word", word);
-    }
-    let (Linker::Driver { program, .. } | Linker::Lld(program)) = linker;
-    key.file("program", program)?;
-    Ok(key.finish())
 }
 
 fn options(plan: &BuildPlan) -> Key {
     let mut key = KeyBuilder::new("options/v1");
+    linker_arguments(plan, &mut key);
     key.field("cpu_target", &plan.cpu_target);
     key.field("cpu", plan.bound_to_cpu().unwrap_or_default());
     for arg in &plan.build_args {
@@ -464,8 +539,8 @@ fn options(plan: &BuildPlan) -> Key {
     key.finish()
 }
 
-/// The runtime libraries, and the one that compiles. The latter is not linked against, but lies
-/// beside them under a name of the same form (Julia >= 1.8).
+/// The runtime libraries, and those that compile: one that is not linked against, but lies beside them
+/// under a name of the same form (Julia >= 1.8), and LLVM.
 pub(crate) fn libraries(plan: &BuildPlan) -> Vec<PathBuf> {
     let linked = &plan.julia.libraries;
     let compilers = linked.iter().filter_map(|library| {
@@ -474,7 +549,13 @@ pub(crate) fn libraries(plan: &BuildPlan) -> Vec<PathBuf> {
         let codegen = (codegen != name).then(|| library.with_file_name(codegen))?;
         codegen.is_file().then_some(codegen)
     });
-    linked.iter().cloned().chain(compilers).collect()
+    let llvm = plan.julia.llvm.iter().cloned();
+    linked
+        .iter()
+        .cloned()
+        .chain(compilers)
+        .chain(llvm)
+        .collect()
 }
 
 /// The files of many megabytes that [`read`] reads.
@@ -488,13 +569,16 @@ fn large_files(plan: &BuildPlan) -> Vec<PathBuf> {
     files
 }
 
-fn hash_at_once(files: Vec<PathBuf>) -> Result<HashMap<PathBuf, Key>, Error> {
+fn hash_at_once(files: Vec<PathBuf>, stop: &Stop) -> Result<HashMap<PathBuf, Key>, Error> {
     std::thread::scope(|scope| {
         let started: Vec<_> = files
             .iter()
             .map(|file| {
                 let thread = std::thread::Builder::new();
-                (file, thread.spawn_scoped(scope, || hash_file(file)))
+                (
+                    file,
+                    thread.spawn_scoped(scope, || hash_file_until(file, stop)),
+                )
             })
             .collect();
         let hashed = started.into_iter().map(|(file, started)| {
@@ -503,7 +587,7 @@ fn hash_at_once(files: Vec<PathBuf>) -> Result<HashMap<PathBuf, Key>, Error> {
                 Some(Ok(key)) => key,
                 Some(Err(panic)) => std::panic::resume_unwind(panic),
                 // A thread that the system refuses.
-                None => hash_file(file),
+                None => hash_file_until(file, stop),
             };
             Ok((real(file), key?))
         });
@@ -513,7 +597,7 @@ fn hash_at_once(files: Vec<PathBuf>) -> Result<HashMap<PathBuf, Key>, Error> {
 
 /// What lies in the folders of packages and is made from them: images, and what builds leave beside
 /// them, the cache, and depots.
-fn ignored(plan: &BuildPlan) -> Ignore {
+fn ignored(plan: &BuildPlan, stop: &Stop) -> Ignore {
     let image = &plan.sysimage_path;
     let mut known = vec![image.clone(), beside::stamp(image)];
     known.extend(beside::logs(image));
@@ -526,15 +610,25 @@ fn ignored(plan: &BuildPlan) -> Ignore {
         .chain(&plan.project.sources)
         .chain(&plan.workload_deps);
     for folder in folders.collect::<BTreeSet<_>>() {
-        find_made(folder, &known, &mut made);
+        find_made(folder, &known, stop, &mut made);
     }
+    // `Pkg.build` writes it anew each time.
+    let logs = plan
+        .project
+        .sources
+        .iter()
+        .map(|folder| folder.join("deps/build.log"));
+    made.extend(logs);
     made.into_iter().fold(Ignore::default(), Ignore::path)
 }
 
 /// Finds images, what belongs to them, and the folders with nothing else in them, which may have
 /// been made for them. Says whether there is anything else. What cannot be read is for others to
 /// tell.
-fn find_made(folder: &Path, known: &[PathBuf], made: &mut Vec<PathBuf>) -> bool {
+fn find_made(folder: &Path, known: &[PathBuf], stop: &Stop, made: &mut Vec<PathBuf>) -> bool {
+    if stop.is_set() {
+        return true;
+    }
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut rest = Vec::new();
     let mut found = known.to_vec();
@@ -557,7 +651,7 @@ fn find_made(folder: &Path, known: &[PathBuf], made: &mut Vec<PathBuf>) -> bool 
         if found.contains(&path) {
             continue;
         }
-        if is_folder && !find_made(&path, known, made) {
+        if is_folder && !find_made(&path, known, stop, made) {
             found.push(path);
         } else {
             others = true;
@@ -567,42 +661,10 @@ fn find_made(folder: &Path, known: &[PathBuf], made: &mut Vec<PathBuf>) -> bool 
     others
 }
 
-/// A script with all that it includes.
-pub(crate) fn script_key(script: &Path, gaps: &mut Vec<String>) -> Result<Key, Error> {
-    let Includes {
-        files,
-        missing,
-        dynamic,
-    } = include_closure(script)?;
-    let mut key = KeyBuilder::new("script/v1");
-    for file in &files {
-        // The path too: `@__DIR__` and error messages depend on it.
-        key.field("path", bytes(file));
-        key.file("content", file)?;
-    }
-    for site in missing {
-        key.field("missing", site.text);
-    }
-    for site in dynamic {
-        gaps.push(format!(
-            "{}:{}: `{}` names a file that only running it can tell; a change in that file is not \
-             noticed unless it is named in `workload_deps`",
-            site.file.display(),
-            site.line,
-            site.text
-        ));
-    }
-    Ok(key.finish())
-}
-
 /// The text of a TOML file without its comment lines, which Pkg writes too. Strings of many lines
 /// may hold lines that only look so; no file of Pkg's has them.
 fn without_comments(file: &Path) -> Result<Vec<u8>, Error> {
-    let text = fs::read(file).map_err(|source| Error {
-        doing: "reading",
-        path: file.to_path_buf(),
-        source,
-    })?;
+    let text = read_file(file)?;
     let has = |quotes| memchr::memmem::find(&text, quotes).is_some();
     if has(b"\"\"\"") || has(b"'''") {
         return Ok(text);
@@ -612,19 +674,6 @@ fn without_comments(file: &Path) -> Result<Vec<u8>, Error> {
         .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
         .collect();
     Ok(kept.join(&b'\n'))
-}
-
-/// The name that the project file in `folder` gives.
-fn package_name(folder: &Path) -> Option<String> {
-    let files = ["JuliaProject.toml", "Project.toml"];
-    let text = files
-        .iter()
-        .find_map(|file| fs::read_to_string(folder.join(file)).ok())?;
-    text.lines().find_map(|line| {
-        let value = line.trim().strip_prefix("name")?.trim_start();
-        let value = value.strip_prefix('=')?.trim_start().strip_prefix('"')?;
-        Some(value.split_once('"')?.0.to_string())
-    })
 }
 
 pub(crate) fn folders_in(folder: &Path) -> BTreeSet<PathBuf> {
@@ -661,14 +710,5 @@ mod tests {
         assert_ne!(read("a = 1b = 2"), plain);
         let text = "a = \"\"\"\n# no comment\n\"\"\"";
         assert_eq!(read(text), text.as_bytes());
-    }
-
-    #[test]
-    fn a_package_has_the_name_of_its_project_file() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(package_name(folder.path()), None);
-        let file = folder.path().join("Project.toml");
-        fs::write(&file, "names = \"B\"\nname = \"A\" # c\nuuid = \"x\"\n").unwrap();
-        assert_eq!(package_name(folder.path()).as_deref(), Some("A"));
     }
 }

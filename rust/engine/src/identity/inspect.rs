@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use object::{Object, ObjectSymbol, ReadRef};
-use pcrs_cache::hash_file;
+use pcrs_cache::{Stop, hash_file_until};
 use serde::Serialize;
 
 use super::beside;
@@ -29,9 +29,11 @@ pub struct Inspected {
 /// Reads the image at `path` for Julia `version`.
 ///
 /// # Errors
-/// When it cannot be read.
-pub fn inspect(path: &Path, version: JuliaVersion) -> Result<Inspected, String> {
-    let hash = hash_file(path).map_err(|e| e.to_string())?.to_string();
+/// When it cannot be read, or `stop` is set before the end.
+pub fn inspect(path: &Path, version: JuliaVersion, stop: &Stop) -> Result<Inspected, String> {
+    let hash = hash_file_until(path, stop)
+        .map_err(|e| e.to_string())?
+        .to_string();
     let stamp = Stamp::read(path).filter(|stamp| stamp.is_of(&hash));
     let mut inspected = Inspected {
         hash,

@@ -3,7 +3,11 @@
 pub mod beside;
 pub mod cache;
 pub mod depots;
+#[cfg(test)]
+mod digest;
 pub mod inputs;
 pub mod inspect;
 pub mod parts;
+mod source;
+mod sources;
 pub mod stamp;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pcrs_cache::{Error, Ignore, Key, KeyBuilder, hash_tree};
+use pcrs_cache::{Error, Key, KeyBuilder, Stop};
 
 use super::beside;
 use super::inputs::{self, Reader};
@@ -11,9 +11,9 @@ use super::stamp::{Part, PartKind};
 use crate::plan::{Base, BuildPlan, file_name};
 
 /// Reads all parts of `plan`. What lies at `image` is no part of itself, should it be in a folder
-/// that is read.
-pub fn read(plan: &BuildPlan, image: &Path) -> Vec<Part> {
-    let mut reader = Reader::new(plan);
+/// that is read. What is not read before `stop` is set counts as what cannot be read.
+pub fn read(plan: &BuildPlan, image: &Path, stop: &Stop) -> Vec<Part> {
+    let mut reader = Reader::new(plan, stop);
     reader.ignore = reader.ignore.path(image).path(beside::stamp(image));
     // One that cannot be read has a part of its own, which tells so.
     let _ = reader.read_large_files();
@@ -37,7 +37,7 @@ pub fn read(plan: &BuildPlan, image: &Path) -> Vec<Part> {
     for path in &plan.workload_deps {
         if path.is_dir() {
             parts.add(PartKind::WorkloadDep, shown(path), |reader| {
-                let tree = hash_tree(path, &reader.ignore)?;
+                let tree = reader.folder(path)?;
                 reader.gaps.extend(tree.unfollowed.iter().map(|link| {
                     format!(
                         "`{}` leads to another folder, which is not read",
@@ -98,9 +98,7 @@ impl<'a> Parts<'a> {
     }
 
     fn script(&mut self, kind: PartKind, script: &Path) {
-        self.add(kind, shown(script), |reader| {
-            inputs::script_key(script, &mut reader.gaps)
-        });
+        self.add(kind, shown(script), |reader| reader.script(script));
     }
 
     fn julia(&mut self, plan: &BuildPlan) {
@@ -110,10 +108,10 @@ impl<'a> Parts<'a> {
         for path in files {
             self.file(PartKind::Julia, file_name(&path), &path);
         }
-        self.add(PartKind::Julia, "stdlib".into(), |_| {
+        self.add(PartKind::Julia, "stdlib".into(), |reader| {
             let mut key = KeyBuilder::new("stdlib/v1");
             for folder in inputs::folders_in(&julia.stdlib) {
-                let tree = hash_tree(&folder, &Ignore::default())?;
+                let tree = reader.plain_folder(&folder)?;
                 key.field("name", file_name(&folder));
                 key.key("source", &tree.key);
             }

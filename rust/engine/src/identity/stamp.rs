@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pcrs_cache::{Key, hash_file};
+use pcrs_cache::{Key, Stop, hash_file, hash_file_until, read_file};
 use serde::{Deserialize, Serialize};
 
 use super::beside;
@@ -100,14 +100,14 @@ pub fn is_stamp(path: &Path) -> bool {
         image_hash: Option<String>,
         julia_version: String,
     }
-    fs::read(path).is_ok_and(|text| serde_json::from_slice::<Head>(&text).is_ok())
+    read_file(path).is_ok_and(|text| serde_json::from_slice::<Head>(&text).is_ok())
 }
 
 /// Whether nothing of anybody else's is lost when a stamp takes the place of the file at `path`: it
 /// is one, the first half of one, or empty.
 pub fn is_replaceable(path: &Path) -> bool {
     let regular = fs::metadata(path).is_ok_and(|found| found.is_file());
-    let half = || fs::read(path).is_ok_and(|text| text.is_empty() || text.starts_with(START));
+    let half = || read_file(path).is_ok_and(|text| text.is_empty() || text.starts_with(START));
     regular && (is_stamp(path) || half())
 }
 
@@ -167,7 +167,7 @@ impl Stamp {
     /// The stamp of `image`, if there is one that can be read: beside the file itself, if `image` is
     /// a link.
     pub fn read(image: &Path) -> Option<Self> {
-        let text = fs::read(beside::stamp_of(image)).ok()?;
+        let text = read_file(&beside::stamp_of(image)).ok()?;
         let stamp: Self = serde_json::from_slice(&text).ok()?;
         (stamp.schema == SCHEMA).then_some(stamp)
     }
@@ -180,12 +180,12 @@ impl Stamp {
     }
 
     /// Whether `image` is what this stamp was written for, was built from `key`, and is as `plan`
-    /// wants it.
-    pub fn covers(&self, plan: &BuildPlan, image: &Path, key: &Key) -> bool {
+    /// wants it; not so when `stop` is set before that is known.
+    pub fn covers(&self, plan: &BuildPlan, image: &Path, key: &Key, stop: &Stop) -> bool {
         let report = self.report.as_ref();
         report.is_some_and(|report| report.satisfies(plan))
             && self.content_key.as_deref() == Some(key.to_string().as_str())
-            && hash_file(image).is_ok_and(|hash| self.is_of(&hash.to_string()))
+            && hash_file_until(image, stop).is_ok_and(|hash| self.is_of(&hash.to_string()))
     }
 
     /// Whether it was written for the image with this hash.

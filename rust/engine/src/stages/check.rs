@@ -278,6 +278,13 @@ fn input_file(keyword: &str, path: &Path) -> Result<(), BuildError> {
                 .hint("give the path of a file"),
         );
     }
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        // Opening a pipe would wait for who writes to it.
+        return Err(
+            BuildError::input(format!("{keyword} is not a regular file: `{shown}`"))
+                .hint("give the path of a file; what a pipe gives can be written to one first"),
+        );
+    }
     match File::open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(BuildError::input(

@@ -487,6 +487,9 @@ fn publish_with(
         report.seconds = ctx.seconds();
         report.stages.clone_from(&stages);
         keep(report);
+        if ctx.cancelled() {
+            return Err(BuildError::cancelled(Stage::Publish));
+        }
         publish::publish(ctx, image, report)
     })?;
     stages.extend(times.drain(..).map(StageTime::from));

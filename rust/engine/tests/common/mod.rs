@@ -199,6 +199,7 @@ impl Fake {
                 data_root: self.path("share"),
                 default_sysimage: self.path("sys.so"),
                 libraries: Vec::new(),
+                llvm: None,
                 library_dirs: Vec::new(),
                 dlext: "so".into(),
                 arch: "x86_64".into(),

@@ -1,0 +1,24 @@
+//! Hands the digests of the sources that decide what a build makes to `identity/sources.rs`.
+
+#[path = "src/identity/digest.rs"]
+mod digest;
+
+use std::path::Path;
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    for (variable, folders) in digest::DIGESTS {
+        let folders: Vec<_> = folders
+            .iter()
+            .map(|folder| Path::new(&manifest).join(folder))
+            .collect();
+        for folder in &folders {
+            println!("cargo:rerun-if-changed={}", folder.display());
+        }
+        match digest::digest(&folders) {
+            Ok(digest) => println!("cargo:rustc-env={variable}={digest}"),
+            Err(error) => panic!("reading the engine's sources failed: {error}"),
+        }
+    }
+}

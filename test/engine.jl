@@ -1,0 +1,49 @@
+# The engine's work as this side starts it, waits for it and ends it.
+
+const live_builds = PackageCompilerRS.LIVE_BUILDS
+
+@testset "no interrupt comes between the start of work and its place in the list" begin
+    start = wake -> begin
+        # The first is an error where interrupts are not held back.
+        Base.sigatomic_end()
+        Base.sigatomic_begin()
+        PackageCompilerRS.start_with(Dict{String,Any}(), :pcrs_start, wake)
+    end
+    err = @test_throws BuildError PackageCompilerRS.run_to_end(event -> nothing, start)
+    @test occursin("cannot read the build plan", sprint(showerror, err.value))
+    @test isempty(live_builds)
+end
+
+@testset "an interrupt ends what reads files" begin
+    mktempdir() do dir
+        data = joinpath(dir, "data.bin")
+        # More than any machine reads to its end; it takes no room.
+        open(io -> truncate(io, 2^42), data, "w")
+        image = joinpath(dir, "X.so")
+        plan = plan_of(["Greeter"]; workload_deps=[data])
+        for ask in (() -> PackageCompilerRS.stamp_of(plan, image),
+                () -> PackageCompilerRS.inspect_image(data))
+            task = @async ask()
+            while isempty(live_builds)
+                yield()
+            end
+            schedule(task, InterruptException(); error=true)
+            @test_throws TaskFailedException fetch(task)
+            @test isempty(live_builds)
+        end
+    end
+end
+
+@testset "other tasks run while files are read" begin
+    plan = plan_of(["Greeter"])
+    ticks = Ref(0)
+    going = Ref(true)
+    counter = @async while going[]
+        ticks[] += 1
+        sleep(0.001)
+    end
+    PackageCompilerRS.stamp_of(plan, "X.so")
+    going[] = false
+    wait(counter)
+    @test ticks[] > 0
+end
