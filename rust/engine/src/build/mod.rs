@@ -106,7 +106,9 @@ impl Drop for Build {
 /// # Errors
 /// What [`Build`] would fail with before its first child.
 pub fn dry_run(plan: &BuildPlan) -> Result<DryRun, BuildError> {
-    let checked = stages::check::check(plan)?;
+    stages::check::input(plan)?;
+    stages::check::output(plan)?;
+    let checked = stages::check::tools(plan)?;
     let prefix = beside::work_folder(&plan.sysimage_path);
     let folder = plan.target_dir().join(format!("{prefix}XXXXXX"));
     Ok(DryRun {
@@ -125,8 +127,8 @@ fn default_log(plan: &BuildPlan) -> PathBuf {
 
 fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError> {
     let started = Instant::now();
-    let checked = stages::check::check(plan)?;
-    let cache = Cache::open(plan, &checked.linker);
+    stages::check::input(plan)?;
+    let cache = Cache::open(plan);
     if let Some(mut report) = up_to_date(plan, cache.image_key(), started) {
         let of_image = std::mem::take(&mut report.warnings);
         for text in cache.remarks.iter().cloned().chain(of_image) {
@@ -137,6 +139,7 @@ fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError>
         }
         return Ok(report);
     }
+    stages::check::output(plan)?;
     let parts = parts::read(plan, &plan.sysimage_path);
     let stamp = Stamp::new(plan, cache.image_key(), parts);
     let workspace = Workspace::create(&plan.sysimage_path)?;
@@ -173,7 +176,7 @@ fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError>
         ctx.warn(Stage::Check, remark);
     }
     let result = catch_unwind(AssertUnwindSafe(|| {
-        stages::run(&ctx, &checked).map(|mut report| {
+        stages::run(&ctx).map(|mut report| {
             report.seconds = started.elapsed().as_secs_f64();
             report
         })

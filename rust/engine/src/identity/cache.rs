@@ -14,7 +14,6 @@ use super::stamp::Stamp;
 use crate::build::event::Event;
 use crate::build::voice::Voice;
 use crate::error::Stage;
-use crate::julia::linker::Linker;
 use crate::plan::BuildPlan;
 use crate::report::BuildReport;
 
@@ -27,8 +26,6 @@ const STATEMENTS: &str = "statements.jl";
 #[derive(Debug)]
 pub struct Cache<'a> {
     plan: &'a BuildPlan,
-    /// Part of the inputs.
-    linker: &'a Linker,
     /// As they were before the build; none if they cannot be read.
     inputs: Option<Inputs>,
     store: Option<Store>,
@@ -43,8 +40,8 @@ pub struct Cache<'a> {
 impl<'a> Cache<'a> {
     /// Reads the inputs of `plan`. Without a cache folder in the plan, nothing is found or kept,
     /// but the image's key is known.
-    pub fn open(plan: &'a BuildPlan, linker: &'a Linker) -> Self {
-        let (inputs, remarks) = match inputs::read(plan, linker) {
+    pub fn open(plan: &'a BuildPlan) -> Self {
+        let (inputs, remarks) = match inputs::read(plan) {
             Ok(inputs) => {
                 let gaps = inputs.gaps.clone();
                 (Some(inputs), gaps)
@@ -56,7 +53,6 @@ impl<'a> Cache<'a> {
         };
         Self {
             plan,
-            linker,
             inputs,
             store: plan.cache.as_ref().map(|cache| Store::new(&cache.dir)),
             max_bytes: plan.cache.as_ref().map_or(0, |cache| cache.max_bytes),
@@ -86,7 +82,7 @@ impl<'a> Cache<'a> {
     /// still the same: files may be edited while a build runs.
     fn read_again(&self) -> Option<Inputs> {
         let before = self.inputs.as_ref()?;
-        let now = inputs::read(self.plan, self.linker).ok();
+        let now = inputs::read(self.plan).ok();
         if now.as_ref() != Some(before) {
             self.changed.store(true, Ordering::SeqCst);
         }

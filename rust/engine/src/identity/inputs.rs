@@ -12,7 +12,6 @@ use pcrs_cache::{Error, Ignore, Includes, Key, KeyBuilder, hash_file, hash_tree,
 use super::beside;
 use super::depots;
 use super::stamp;
-use crate::julia::linker::Linker;
 use crate::linked::Way;
 use crate::plan::{Base, BuildPlan, Package, Workload, file_name};
 use crate::staging;
@@ -43,19 +42,20 @@ impl Inputs {
     }
 }
 
-/// Reads all that goes into the build of `plan`, which `linker` is to link.
+/// Reads all that goes into the build of `plan`. What links an image is no input: the code and the data
+/// are the same, and an image is up to date where there is no compiler.
 ///
 /// # Errors
 /// For a file or folder that cannot be read; the build is then to go on without cache.
-pub fn read(plan: &BuildPlan, linker: &Linker) -> Result<Inputs, Error> {
+pub fn read(plan: &BuildPlan) -> Result<Inputs, Error> {
     let mut reader = Reader::new(plan);
     reader.read_large_files()?;
     let julia = reader.julia()?;
-    let linker = linked_by(plan, linker)?;
+    let link_options = link_options(plan);
     let (base, on) = match &plan.base {
         Base::Existing { path } => (julia, reader.file(path)?),
         Base::Fresh { .. } => {
-            let base = reader.base(&julia, &linker)?;
+            let base = reader.base(&julia, &link_options)?;
             (base, base)
         }
     };
@@ -83,7 +83,7 @@ pub fn read(plan: &BuildPlan, linker: &Linker) -> Result<Inputs, Error> {
     image.key("julia", &julia).key("on", &on);
     image.key("packages", &packages).key("deps", &deps);
     image.key("options", &options(plan));
-    image.key("linker", &linker).key("way", &way);
+    image.key("link options", &link_options).key("way", &way);
     // The image's own stamp has them.
     let below = stamp::in_base(plan, Some(&on.to_string()));
     image.field("below", serde_json::to_string(&below).unwrap_or_default());
@@ -191,10 +191,10 @@ impl<'a> Reader<'a> {
         Ok(key.finish())
     }
 
-    fn base(&mut self, julia: &Key, linker: &Key) -> Result<Key, Error> {
+    fn base(&mut self, julia: &Key, link_options: &Key) -> Result<Key, Error> {
         let plan = self.plan;
         let mut key = KeyBuilder::new("base/v1");
-        key.key("julia", julia).key("linker", linker);
+        key.key("julia", julia).key("link options", link_options);
         // Base is compiled by what the default image holds.
         key.key("image", &self.file(&plan.julia.default_sysimage)?);
         let source = &plan.julia.base_source;
@@ -276,19 +276,23 @@ impl<'a> Reader<'a> {
         let mut key = KeyBuilder::new("environment/v1");
         key.field("project", bytes(&project.dir));
         key.field("file", without_comments(&project.file)?);
-        key.field("manifest", without_comments(&project.manifest)?);
         key.field("preferences", &self.plan.preferences);
         key.key("depots", &depots::key(&self.depots)?);
         for source in &project.sources {
             key.key("source", &self.source(source)?);
         }
-        // Sorted: which of them go into the image is nothing to a workload.
+        // Sorted: which of them go into the image is nothing to a workload. Not the Manifest itself: that
+        // of a workspace has packages of other projects too.
         let planned = self.plan.packages.iter();
-        let planned = planned.map(|p| (&p.name, &p.uuid, p.tree_hash.as_deref()));
+        let planned = planned.map(|p| (&p.name, &p.uuid, &p.version, &p.path, &p.tree_hash));
         let others = project.others.iter();
-        let others = others.map(|p| (&p.name, &p.uuid, p.tree_hash.as_deref()));
-        for (name, uuid, tree) in planned.chain(others).collect::<BTreeSet<_>>() {
-            self.installed(&mut key, name, uuid, tree)?;
+        let others = others.map(|p| (&p.name, &p.uuid, &p.version, &p.path, &p.tree_hash));
+        for (name, uuid, version, path, tree) in planned.chain(others).collect::<BTreeSet<_>>() {
+            key.field("name", name).field("uuid", uuid);
+            key.field("version", version.as_deref().unwrap_or_default());
+            key.field("path", path.as_deref().map(bytes).unwrap_or_default());
+            key.field("tree", tree.as_deref().unwrap_or_default());
+            self.installed(&mut key, name, uuid, tree.as_deref())?;
         }
         Ok(key.finish())
     }
@@ -407,16 +411,13 @@ fn way(plan: &BuildPlan) -> Result<Key, Error> {
     Ok(key.finish())
 }
 
-/// What an image is linked with.
-fn linked_by(plan: &BuildPlan, linker: &Linker) -> Result<Key, Error> {
-    let mut key = KeyBuilder::new("linker/v1");
-    key.field("linker", linker.describe());
-    for word in plan.compiler.iter().flatten() {
+/// What the user says about the link: the arguments in `JULIA_CC`.
+fn link_options(plan: &BuildPlan) -> Key {
+    let mut key = KeyBuilder::new("link options/v1");
+    for word in plan.compiler.iter().flatten().skip(1) {
         key.field("word", word);
     }
-    let (Linker::Driver { program, .. } | Linker::Lld(program)) = linker;
-    key.file("program", program)?;
-    Ok(key.finish())
+    key.finish()
 }
 
 fn options(plan: &BuildPlan) -> Key {

@@ -57,8 +57,9 @@ impl Input<'_> {
     }
 }
 
-/// Tried in this order when the `cc` crate's own choice is not there. C++ first, as
-/// PackageCompiler does: objects of init code may need the C++ runtime.
+/// Tried in this order. C++ first, as PackageCompiler does: objects of init code may need the C++
+/// runtime. `CC` and `CXX` have no say: what compiles the user's own programs, such as MPI's wrappers,
+/// need not link a plain library.
 const DRIVERS: [&str; 6] = ["c++", "g++", "clang++", "cc", "gcc", "clang"];
 
 impl Linker {
@@ -185,17 +186,7 @@ fn from_julia_cc(words: &[String]) -> Result<Linker, BuildError> {
 }
 
 fn system_driver() -> Option<PathBuf> {
-    let chosen = cc::Build::new()
-        .cpp(true)
-        .target(env!("PCRS_TARGET"))
-        .host(env!("PCRS_TARGET"))
-        .opt_level(0)
-        .cargo_metadata(false)
-        .cargo_warnings(false)
-        .try_get_compiler()
-        .ok()
-        .and_then(|tool| which::which(tool.path()).ok());
-    chosen.or_else(|| DRIVERS.iter().find_map(|name| which::which(name).ok()))
+    DRIVERS.iter().find_map(|name| which::which(name).ok())
 }
 
 fn driver_args(link: &mut Invocation, julia: &Julia, input: &Input<'_>, name: &str) {

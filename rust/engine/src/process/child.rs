@@ -60,6 +60,11 @@ impl Ended {
         self.error_line.iter().chain(&self.tail).any(told)
     }
 
+    /// Ended by an instruction that the CPU does not have.
+    pub fn met_unknown_code(&self) -> bool {
+        is_illegal_instruction(signal(self.status))
+    }
+
     /// Ended by SIGKILL that was not ours: the kernel's, most likely, for want of memory.
     pub fn was_killed_from_outside(&self) -> bool {
         !self.killed && signal(self.status) == Some(9)
@@ -279,6 +284,16 @@ fn signal(status: ExitStatus) -> Option<i32> {
 #[cfg(not(unix))]
 fn signal(_status: ExitStatus) -> Option<i32> {
     None
+}
+
+#[cfg(unix)]
+fn is_illegal_instruction(signal: Option<i32>) -> bool {
+    signal == Some(libc::SIGILL)
+}
+
+#[cfg(not(unix))]
+fn is_illegal_instruction(_signal: Option<i32>) -> bool {
+    false
 }
 
 #[cfg(unix)]
