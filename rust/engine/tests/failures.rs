@@ -215,3 +215,19 @@ fn an_image_for_another_cpu_that_fails_otherwise_is_not_published() {
     assert_eq!(build(plan).error().stage, Stage::Verify);
     assert!(!fake.image().exists());
 }
+
+#[test]
+fn a_base_without_code_for_the_target_is_told_of() {
+    let fake = Fake::new();
+    fake.on(
+        "image",
+        "echo 'ERROR: Unable to find compatible target in cached code image.'; exit 1",
+    );
+    let mut plan = fake.plan();
+    plan.cpu_target = "generic".into();
+    let error = build(plan).error();
+    assert_eq!(error.stage, Stage::Image);
+    let hint = error.hint.clone().unwrap();
+    assert!(hint.contains("`cpu_target=\"generic\"`"), "{hint}");
+    assert!(hint.contains("incremental=false"), "{hint}");
+}

@@ -49,6 +49,13 @@ pub struct Ended {
     pub killed: bool,
 }
 
+/// What Julia says of an image without code for a CPU (src/processor.cpp and processor_x86.cpp, 1.5 to
+/// 1.12).
+const NO_CODE_FOR_CPU: [&str; 2] = [
+    "Unable to find compatible target",
+    "Your CPU does not support",
+];
+
 impl Ended {
     pub fn success(&self) -> bool {
         self.status.success() && !self.killed
@@ -58,6 +65,12 @@ impl Ended {
     pub fn lacked_space(&self) -> bool {
         let told = |line: &String| line.contains("No space left on device");
         self.error_line.iter().chain(&self.tail).any(told)
+    }
+
+    /// Its image had no code for the CPU that it was to start on.
+    pub fn found_no_code(&self) -> bool {
+        let told = |line: &String| NO_CODE_FOR_CPU.iter().any(|words| line.contains(words));
+        self.tail.iter().chain(&self.error_line).any(told)
     }
 
     /// Ended by an instruction that the CPU does not have.
@@ -231,6 +244,13 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
     };
     error.cause = Some(cause);
     error.hint = hint.map(str::to_string);
+    if invocation.stage == Stage::Image && ended.found_no_code() {
+        error.hint = Some(format!(
+            "the base image has no code that `cpu_target=\"{}\"` may start with: use \"native\", or \
+             `incremental=false`, which makes a base for that target",
+            ctx.plan.cpu_target
+        ));
+    }
     if ended.lacked_space() {
         error.cause = Some("no space is left on the disk".into());
         error.hint = Some(format!(

@@ -173,22 +173,13 @@ fn start_anywhere_or_in_project(
     Ok(Tried::Started)
 }
 
-/// What Julia says of an image without code that this CPU can run (src/processor.cpp and
-/// processor_x86.cpp, 1.5 to 1.12).
-const NO_CODE_FOR_CPU: [&str; 2] = [
-    "Unable to find compatible target",
-    "Your CPU does not support",
-];
-
 /// A sentence about an image that was asked for with a `cpu_target` which this machine lacks.
 fn for_other_cpu(plan: &BuildPlan, ended: &child::Ended) -> Option<String> {
     let target = &plan.cpu_target;
     if plan.bound_to_cpu().is_some() || target == "sysimage" {
         return None;
     }
-    let told = |line: &String| NO_CODE_FOR_CPU.iter().any(|words| line.contains(words));
-    let lacks = ended.tail.iter().chain(&ended.error_line).any(told) || ended.met_unknown_code();
-    lacks.then(|| {
+    (ended.found_no_code() || ended.met_unknown_code()).then(|| {
         format!(
             "the image was not started here: this CPU, {}, cannot run code for \
              `cpu_target=\"{target}\"`; try it on a machine that it is for",
