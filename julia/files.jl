@@ -9,6 +9,8 @@ abstract type FileError <: Exception end
 
 (::Type{E})(message; cause=nothing, hint=nothing) where {E<:FileError} = E(message, cause, hint)
 
+Base.show(io::IO, err::FileError) = print(io, nameof(typeof(err)), "(", repr(err.message), ")")
+
 Base.showerror(io::IO, err::FileError) = show_failure(io, string(nameof(typeof(err))), err)
 
 """

@@ -20,7 +20,7 @@ What [`sysimage_status`](@ref) gives. Fields:
   - `:environment`: a package that is not in the image, but that a workload or script can load, or
     a depot's `Overrides.toml`, from which packages take other artifacts;
   - `:variable`: an environment variable that `environment_inputs` names has another value;
-  - `:unknown`: what could not be compared.
+  - `:unknown`: what could not be compared, and preferences that sessions see and builds do not.
   `name` is that of the package or file, and `message` a sentence.
 """
 struct SysimageStatus
@@ -44,7 +44,9 @@ end
 counted(number, thing) = string(number, ' ', thing, number == 1 ? "" : "s")
 
 function Base.show(io::IO, ::MIME"text/plain", status::SysimageStatus)
-    print(io, "Sysimage ", status.path, "\nproject  ", status.project, "\nstate    ", status.state)
+    print(io, "Sysimage ", status.path)
+    isempty(status.project) || print(io, "\nproject  ", status.project)
+    print(io, "\nstate    ", status.state)
     width = maximum([0; [length(string(problem.kind)) for problem in status.problems]])
     for problem in status.problems
         print(io, "\n  ", rpad(string(problem.kind), width), "  ", problem.message)
@@ -62,7 +64,8 @@ an image was built from is in its stamp: the file `path * ".json"` beside it, an
 image the image itself. Only files are read; no process is started.
 
 `project` is the folder of a project, its project file, or a shared environment such as
-`"@v1.10"`; the active project by default.
+`"@v1.10"`. Left out, it is the project that the image at `path` was built from, and for the image of
+this session the active one.
 
 Compared are the Julia build, the CPU (with `cpu_target="native"`), the base image, the versions and
 tree hashes of the packages, where they are installed and what `Pkg.build` made there, the source of
@@ -78,8 +81,7 @@ session runs on, the loaded packages are compared with the Manifest.
 A [`SysimageStatus`](@ref); a missing image is `:unknown`.
 
 # Errors
-[`BuildError`](@ref) when `project` or the active project does not exist, or the image cannot be
-read.
+[`BuildError`](@ref) when `project` does not exist, or the image cannot be read.
 
 # Examples
 ```julia
@@ -94,18 +96,32 @@ end
 function sysimage_status(path::AbstractString; project::Union{Nothing,AbstractString}=nothing)
     isempty(strip(path)) && throw(BuildError("the path of the sysimage is empty";
         hint="give the path of the image, or call `sysimage_status()` for that of this session"))
-    image, project_file = abspath(path), find_project(project)
-    isfile(image) ||
-        return SysimageStatus(image, project_file, [unknown(image, "there is no such file")])
+    check_text("the path of the sysimage", path)
+    image = abspath(path)
+    given = project === nothing ? nothing : find_project(project)
+    isfile(image) || return SysimageStatus(image, something(given, ""),
+        [unknown(image, "there is no such file")])
     inspected = inspect_image(image)
-    problems = inspected["stamp"] === nothing ? without_stamp(image, inspected) :
-        compare(inspected["stamp"], image, project_file)
-    return SysimageStatus(image, project_file, problems)
+    stamp = inspected["stamp"]
+    stamp === nothing &&
+        return SysimageStatus(image, something(given, ""), without_stamp(image, inspected))
+    return compared(stamp, image, something(given, project_of(stamp)))
+end
+
+project_of(stamp) = stamp["plan"]["project"]["file"]::String
+
+function compared(stamp, image, project_file)
+    isfile(project_file) || return SysimageStatus(image, project_file, [unknown(project_file,
+        "its project `$project_file` is gone; give another one with the keyword `project`")])
+    return SysimageStatus(image, project_file, compare(stamp, image, project_file))
 end
 
 function sysimage_status(; project::Union{Nothing,AbstractString}=nothing)
-    image, project_file = running_sysimage(), find_project(project)
-    stamp = stamp_of_session()
+    image, stamp = running_sysimage(), stamp_of_session()
+    active = Base.active_project()
+    has_none = project === nothing && (active === nothing || !isfile(active))
+    stamp !== nothing && has_none && return compared(stamp, image, project_of(stamp))
+    project_file = find_project(project)
     problems = stamp !== nothing ? compare(stamp, image, project_file) :
         same_path(image, default_sysimage()) ?
         [unknown(image, "this session runs on Julia's own image")] :
@@ -182,6 +198,9 @@ function compare(stamp, image, project_file)
     compare_artifacts!(problems, stamp, now)
     compare_variables!(problems, stamp, now)
     compare_preferences!(problems, stamp, now)
+    for (name, text) in unseen_preferences(dirname(project_file), now["plan"]["packages"])
+        push!(problems, unknown(name, text))
+    end
     runs_code(plan) && compare_others!(problems, stamp, now, environment)
     return unique!(problems)
 end
@@ -193,7 +212,10 @@ runs_code(plan) = !isempty(plan["workloads"]) || plan["script"] !== nothing
 
 "The packages that were asked for, as far as the project still has them."
 function requested_now(plan, environment)
-    plan["all_packages"] && return requested_packages(environment, nothing)
+    if plan["all_packages"]
+        excluded = get(plan, "exclude", [])
+        return filter!(id -> !(id.name in excluded), requested_packages(environment, nothing))
+    end
     asked = filter(package -> package["requested"], plan["packages"])
     ids = [Base.PkgId(Base.UUID(package["uuid"]), package["name"]) for package in asked]
     return filter!(id -> get(environment.direct, id.name, nothing) == id.uuid, ids)
@@ -271,7 +293,7 @@ function compare_packages!(problems, stamp, now, environment, order)
         package = get(environment.packages, Base.UUID(uuid), nothing)
         if package === nothing
             # A base may hold more than the project has.
-            held["from_base"] || add(" in the image, not in the Manifest")
+            held["from_base"] || add(" in the image, not among what the project needs of the Manifest")
             continue
         end
         append!(problems, package_problems(held, package, sources))

@@ -18,38 +18,36 @@ export sysimage_status, SysimageStatus
 export install_launcher, remove_launcher, list_launchers, LauncherError
 export record, start_recording, stop_recording, julia_record, RecordingError
 
-for file in (
-    "json.jl",
-    "building/error.jl",
-    "building/installation.jl",
-    "building/environment.jl",
-    "building/engine.jl",
-    "building/cache.jl",
-    "building/test_suite.jl",
-    "building/options.jl",
-    "building/sysimage_toml.jl",
-    "building/plan.jl",
-    "building/progress.jl",
-    "building/report.jl",
-    "building/create_sysimage.jl",
-    "status.jl",
-    "files.jl",
-    "launchers/launchers.jl",
-    "launchers/places.jl",
-    "launchers/contents.jl",
-    "launchers/shell.jl",
-    "launchers/desktop.jl",
-    "launchers/jupyter.jl",
-    "launchers/jsonc.jl",
-    "launchers/vscode.jl",
-    "recording/trace.jl",
-    "recording/whole.jl",
-    "recording/recording.jl",
-)
-    include(joinpath("..", "julia", file))
-end
+include("../julia/folder.jl")
+include("../julia/json.jl")
+include("../julia/building/error.jl")
+include("../julia/building/installation.jl")
+include("../julia/building/environment.jl")
+include("../julia/building/engine.jl")
+include("../julia/building/cache.jl")
+include("../julia/building/test_suite.jl")
+include("../julia/building/cpu_target.jl")
+include("../julia/building/options.jl")
+include("../julia/building/sysimage_toml.jl")
+include("../julia/building/plan.jl")
+include("../julia/building/progress.jl")
+include("../julia/building/report.jl")
+include("../julia/building/create_sysimage.jl")
+include("../julia/status.jl")
+include("../julia/files.jl")
+include("../julia/launchers/launchers.jl")
+include("../julia/launchers/places.jl")
+include("../julia/launchers/contents.jl")
+include("../julia/launchers/shell.jl")
+include("../julia/launchers/desktop.jl")
+include("../julia/launchers/jupyter.jl")
+include("../julia/launchers/jsonc.jl")
+include("../julia/launchers/vscode.jl")
+include("../julia/recording/trace.jl")
+include("../julia/recording/whole.jl")
+include("../julia/recording/recording.jl")
 
-include(joinpath("..", "julia", "building", "precompile.jl"))
+include("../julia/building/precompile.jl")
 ccall(:jl_generating_output, Cint, ()) == 1 && run_for_precompilation()
 
 function __init__()

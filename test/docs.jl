@@ -21,7 +21,8 @@ function checked(arguments...; keywords...)
     get(keywords, :dry_run, false) && return preview
     statement = (text="precompile(f, (Int,))", outcome=:error, detail="why", source="a.jl", line=1, seconds=0.5)
     residual = [(text=statement.text, outcome=nothing, script_local=true)]
-    return BuildReport(:built, preview.sysimage_path, 1, 1.0, [], preview.packages, [statement], 0,
+    return BuildReport(:built, preview.sysimage_path, 1, 1.0, [], preview.packages,
+        preview.developed, [statement], 0,
         residual, PackageCompilerRS.code_origin(Dict("linked" => nothing, "not_linked" => nothing)),
         1, preview.linker, nothing, nothing, String[])
 end

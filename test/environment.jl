@@ -57,6 +57,27 @@ end
     end
 end
 
+@testset "of a workspace's Manifest only what the project can reach counts" begin
+    mktempdir() do dir
+        entry(name, digit, rest="") = "[[deps.$name]]\npath = \"$name\"\n" *
+            "uuid = \"22222222-bbbb-4bbb-8bbb-00000000000$digit\"\nversion = \"1.0.0\"\n$rest\n"
+        project = joinpath(dir, "Project.toml")
+        write(project, "[deps]\nA = \"22222222-bbbb-4bbb-8bbb-000000000001\"\n")
+        write(joinpath(dir, "Manifest.toml"), "manifest_format = \"2.0\"\n\n" *
+            entry("A", 1, "deps = [\"Below\"]\n") * entry("B", 2, "deps = [\"OfB\"]\n") *
+            entry("Below", 3) * entry("OfB", 4))
+        foreach(name -> mkpath(joinpath(dir, name)), ("A", "Below"))
+        environment = read_environment(project)
+        @test sort([p.id.name for p in values(environment.packages)]) == ["A", "Below"]
+        # B's folder is not there.
+        @test is_installed(environment)
+        described = PackageCompilerRS.describe_project(environment, load_order(environment,
+            requested_packages(environment, ["A"])))
+        @test described["sources"] == [joinpath(dir, "A"), joinpath(dir, "Below")]
+        @test isempty(described["others"])
+    end
+end
+
 @testset "near names are offered" begin
     @test edit_distance("Example", "Exmaple") == 1
     @test edit_distance("", "abc") == 3

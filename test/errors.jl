@@ -16,6 +16,21 @@ mktempdir() do dir
         write(joinpath(folder, "Manifest.toml"), manifest)
         return folder
     end
+    other_name = joinpath(mkpath(joinpath(dir, "envs")), "Gpu.toml")
+    write(other_name, "")
+    second_name = joinpath(mkpath(joinpath(dir, "two")), "Project.toml")
+    foreach(name -> write(joinpath(dir, "two", name), ""), ("Project.toml", "JuliaProject.toml"))
+    versioned = mkpath(joinpath(dir, "versioned"))
+    foreach(name -> write(joinpath(versioned, name), ""), ("Project.toml", "Manifest-v1.4.toml"))
+    extended = broken_manifest("""
+        [[A]]
+        path = "A"
+        uuid = "5f2a1e6c-6a0e-4b6e-9a55-0e6c3c9d1b7a"
+        weakdeps = ["B"]
+
+            [A.extensions]
+            ABExt = "B"
+        """, "[deps]\nA = \"5f2a1e6c-6a0e-4b6e-9a55-0e6c3c9d1b7a\"\n")
     plain_file = joinpath(dir, "plain.txt")
     write(plain_file, "no image")
     script = joinpath(WORKLOADS, "script.jl")
@@ -65,12 +80,39 @@ mktempdir() do dir
         ("a base that is no library", "Greeter", merge(ok, (base_sysimage=plain_file,)), ["not a sysimage"], []),
         ("a base that is another library", "Greeter", merge(ok, (base_sysimage=libjulia,)), ["not a sysimage"], []),
         ("an empty cpu_target", "Greeter", merge(ok, (cpu_target="",)), ["`cpu_target` is empty"], ["native"]),
+        ("an option after the name of a CPU", "Greeter", merge(ok, (cpu_target="haswell,clone_all;", verify=:maybe)), ["verify"], []),
         ("an unknown way to verify", "Greeter", merge(ok, (verify=:maybe,)), ["verify"], [":load"]),
         ("a target that is a source file", "Greeter", merge(ok, (sysimage_path=plain_file,)), ["`sysimage_path`", "no sysimage", plain_file], ["remove it"]),
         ("a target that is a library", "Greeter", merge(ok, (sysimage_path=library,)), ["no sysimage"], []),
         ("a stamp that is none", "Greeter", merge(ok, (sysimage_path=joinpath(dir, "settings.so"),)), ["settings.so.json"], ["another `sysimage_path`"]),
         ("a log that is a source file", "Greeter", merge(ok, (log=plain_file,)), ["`log`", "no log of a build", plain_file], []),
         ("no threads", "Greeter", merge(ok, (image_threads=0,)), ["image_threads"], []),
+        ("less than no threads", "Greeter", merge(ok, (image_threads=-1,)), ["`image_threads` is -1"], ["1 or more"]),
+        ("a flag for a number of threads", "Greeter", merge(ok, (image_threads=true,)), ["`image_threads` is true"], ["1 or more"]),
+        ("more threads than can be counted", "Greeter", merge(ok, (image_threads=2^40,)), ["`image_threads`"], ["1 or more"]),
+        ("a flag for a number of jobs", "Greeter", merge(ok, (trace_jobs=true,)), ["`trace_jobs` is true"], []),
+        ("a time that is no number", "Greeter", merge(ok, (statement_timeout=NaN,)), ["`statement_timeout` is NaN"], ["Inf"]),
+        ("a time below zero", "Greeter", merge(ok, (statement_timeout=-Inf,)), ["`statement_timeout` is -Inf"], []),
+        ("a flag for a time", "Greeter", merge(ok, (statement_timeout=true,)), ["`statement_timeout` is true"], []),
+        ("an image path that is no text", "Greeter", merge(ok, (sysimage_path="\xff.so",)), ["`sysimage_path` is not valid UTF-8"], ["rename"]),
+        ("a workload path that is no text", "Greeter", merge(ok, (precompile_execution_file=["a.jl", "\xff.jl"],)), ["`precompile_execution_file` is not valid UTF-8"], []),
+        ("a project path that is no text", "Greeter", merge(ok, (project="\xff",)), ["`project` is not valid UTF-8"], []),
+        ("a script path with a NUL", "Greeter", merge(ok, (script="a\0b",)), ["`script` holds a NUL"], []),
+        ("an option that is no text", "Greeter", merge(ok, (sysimage_build_args=Cmd(["--\xff"]),)), ["`sysimage_build_args` is not valid UTF-8"], []),
+        ("a project file that Julia does not know", "Greeter", merge(ok, (project=other_name,)), ["Gpu.toml` cannot be used"], ["Project.toml"]),
+        ("a project file beside one that comes first", "Greeter", merge(ok, (project=second_name,)), ["`", "Project.toml` cannot be used"], ["`JuliaProject.toml` is beside it", "give the folder"]),
+        ("no name for a package", [1], ok, ["`packages` holds 1"], ["names as Strings"]),
+        ("no names for packages", 1, ok, ["`packages` is 1"], ["String or Symbol"]),
+        ("no path for a workload", "Greeter", merge(ok, (precompile_execution_file=[1],)), ["`precompile_execution_file` holds 1"], ["paths as Strings"]),
+        ("a symbol for a workload", "Greeter", merge(ok, (precompile_execution_file=[:a],)), ["`precompile_execution_file` holds :a"], ["paths as Strings"]),
+        ("a table for a workload", "Greeter", merge(ok, (workload=Dict("TestSuite" => "A"),)), ["`workload` is Dict("], ["a `TestSuite`"]),
+        ("threads for the image process", "Greeter", merge(ok, (sysimage_build_args=`--threads=6`,)), ["--threads=6"], ["image_threads"]),
+        ("threads in one word", "Greeter", merge(ok, (sysimage_build_args=`-t6`,)), ["-t6"], ["image_threads"]),
+        ("caches for the image process", "Greeter", merge(ok, (sysimage_build_args=`--pkgimages=yes`,)), ["--pkgimages=yes"], ["linked"]),
+        ("a startup file for the image process", "Greeter", merge(ok, (sysimage_build_args=`--startup-file=yes`,)), ["--startup-file=yes"], ["script"]),
+        ("a Manifest of another Julia", "Greeter", merge(ok, (project=versioned,)), ["does not read `Manifest-v1.4.toml`"], ["Pkg.instantiate"]),
+        ("a Manifest of another Julia, in a dry run", "Greeter", merge(ok, (project=versioned, dry_run=true)), ["does not read `Manifest-v1.4.toml`"], []),
+        ("the name of an extension", "ABExt", merge(ok, (project=extended, dry_run=true)), ["`ABExt` is an extension of `A`"], ["when A and B do"]),
         ("no jobs", "Greeter", merge(ok, (trace_jobs=0,)), ["trace_jobs"], []),
         ("no time for a statement", "Greeter", merge(ok, (statement_timeout=0,)), ["statement_timeout"], []),
         ("no time to wait", "Greeter", merge(ok, (idle_limit=0,)), ["idle_limit"], ["Inf"]),
@@ -82,6 +124,11 @@ mktempdir() do dir
         ("a log in a folder that is not there", "Greeter", merge(ok, (log=joinpath(dir, "no", "x.log"),)), ["log"], []),
         ("a log that is a folder", "Greeter", merge(ok, (log=dir,)), ["log", "directory"], []),
     ]
+    if Sys.ARCH === :x86_64 && VERSION < v"1.14-"
+        push!(cases, ("a slip in the name of a CPU", "Greeter", merge(ok, (cpu_target="skylak",)), ["`cpu_target` names `skylak`"], ["did you mean `skylake`"]))
+        push!(cases, ("a slip in the second CPU", "Greeter", merge(ok, (cpu_target="generic;haswel,clone_all",)), ["`haswel`"], ["`haswell`"]))
+        push!(cases, ("no CPU at all", "Greeter", merge(ok, (cpu_target="my computer",)), ["`my computer`"], ["native"]))
+    end
     if VERSION < v"1.13-"
         push!(cases, ("compression on an old Julia", "Greeter", merge(ok, (compress_sysimage=true,)), ["compress_sysimage", "1.13", "$VERSION"], []))
         push!(cases, ("the base's cpu_target on an old Julia", "Greeter", merge(ok, (cpu_target="sysimage",)), ["cpu_target", "1.13"], []))
@@ -109,6 +156,17 @@ mktempdir() do dir
     @testset "nothing was left behind" begin
         @test sort(readdir(dir)) == before
         @test read(plain_file, String) == "no image"
+    end
+
+    @testset "the active project is one that Julia does not read in its folder" begin
+        before = Base.ACTIVE_PROJECT[]
+        try
+            Base.ACTIVE_PROJECT[] = second_name
+            err = @test_throws BuildError create_sysimage("Greeter"; sysimage_path=ok.sysimage_path)
+            @test occursin("cannot be used as a project", err.value.message)
+        finally
+            Base.ACTIVE_PROJECT[] = before
+        end
     end
 
     @testset "JULIA_CC that is not there, empty or unbalanced" begin

@@ -461,6 +461,36 @@ const CLIENT = raw"""
     print(manager.is_alive(), end="")
     """
 
+@testset "Launchers: an image whose packages need a project" begin
+    # Stands in for a Julia on such an image, which needs minutes to build.
+    place = folder()
+    project = mkpath(joinpath(place, "project"))
+    write(joinpath(project, "Project.toml"), "")
+    julia = joinpath(place, "julia")
+    for told in ("InitError(mod=:A, error=ErrorException(msg=\"no B\"))",
+        "InitError(:A, ErrorException(\"no B\"))")
+        write(julia, """
+            #!/bin/sh
+            case "\$*" in *--project=$project*)
+                exec '$(joinpath(Sys.BINDIR, Base.julia_exename()))' "\$@" ;;
+            *--version*) exec '$(joinpath(Sys.BINDIR, Base.julia_exename()))' --version ;;
+            esac
+            echo 'fatal: error thrown and no exception handler available.' >&2
+            echo '$told' >&2
+            echo 'error at ./error.jl:33' >&2
+            exit 1
+            """)
+        chmod(julia, 0o755)
+        keywords = (sysimage=DEFAULT_IMAGE, folder=place, julia=julia, force=true)
+        err = failure(() -> install("a"; keywords...))
+        @test err isa LauncherError
+        @test err.cause == "InitError: no B (in `__init__` of A)"
+        @test occursin("give `project`", err.hint)
+        @test isfile(install("a"; keywords..., project=project))
+    end
+    @test PackageCompilerRS.initialization_error(["#<null>", "julia: bad option"]) === nothing
+end
+
 Sys.iswindows() || @testset "Launchers: Jupyter" begin
     place = hard_places()
     kernel = joinpath(place, "kernel.jl")
@@ -506,8 +536,12 @@ Sys.iswindows() || @testset "Launchers: Jupyter" begin
     # As IJulia's from 1.28 on: a part of the package.
     write(kernel, "function run_kernel()\nend\n")
     path = install("new"; sysimage=DEFAULT_IMAGE, kind=:jupyter, folder=place, kernel_file=kernel)
-    @test occursin("'-i' '--color=yes' '-e' 'import IJulia; IJulia.run_kernel()' \"\$@\"",
+    # The kernel starts elsewhere: the active project goes with it.
+    active = dirname(Base.active_project())
+    @test occursin("'-i' '--color=yes' '--project=$active' '-e' " *
+                   "'import IJulia; IJulia.run_kernel()' \"\$@\"",
         read(joinpath(dirname(path), "kernel.sh"), String))
+    @test list_launchers(; kind=:jupyter, folder=place)[1].project == active
     remove_launcher("new"; kind=:jupyter, folder=place)
     @test !isdir(dirname(path))
 
@@ -527,6 +561,11 @@ Sys.iswindows() || @testset "Launchers: Jupyter" begin
         write(joinpath(project, "Manifest.toml"),
             "[[IJulia]]\npath = \"IJulia\"\nuuid = \"$uuid\"\n")
         before = copy(LOAD_PATH)
+        # Where only this session would find it, the kernel would not.
+        push!(LOAD_PATH, project)
+        err = failure(() -> install("x"; sysimage=DEFAULT_IMAGE, kind=:jupyter, folder=place))
+        copy!(LOAD_PATH, before)
+        @test err isa LauncherError && occursin("IJulia was not found", err.message)
         path = install("x"; sysimage=DEFAULT_IMAGE, kind=:jupyter, folder=place, project=project)
         @test LOAD_PATH == before
         @test occursin("'$(joinpath(source, "kernel.jl"))' \"\$@\"",

@@ -46,7 +46,9 @@
 end
 
 @testset "defaults are PackageCompiler's" begin
-    @test PackageCompilerRS.default_cpu_target() == (VERSION >= v"1.13-" ? "sysimage" : "native")
+    # Of 2.4.5, on every Julia.
+    @test plan_of("Home")["cpu_target"] == "native"
+    @test PackageCompilerRS.Options().cpu_target == "native"
 end
 
 @testset "environment and working folder are taken once, as they are" begin
@@ -72,6 +74,139 @@ end
     end
     withenv("JULIA_CC" => nothing) do
         @test plan_of("Home")["compiler"] === nothing
+    end
+end
+
+@testset "variables for other compilers do not choose the linker" begin
+    mktempdir() do dir
+        wrapper = joinpath(dir, "mpicxx")
+        write(wrapper, "#!/bin/sh\nexit 1\n")
+        chmod(wrapper, 0o755)
+        withenv("CC" => wrapper, "CXX" => wrapper, "JULIA_CC" => nothing) do
+            preview = create_sysimage("Home"; sysimage_path=joinpath(dir, "X.so"), project=PROJECT,
+                dry_run=true)
+            @test !occursin("mpicxx", preview.linker)
+        end
+        withenv("JULIA_CC" => wrapper) do
+            preview = create_sysimage("Home"; sysimage_path=joinpath(dir, "X.so"), project=PROJECT,
+                dry_run=true)
+            @test occursin(wrapper, preview.linker)
+        end
+    end
+end
+
+@testset "numbers of keywords" begin
+    @test 300 < plan_of("Home"; statement_timeout=Inf)["statement_timeout"] < Inf
+    @test plan_of("Home"; statement_timeout=2)["statement_timeout"] === 2.0
+    @test plan_of("Home"; image_threads=3)["image_threads"] == 3
+    mktempdir() do dir
+        preview = create_sysimage("Home"; sysimage_path=joinpath(dir, "X.so"), project=PROJECT,
+            dry_run=true, statement_timeout=Inf, image_threads=big(2))
+        @test preview isa BuildPreview
+    end
+end
+
+@testset "the signature shows the keywords" begin
+    method = only(m for m in methods(create_sysimage) if m.nargs == 2)
+    shown = Base.kwarg_decl(method)
+    @test Set(shown) == Set([fieldnames(PackageCompilerRS.Options)...; Symbol("unknown...")])
+end
+
+@testset "packages can be left out of all of the project" begin
+    asked(; kwargs...) = [p["name"] for p in plan_of(; kwargs...)["packages"] if p["requested"]]
+    @test asked(; exclude="Home") == ["Dates", "Greeter", "Trigger", "Twin"] ∩ asked()
+    @test asked(; exclude=[:Home, :Trigger]) == [name for name in asked() if !(name in ("Home", "Trigger"))]
+    @test plan_of(; exclude=["Trigger", "Home"])["exclude"] == ["Home", "Trigger"]
+    for (packages, excluded, words) in (
+        # The project is a package itself.
+        (nothing, "Twin", ["`Twin`", "`Home` needs"]),
+        (nothing, "Triger", ["`Triger`", "`Trigger`"]),
+        (nothing, 1, ["`exclude`", "1"]),
+        (nothing, [1], ["`exclude` holds 1"]),
+        ("Greeter", "Trigger", ["`exclude`", "`packages`"]),
+    )
+        err = @test_throws BuildError create_sysimage(packages; sysimage_path="X.so",
+            project=PROJECT, dry_run=true, exclude=excluded)
+        text = sprint(showerror, err.value)
+        @test all(word -> occursin(word, text), words)
+    end
+end
+
+@testset "packages under development are told of" begin
+    mktempdir() do dir
+        preview = create_sysimage("Greeter"; sysimage_path=joinpath(dir, "X.so"), project=PROJECT,
+            dry_run=true)
+        folder(name) = joinpath(FIXTURES, "packages", name)
+        @test (name="Greeter", path=folder("Greeter")) in preview.developed
+        shown = sprint(show, MIME"text/plain"(), preview)
+        @test occursin("developed: ", shown) && occursin("Greeter ($(folder("Greeter")))", shown)
+    end
+    table = PackageCompilerRS.parse_json(PackageCompilerRS.SAMPLE_REPORT)
+    report = PackageCompilerRS.BuildReport(table)
+    @test isempty(report.developed)
+    @test !occursin("developed", sprint(show, MIME"text/plain"(), report))
+    table["packages"][1]["path"] = "/dev/A"
+    report = PackageCompilerRS.BuildReport(table)
+    @test report.developed == [(name="A", path="/dev/A")]
+    @test occursin("A (/dev/A): edits need a new image", sprint(show, MIME"text/plain"(), report))
+end
+
+@testset "a standard library in the base cannot be replaced" begin
+    inside = PackageCompilerRS.packages_in_image(PackageCompilerRS.running_sysimage())
+    id = first(id for id in inside if isfile(joinpath(Sys.STDLIB, id.name, "Project.toml")))
+    mktempdir() do dir
+        write(joinpath(dir, "Project.toml"), "[deps]\n$(id.name) = \"$(id.uuid)\"\n")
+        write(joinpath(dir, "Manifest.toml"),
+            "[[$(id.name)]]\npath = \"Newer\"\nuuid = \"$(id.uuid)\"\nversion = \"9.9.9\"\n")
+        mkpath(joinpath(dir, "Newer", "src"))
+        err = @test_throws BuildError plan_of(id.name; project=dir)
+        @test occursin("the base image holds $(id.name)", err.value.message)
+        @test occursin("9.9.9", err.value.message)
+        @test occursin("incremental=false", err.value.hint)
+        @test plan_of(id.name; project=dir, incremental=false) isa Dict
+        # As it comes with Julia.
+        write(joinpath(dir, "Manifest.toml"), "[[$(id.name)]]\nuuid = \"$(id.uuid)\"\n")
+        @test plan_of(id.name; project=dir) isa Dict
+    end
+end
+
+@testset "values are short on one line" begin
+    preview = create_sysimage("Greeter"; sysimage_path=joinpath(mktempdir(), "X.so"),
+        project=PROJECT, dry_run=true)
+    @test occursin(r"^BuildPreview\(\".*X.so\", 4 packages, \d commands\)$", repr(preview))
+    @test repr(BuildError("no"; cause=repeat("x", 1000))) == "BuildError(:check, \"no\")"
+    @test repr(LauncherError("no"; cause="x")) == "LauncherError(\"no\")"
+    @test repr(TestSuite("A")) == "TestSuite(\"A\")"
+    @test repr(TestSuite("A"; test_args=["q"])) == "TestSuite(\"A\"; test_args=[\"q\"])"
+    @test repr(PackageCompilerRS.CacheInfo("/c", [(kind=:image, entries=2, bytes=9)])) ==
+          "CacheInfo(\"/c\", 2 entries)"
+    @test repr(PackageCompilerRS.CacheInfo(nothing, [])) == "CacheInfo(nothing, 0 entries)"
+end
+
+@testset "the files of the package are found where it is now" begin
+    @test PackageCompilerRS.package_folder() == dirname(@__DIR__)
+    # Older Julias do not move caches.
+    if isdefined(Base, :pkgorigins)
+        origin = Base.pkgorigins[Base.PkgId(PackageCompilerRS)]
+        path = origin.path
+        try
+            origin.path = joinpath("/moved", "src", "PackageCompilerRS.jl")
+            @test startswith(PackageCompilerRS.library_path("x"), "/moved/deps")
+            @test startswith(PackageCompilerRS.template("x"), "/moved/julia")
+            @test any(arg -> occursin("/moved/julia/recording", arg),
+                PackageCompilerRS.recording_command("t", nothing, ``).exec)
+        finally
+            origin.path = path
+        end
+    end
+    @test isdir(dirname(PackageCompilerRS.template("x")))
+end
+
+@testset "precompiling the package asks nothing of the environment" begin
+    withenv("PCRS_CACHE_GB" => "ten", "JULIA_CC" => "'a", "PCRS_ALLOCATOR" => "x",
+        "TMPDIR" => "/nowhere") do
+        @test PackageCompilerRS.run_for_precompilation() === nothing
+        @test ENV["PCRS_CACHE_GB"] == "ten"
     end
 end
 

@@ -29,6 +29,7 @@ const PROJECT_TOML = """
     Frames = "$(uuid_of(1))"
     Greeter = "$GREETER"
     Loose = "$(uuid_of(3))"
+    Orphan = "$(uuid_of(4))"
     """
 const MANIFEST_TOML = string(
     registered("Frames", 1, "1.7.0", 'a'; deps="[\"Needed\"]"),
@@ -119,11 +120,11 @@ const CHANGES_OF_PACKAGES = (
         :stale, :package, "JSON 0.21.4 not in the image"),
     ("a package needs one less",
         place -> manifest(place, "[\"Needed\"]" => "[]"),
-        :stale, :package, "Needed 0.1.0 in the image, where no package asked for needs it"),
+        :stale, :package, "Needed 0.1.0 in the image, not among what the project needs"),
     ("a package was removed",
         place -> (project(place, r"Frames.*\n" => "");
             manifest(place, r"\[\[Frames\]\](\n[a-z].*)*" => "")),
-        :stale, :package, "Frames 1.7.0 in the image, not in the Manifest"),
+        :stale, :package, "Frames 1.7.0 in the image, not among what the project needs"),
     ("a package is only a dependency of others now",
         place -> (project(place, r"Frames.*\n" => "");
             manifest(place, "[\"Helper\"" => "[\"Frames\", \"Helper\"")),
@@ -149,7 +150,7 @@ const CHANGES_OF_PACKAGES = (
         :stale, :package, "Frames 1.7.0 in the image from a registry or repository, from"),
     ("another package under the same name",
         place -> (project(place, uuid_of(1) => uuid_of(8)); manifest(place, uuid_of(1) => uuid_of(8))),
-        :stale, :package, "Frames 1.7.0 in the image, not in the Manifest"),
+        :stale, :package, "Frames 1.7.0 in the image, not among what the project needs"),
     ("a package that the image does not have",
         place -> manifest(place, TREES['c'] => TREES['f']), :fresh, nothing, ""),
     ("one more in the project, not asked for",
@@ -203,8 +204,12 @@ const CHANGES_WITH_CODE = (
     ("a package that only a workload can load",
         place -> manifest(place, TREES['d'] => TREES['f']),
         :stale, :environment, "Orphan 1.0.0 when the image was built"),
-    ("such a package is new", place -> append(place, "project/Manifest.toml", JSON_ENTRY),
+    ("such a package is new",
+        place -> (manifest(place, "[[Orphan]]\ndeps = []" => "[[Orphan]]\ndeps = [\"JSON\"]");
+            append(place, "project/Manifest.toml", JSON_ENTRY)),
         :stale, :environment, "JSON 0.21.4, which a workload or script may load, is new"),
+    ("another project's package in the Manifest of a workspace",
+        place -> append(place, "project/Manifest.toml", JSON_ENTRY), :fresh, nothing, ""),
     ("such a package is gone", place -> manifest(place, r"\[\[Orphan\]\](\n[a-z].*)*" => ""),
         :stale, :environment, "is not in the Manifest any more"),
 )
@@ -239,7 +244,7 @@ end
 
 @testset "changes of what runs" begin
     with_place() do place
-        plan = plan_of(; project=inside(place, "project"), sysimage_path=place.image,
+        plan = plan_of(; project=inside(place, "project"), sysimage_path=place.image, exclude="Orphan",
             precompile_execution_file=inside(place, "workload.jl"), script=inside(place, "script.jl"),
             precompile_statements_file=inside(place, "statements.jl"),
             workload_deps=inside(place, "data"))
@@ -253,8 +258,7 @@ end
             if isdefined(Base, :get_preferences)
                 for (name, kind) in ("Needed" => :preferences, "Orphan" => :environment)
                     reset(place)
-                    append(place, "project/Project.toml",
-                        "[extras]\nNeeded = \"$(uuid_of(2))\"\nOrphan = \"$(uuid_of(4))\"\n")
+                    append(place, "project/Project.toml", "[extras]\nNeeded = \"$(uuid_of(2))\"\n")
                     write(inside(place, "project", "LocalPreferences.toml"), "[$name]\nfast = true\n")
                     check_answer(status_in(place), :stale, kind, "the preferences of ")
                 end
@@ -262,6 +266,72 @@ end
                 println("skipped: preferences came with Julia 1.6, this is $VERSION")
             end
         end
+    end
+end
+
+@testset "preferences that sessions see and builds do not" begin
+    if isdefined(Base, :get_preferences)
+        with_place() do place
+            shared = mkpath(joinpath(place.root, "shared"))
+            write(joinpath(shared, "Project.toml"), "[extras]\nNeeded = \"$(uuid_of(2))\"\n")
+            plan = plan_of(["Frames"]; project=inside(place, "project"), sysimage_path=place.image)
+            write_stamp(place.image, plan)
+            before = copy(LOAD_PATH)
+            try
+                push!(LOAD_PATH, shared)
+                check_answer(status_in(place), :fresh, nothing, "")
+                @test isempty(PackageCompilerRS.notices(plan))
+                write(joinpath(shared, "LocalPreferences.toml"), "[Needed]\nfast = true\n")
+                check_answer(status_in(place), :unknown, :unknown,
+                    "preferences of Needed in `$(joinpath(shared, "Project.toml"))` are seen by sessions")
+                noticed = PackageCompilerRS.notices(plan)
+                @test length(noticed) == 1 && occursin("Needed", noticed[1])
+                preview = PackageCompilerRS.BuildPreview(plan,
+                    Dict("sysimage_path" => "", "linker" => "", "log" => "", "commands" => []), noticed)
+                @test occursin("warning:  preferences of Needed", sprint(show, MIME"text/plain"(), preview))
+                # Where the project has the same, nothing is unseen.
+                append(place, "project/Project.toml", "[extras]\nNeeded = \"$(uuid_of(2))\"\n")
+                write(inside(place, "project", "LocalPreferences.toml"), "[Needed]\nfast = true\n")
+                @test isempty(PackageCompilerRS.notices(plan))
+            finally
+                copy!(LOAD_PATH, before)
+            end
+        end
+    else
+        println("skipped: preferences came with Julia 1.6, this is $VERSION")
+    end
+end
+
+@testset "left out, the project is that of the stamp" begin
+    with_place() do place
+        plan = plan_of(["Greeter"]; project=inside(place, "project"), sysimage_path=place.image)
+        write_stamp(place.image, plan)
+        before, active = copy(LOAD_PATH), Base.ACTIVE_PROJECT[]
+        try
+            # There is none that is active.
+            copy!(LOAD_PATH, ["@stdlib"])
+            Base.ACTIVE_PROJECT[] = nothing
+            status = sysimage_status(place.image)
+            @test status.state === :fresh
+            @test status.project == inside(place, "project", "Project.toml")
+            @test sysimage_status(joinpath(place.root, "none.so")).state === :unknown
+            rm(inside(place, "project"); recursive=true)
+            check_answer(sysimage_status(place.image), :unknown, :unknown, "is gone")
+        finally
+            copy!(LOAD_PATH, before)
+            Base.ACTIVE_PROJECT[] = active
+        end
+    end
+end
+
+@testset "packages that were left out stay so" begin
+    with_place() do place
+        plan = plan_of(; project=inside(place, "project"), sysimage_path=place.image, exclude="Loose")
+        write_stamp(place.image, plan)
+        check_answer(status_in(place), :fresh, nothing, "")
+        project(place, r"Loose.*\n" => "")
+        manifest(place, r"\[\[Loose\]\](\n[a-z].*)*" => "")
+        check_answer(status_in(place), :fresh, nothing, "")
     end
 end
 
@@ -422,7 +492,7 @@ end
     id = Base.PkgId(uuid, "Frames")
     tree = TREES['a']
     package(; version="1.7.0", path=nothing, tree_hash=tree) =
-        PackageCompilerRS.EnvironmentPackage(id, version, path, tree_hash, Base.UUID[])
+        PackageCompilerRS.EnvironmentPackage(id, version, path, tree_hash, Base.UUID[], Dict())
     origin(folder; version=nothing) =
         (version=version, path=joinpath(folder, "src", "Frames.jl"))
     check(origin, package) = PackageCompilerRS.origin_problem(id, origin, package)
@@ -456,6 +526,7 @@ end
             Build it again with `create_sysimage`"""
     end
     @test_throws BuildError sysimage_status("")
+    @test_throws BuildError sysimage_status("a\0b")
     @test_throws BuildError sysimage_status("X.so"; project="/nowhere")
 end
 

@@ -96,8 +96,15 @@ end
     end
     err = @test_throws BuildError plan_of("Home"; workload=TestSuite("Printf_"))
     @test occursin("not in the project", err.value.message)
-    # Neither of the two is a dependency of the project.
+    # Neither of the two is a dependency of the project itself.
     with_fixtures() do fixtures
+        manifest = joinpath(fixtures, "project", "Manifest.toml")
+        trigger = "000000000007\"\nversion = \"0.1.0\"\n"
+        text = read(manifest, String)
+        @assert occursin(trigger, text)
+        chmod(manifest, 0o644)
+        write(manifest, replace(text, trigger => trigger *
+            "\n    [Trigger.deps]\n    Twin = \"11111111-aaaa-4aaa-8aaa-000000000003\"\n"))
         project = joinpath(fixtures, "project")
         file = joinpath(project, "Project.toml")
         text = replace(read(file, String), r"\nTwin = .*" => "")

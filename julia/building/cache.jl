@@ -86,6 +86,11 @@ function cache_info()
                            for k in table["kinds"]])
 end
 
+function Base.show(io::IO, info::CacheInfo)
+    entries = sum(Int[k.entries for k in info.kinds])
+    return print(io, "CacheInfo(", repr(info.dir), ", ", entries, entries == 1 ? " entry)" : " entries)")
+end
+
 function Base.show(io::IO, ::MIME"text/plain", info::CacheInfo)
     info.dir === nothing && return print(io, "No cache: PCRS_CACHE_DIR is set and empty")
     print(io, "Cache in ", info.dir)

@@ -6,7 +6,7 @@ Builds a sysimage that holds `packages`: a name or a vector of names, as `String
 out, all dependencies of the project go in, and the project itself if it is a package. Start Julia
 on the image with `julia --sysimage=PATH`.
 
-The keywords and their defaults are those of PackageCompiler 2.4. Without `sysimage_path` they are
+The keywords and their defaults are those of PackageCompiler 2.4.5. Without `sysimage_path` they are
 read from a `Sysimage.toml`, see below.
 
 # Keywords
@@ -14,7 +14,7 @@ read from a `Sysimage.toml`, see below.
   there is replaced when the new one is complete, not before. A link is followed. A file there that
   is no sysimage stays, and is an error.
 - `project::String`: the folder of the project, its project file, or a shared environment such as
-  `"@v1.10"`; the active project by default.
+  `"@v1.10"`; the active project by default. A file that Julia would not read there is an error.
 - `precompile_execution_file`: a workload script or several; what they compile is compiled into the
   image.
 - `precompile_statements_file`: a file of `precompile(...)` statements or several.
@@ -26,8 +26,9 @@ read from a `Sysimage.toml`, see below.
 - `import_into_main::Bool=true`: bind `packages` in `Main`, so that `using .Package` works without
   the project.
 - `base_sysimage`: path of the image to build upon instead of this session's.
-- `cpu_target::String`: Julia's `--cpu-target`; `"native"`, and on Julia 1.13 and newer
-  `"sysimage"`, that of the base.
+- `cpu_target::String="native"`: Julia's `--cpu-target`; on Julia 1.13 and newer also `"sysimage"`,
+  that of the base. An image for a CPU that this machine lacks is built and not started here; a
+  warning says so.
 - `script`: path of a file that runs in the process whose state becomes the image.
 - `sysimage_build_args::Cmd`: further options of that process, such as `` `-O1` ``.
 - `compress_sysimage::Bool=false`: write a compressed image (Julia 1.13 and newer).
@@ -42,7 +43,7 @@ read from a `Sysimage.toml`, see below.
   compile; `false` does neither.
 - `strict::Bool=false`: a statement that cannot be precompiled fails the build.
 - `statement_timeout::Real=300`: seconds after which a statement that hangs the compiler is left
-  out.
+  out; `Inf` sets no limit.
 - `idle_limit::Real=600`: seconds for which a process of the build may neither write nor compute
   anything, as when a package starts a timer at its top level; then the build fails and names what
   it waited for. `Inf` waits for ever.
@@ -61,6 +62,9 @@ read from a `Sysimage.toml`, see below.
   the packages' caches, and compile only what neither has. Where that cannot be done everything is
   compiled, as with `false`; the report's `how` tells.
 - `force::Bool=false`: build even if nothing that goes into the image has changed.
+- `exclude`: a name or a vector of names, of packages of the project to leave out when `packages` is
+  left out, such as those under development. One that another package needs goes in all the same,
+  so that excluding it is an error.
 - `guard::Bool=false`: sessions on the image warn at their start when the active project's Manifest
   disagrees with the packages in the image, which Julia would use without a word. The environment
   variable `PCRS_GUARD=0` turns it off. See also [`sysimage_status`](@ref).
@@ -89,8 +93,9 @@ all they include, test suites with the package's folder, statement files, and th
 `environment_inputs`. Of other environment variables a new value is not noticed.
 
 The environment variable `JULIA_CC` names the compiler that links the image, with arguments if need
-be. Without it the system's C++ or C compiler is used, and where there is none the linker that
-Julia 1.9 and newer bring.
+be. Without it the first of `c++`, `g++`, `clang++`, `cc`, `gcc` and `clang` on `PATH` is used, and
+where there is none the linker that Julia 1.9 and newer bring. `CC`, `CXX` and their flags have no
+say.
 
 # Returns
 A [`BuildReport`](@ref), or a [`BuildPreview`](@ref) with `dry_run=true`.
@@ -106,23 +111,82 @@ create_sysimage(["Example"]; sysimage_path="ExampleSysimage.so",
     precompile_execution_file="precompile_example.jl")
 ```
 """
-function create_sysimage(packages::Union{Nothing,Names,AbstractVector}=nothing; keywords...)
-    return create(packages, keywords)
+function create_sysimage(@nospecialize(packages=nothing);
+    @nospecialize(sysimage_path=NOT_GIVEN),
+    @nospecialize(project=NOT_GIVEN),
+    @nospecialize(precompile_execution_file=NOT_GIVEN),
+    @nospecialize(precompile_statements_file=NOT_GIVEN),
+    @nospecialize(incremental=NOT_GIVEN),
+    @nospecialize(filter_stdlibs=NOT_GIVEN),
+    @nospecialize(include_transitive_dependencies=NOT_GIVEN),
+    @nospecialize(import_into_main=NOT_GIVEN),
+    @nospecialize(base_sysimage=NOT_GIVEN),
+    @nospecialize(cpu_target=NOT_GIVEN),
+    @nospecialize(script=NOT_GIVEN),
+    @nospecialize(sysimage_build_args=NOT_GIVEN),
+    @nospecialize(compress_sysimage=NOT_GIVEN),
+    @nospecialize(dry_run=NOT_GIVEN),
+    @nospecialize(quiet=NOT_GIVEN),
+    @nospecialize(log=NOT_GIVEN),
+    @nospecialize(verify=NOT_GIVEN),
+    @nospecialize(strict=NOT_GIVEN),
+    @nospecialize(statement_timeout=NOT_GIVEN),
+    @nospecialize(idle_limit=NOT_GIVEN),
+    @nospecialize(image_threads=NOT_GIVEN),
+    @nospecialize(trace_jobs=NOT_GIVEN),
+    @nospecialize(workload_deps=NOT_GIVEN),
+    @nospecialize(environment_inputs=NOT_GIVEN),
+    @nospecialize(force=NOT_GIVEN),
+    @nospecialize(guard=NOT_GIVEN),
+    @nospecialize(linked=NOT_GIVEN),
+    @nospecialize(workload=NOT_GIVEN),
+    @nospecialize(exclude=NOT_GIVEN),
+    unknown...,
+)
+    given = Pair{Symbol,Any}[
+        :sysimage_path => sysimage_path, :project => project,
+        :precompile_execution_file => precompile_execution_file,
+        :precompile_statements_file => precompile_statements_file, :incremental => incremental,
+        :filter_stdlibs => filter_stdlibs,
+        :include_transitive_dependencies => include_transitive_dependencies,
+        :import_into_main => import_into_main, :base_sysimage => base_sysimage,
+        :cpu_target => cpu_target, :script => script, :sysimage_build_args => sysimage_build_args,
+        :compress_sysimage => compress_sysimage, :dry_run => dry_run, :quiet => quiet, :log => log,
+        :verify => verify, :strict => strict, :statement_timeout => statement_timeout,
+        :idle_limit => idle_limit, :environment_inputs => environment_inputs,
+        :image_threads => image_threads, :trace_jobs => trace_jobs, :workload_deps => workload_deps,
+        :force => force, :guard => guard, :linked => linked, :workload => workload,
+        :exclude => exclude,
+    ]
+    filter!(pair -> pair.second !== NOT_GIVEN, given)
+    for (name, value) in unknown
+        push!(given, name => value)
+    end
+    return create(packages, given)
 end
 
-# Compiled once, whatever the keywords.
-function create(@nospecialize(packages), @nospecialize(keywords))
-    options = options_from(keywords)
+struct NotGiven end
+"Of a keyword that a caller leaves out: what `Sysimage.toml` says counts, then the default in `Options`."
+const NOT_GIVEN = NotGiven()
+
+function create(@nospecialize(packages), given)
+    options = options_from(given)
     if options.sysimage_path === nothing
-        packages, keywords = with_sysimage_toml(packages, keywords, options.project)
-        options = options_from(keywords)
+        packages, given = with_sysimage_toml(packages, given, options.project)
+        options = options_from(given)
     end
     plan = make_plan(packages, options)
-    options.dry_run && return BuildPreview(plan, dry_run(plan))
+    noticed = notices(plan)
+    options.dry_run && return BuildPreview(plan, dry_run(plan), noticed)
     adopt_former_cache()
     progress = progress_for(stderr; quiet=options.quiet)
     warnings = String[]
     table = try
+        for text in noticed
+            push!(warnings, text)
+            show_event(progress,
+                Dict{String,Any}("event" => "warning", "stage" => "check", "text" => text))
+        end
         run_build(plan) do event
             event["event"] == "warning" && push!(warnings, event["text"])
             show_event(progress, event)

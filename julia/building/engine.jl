@@ -7,7 +7,7 @@ const LIBRARY = Ref{Ptr{Cvoid}}(C_NULL)
 "Where `deps/build.jl` leaves the library called `name`."
 function library_path(name)
     file = string(Sys.iswindows() ? "" : "lib", name, '.', Libdl.dlext)
-    return joinpath(dirname(dirname(@__DIR__)), "deps", "usr", "lib", file)
+    return joinpath(package_folder(), "deps", "usr", "lib", file)
 end
 
 "Address of a function of the library, which is opened at the first call."

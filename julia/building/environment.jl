@@ -9,6 +9,8 @@ struct EnvironmentPackage
     path::Union{String,Nothing}
     tree_hash::Union{String,Nothing}
     dependencies::Vector{Base.UUID}
+    "Names of its extensions, each with those of the packages that bring it in."
+    extensions::Dict{String,Vector{String}}
 end
 
 "A project with its Manifest, as they are on disk."
@@ -29,12 +31,13 @@ such as `@v1.10`; the active project when `nothing`.
 function find_project(project::Union{Nothing,AbstractString})
     if project === nothing
         file = Base.active_project()
-        file !== nothing && isfile(file) && return abspath(file)
+        file !== nothing && isfile(file) && return as_julia_reads(abspath(file))
         throw(BuildError("there is no active project";
             hint="start Julia with `--project=DIR`, or give the keyword `project`"))
     end
     isempty(strip(project)) && throw(BuildError("`project` is empty";
         hint="give the folder of a Project.toml, or leave the keyword out"))
+    check_text("`project`", project)
     if startswith(project, '@')
         file = Base.load_path_expand(String(project))
         file !== nothing && isfile(file) && return abspath(file)
@@ -42,15 +45,41 @@ function find_project(project::Union{Nothing,AbstractString})
             hint="looked in `environments` of each depot: $(join(Base.DEPOT_PATH, ", "))"))
     end
     path = abspath(project)
-    isfile(path) && return path
+    isfile(path) && return as_julia_reads(path)
     isdir(path) || throw(BuildError("`project` does not exist: `$path`";
         hint="give the folder of a Project.toml"))
+    file = project_file_in(path)
+    file === nothing && throw(BuildError("there is no Project.toml in `$path`";
+        hint="give the folder of a project, or make one with `Pkg.activate` and `Pkg.add`"))
+    return file
+end
+
+"The project file that Julia reads in `folder`."
+function project_file_in(folder)
     for name in Base.project_names
-        file = joinpath(path, name)
+        file = joinpath(folder, name)
         isfile(file) && return file
     end
-    throw(BuildError("there is no Project.toml in `$path`";
-        hint="give the folder of a project, or make one with `Pkg.activate` and `Pkg.add`"))
+    return nothing
+end
+
+"""
+The project file at `path`, if Julia reads it where it is given the folder, as child processes are.
+
+# Errors
+`BuildError` for a file of another name, and for one beside another that comes first.
+"""
+function as_julia_reads(path)
+    folder = dirname(path)
+    read = project_file_in(folder)
+    names = join(Base.project_names, " and ")
+    basename(path) in Base.project_names || throw(BuildError("`$path` cannot be used as a project";
+        cause="of the files in a folder Julia reads those called $names",
+        hint="move it to a folder of its own, as `Project.toml`, with its Manifest"))
+    basename(read) == basename(path) || throw(BuildError("`$path` cannot be used as a project";
+        cause="`$(basename(read))` is beside it, which Julia reads in that folder",
+        hint="give the folder to use `$(basename(read))`, or move one of them to another folder"))
+    return path
 end
 
 function read_toml(file)
@@ -71,6 +100,7 @@ where there is none.
 """
 function installed_environment(project_file; quiet)
     manifest_file = manifest_of(project_file)
+    manifest_file === nothing && check_manifests_of_others(project_file)
     if manifest_file !== nothing
         environment = read_environment(project_file, manifest_file)
         # `Pkg.instantiate` wants a registry even when there is nothing to install (Julia 1.10).
@@ -86,6 +116,22 @@ function manifest_of(project_file)
         Base.project_file_manifest_path(project_file)
     end
     return file !== nothing && isfile(file) ? file : nothing
+end
+
+"""
+A Manifest of another Julia alone is not what the user means to be made anew without a word.
+
+# Errors
+`BuildError` that names it.
+"""
+function check_manifests_of_others(project_file)
+    folder = dirname(project_file)
+    others = filter!(name -> occursin(r"^(Julia)?Manifest-v\d+\.\d+\.toml$", name), readdir(folder))
+    isempty(others) && return nothing
+    throw(BuildError("the project `$project_file` has no Manifest.toml, and Julia $VERSION does not " *
+                     "read `$(join(others, "`, `"))`";
+        cause="such a Manifest is for the Julia in its name (Julia 1.11 and newer)",
+        hint="run `Pkg.instantiate()` in it with this Julia, which makes a Manifest.toml"))
 end
 
 "Whether there is nothing to install, as `Pkg.instantiate` tells it, but without its start-up time."
@@ -174,8 +220,11 @@ end
 """
 function read_environment(project_file)
     manifest_file = manifest_of(project_file)
-    manifest_file === nothing && throw(BuildError(
-        "the project `$project_file` has no Manifest.toml"; hint="run `Pkg.instantiate()` in it"))
+    if manifest_file === nothing
+        check_manifests_of_others(project_file)
+        throw(BuildError("the project `$project_file` has no Manifest.toml";
+            hint="run `Pkg.instantiate()` in it"))
+    end
     return read_environment(project_file, manifest_file)
 end
 
@@ -184,9 +233,23 @@ function read_environment(project_file, manifest_file)
     packages = read_manifest(manifest_file)
     return with_cause("`$project_file` is not as Pkg writes a project";
         hint="correct it, and run `Pkg.resolve()` in it") do
-        Environment(project_file, manifest_file, add_project!(packages, project, project_file),
-            packages)
+        direct = add_project!(packages, project, project_file)
+        keep_reachable!(packages, direct)
+        Environment(project_file, manifest_file, direct, packages)
     end
+end
+
+"The Manifest of a workspace (Julia 1.12) has the packages of all its projects; those of others go."
+function keep_reachable!(packages, direct)
+    reached = Set{Base.UUID}()
+    next = collect(values(direct))
+    while !isempty(next)
+        uuid = pop!(next)
+        (uuid in reached || !haskey(packages, uuid)) && continue
+        push!(reached, uuid)
+        append!(next, packages[uuid].dependencies)
+    end
+    return filter!(pair -> pair.first in reached, packages)
 end
 
 "Adds the project to `packages` if it is one, and gives the names that it can load."
@@ -198,7 +261,7 @@ function add_project!(packages, project, project_file)
     if haskey(project, "name") && haskey(project, "uuid")
         id = Base.PkgId(Base.UUID(project["uuid"]), project["name"])
         packages[id.uuid] = EnvironmentPackage(id, text_of(project, "version"),
-            dirname(project_file), nothing, collect(values(direct)))
+            dirname(project_file), nothing, collect(values(direct)), extensions_of(project))
         direct[id.name] = id.uuid
     end
     return direct
@@ -233,12 +296,20 @@ function packages_of(manifest, folder)
         path = text_of(entry, "path")
         path === nothing || (path = normpath(joinpath(folder, path)))
         packages[id.uuid] = EnvironmentPackage(id, text_of(entry, "version"), path,
-            text_of(entry, "git-tree-sha1"), dependencies_of(entry, by_name))
+            text_of(entry, "git-tree-sha1"), dependencies_of(entry, by_name), extensions_of(entry))
     end
     return packages
 end
 
 text_of(table, key)::Union{String,Nothing} = get(table, key, nothing)
+
+function extensions_of(table)
+    found = Dict{String,Vector{String}}()
+    for (name, triggers) in get(table, "extensions", Dict{String,Any}())
+        found[name] = triggers isa AbstractString ? [triggers] : String[t for t in triggers]
+    end
+    return found
+end
 
 "A Manifest names dependencies, and gives their UUIDs only where a name is not unique."
 function dependencies_of(entry, by_name)
@@ -270,7 +341,33 @@ function requested_packages(environment, names)
     return ids
 end
 
+"""
+    without(environment, requested, excluded) -> Vector{Base.PkgId}
+
+`requested` but for the packages called `excluded`.
+
+# Errors
+`BuildError` for a name that is not in the project, or that another package needs.
+"""
+function without(environment, requested, excluded)
+    out = requested_packages(environment, excluded)
+    kept = setdiff(requested, out)
+    for id in kept, package in load_order(environment, [id])
+        package.id in out && throw(BuildError("`exclude` holds `$(package.id.name)`, which " *
+                                              "`$(id.name)` needs";
+            hint="exclude `$(id.name)` too, or leave `$(package.id.name)` in"))
+    end
+    return kept
+end
+
 function unknown_package(environment, name)
+    for package in values(environment.packages)
+        haskey(package.extensions, name) || continue
+        owner = package.id.name
+        others = join(sort(package.extensions[name]), ", ", " and ")
+        return BuildError("`$name` is an extension of `$owner`, and no package";
+            hint="leave it out: it goes in by itself when $owner and $others do")
+    end
     message = "`$name` is not in the project `$(environment.project_file)`"
     near = nearest(name, keys(environment.direct))
     hint = if !isempty(near)

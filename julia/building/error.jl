@@ -39,6 +39,9 @@ function BuildError(table::AbstractDict)
         table["log"], table["output"])
 end
 
+Base.show(io::IO, err::BuildError) =
+    print(io, "BuildError(", repr(err.stage), ", ", repr(err.message), ")")
+
 "What every error of this package has: message, cause and next step."
 function show_failure(io, name, err)
     print(io, name, ": ", err.message)

@@ -3,6 +3,9 @@
 
 const Names = Union{AbstractString,Symbol}
 
+"As PackageCompiler 2.4.5, whose \"sysimage\" on Julia 1.13 took twice the time and memory (its issue 1143)."
+const DEFAULT_CPU_TARGET = "native"
+
 Base.@kwdef mutable struct Options
     sysimage_path::Union{Nothing,AbstractString} = nothing
     project::Union{Nothing,AbstractString} = nothing
@@ -13,7 +16,7 @@ Base.@kwdef mutable struct Options
     include_transitive_dependencies::Bool = true
     import_into_main::Bool = true
     base_sysimage::Union{Nothing,AbstractString} = nothing
-    cpu_target::AbstractString = default_cpu_target()
+    cpu_target::AbstractString = DEFAULT_CPU_TARGET
     script::Union{Nothing,AbstractString} = nothing
     sysimage_build_args::Cmd = ``
     compress_sysimage::Bool = false
@@ -33,14 +36,8 @@ Base.@kwdef mutable struct Options
     guard::Bool = false
     linked::Bool = true
     workload::Union{TestSuite,AbstractVector} = TestSuite[]
+    exclude::Union{Names,AbstractVector} = String[]
 end
-
-"""
-    default_cpu_target() -> String
-
-As PackageCompiler 2.4: the target of the base image on Julia 1.13 and newer, else `"native"`.
-"""
-default_cpu_target() = VERSION >= v"1.13-" ? "sysimage" : "native"
 
 """
     options_from(keywords) -> Options
@@ -57,12 +54,41 @@ function options_from(@nospecialize(keywords))
                 hint=isempty(near) ? "see its docstring" : "did you mean `$(near[1])`?"))
         end
         wanted = fieldtype(Options, name)
-        value isa wanted || throw(BuildError(
-            "`$name` is $(repr(value)), a $(typeof(value))"; hint="it must be a $wanted"))
+        value isa wanted || throw(wrong_value(name, value, in_words(wanted)))
         setfield!(options, name, value)
     end
     return options
 end
+
+wrong_value(keyword, value, expected) = BuildError(
+    "`$keyword` is $(shown(value)), a $(typeof(value))"; hint="it must be $expected")
+
+wrong_item(keyword, item, expected) = BuildError(
+    "`$keyword` holds $(shown(item)), a $(typeof(item))"; hint="it must hold $expected")
+
+"A value as a user would write it, cut where it gets long."
+function shown(value)
+    text = repr(value; context=:limit => true)
+    return length(text) <= 60 ? text : string(first(text, 57), "...")
+end
+
+"The type of a keyword, for users."
+function in_words(type)
+    type === Bool && return "`true` or `false`, a Bool"
+    type === Cmd && return "a Cmd, such as `` `-O1` ``"
+    type === AbstractString && return "a String"
+    type === Real && return "a positive number of seconds; `Inf` sets no limit"
+    type === Union{Symbol,Bool} && return "`:load`, `:trace` or `false`"
+    type === Union{Nothing,AbstractString} && return "a path as a String"
+    type === Union{Nothing,Integer} && return "a whole number, 1 or more"
+    type === Union{AbstractString,AbstractVector} && return "a path as a String, or a vector of them"
+    type === Union{TestSuite,AbstractVector} && return "a `TestSuite`, or a vector of them"
+    type === Union{Names,AbstractVector} && return "a name as a String or Symbol, or a vector of them"
+    return "a $type"
+end
+
+const PATHS = (:sysimage_path, :precompile_execution_file, :precompile_statements_file, :script,
+    :base_sysimage, :log, :workload_deps)
 
 "The options, checked for what needs no look at the disk."
 function check_options(options)
@@ -78,19 +104,60 @@ function check_options(options)
         throw(BuildError("`base_sysimage` cannot be given with `incremental=false`";
             cause="that builds a base of its own"))
     end
-    for keyword in (:precompile_execution_file, :precompile_statements_file, :script,
-        :base_sysimage, :log, :workload_deps)
-        for file in list(getfield(options, keyword))
+    for keyword in PATHS
+        files = getfield(options, keyword)
+        for file in (files isa AbstractVector ? files : list(files))
+            file isa AbstractString || throw(wrong_item(keyword, file, "paths as Strings"))
             isempty(strip(file)) && throw(BuildError("`$keyword` holds an empty file name";
                 hint="give a path, or leave the keyword out"))
+            check_text("`$keyword`", abspath(file))
         end
     end
-    # NaN is neither.
-    options.idle_limit > 0 || throw(BuildError("`idle_limit` is $(options.idle_limit)";
-        hint="give a positive number of seconds; `Inf` waits for ever"))
+    check_text("`cpu_target`", options.cpu_target)
+    check_cpu_target(options.cpu_target)
+    foreach(arg -> check_text("`sysimage_build_args`", arg), options.sysimage_build_args.exec)
+    check_numbers(options)
     if !(options.verify in (:load, :trace, false))
         throw(BuildError("`verify` is $(repr(options.verify))"; hint="use :load, :trace or false"))
     end
+    return nothing
+end
+
+"""
+Seconds that stand for no limit: more than any build takes, and a number that JSON and clocks can hold,
+as `Inf` is not.
+"""
+const LONGEST_TIMEOUT = 1e9
+
+function check_numbers(options)
+    timeout = options.statement_timeout
+    (timeout isa Bool || !(timeout > 0)) && throw(BuildError("`statement_timeout` is $timeout";
+        hint="it must be $(in_words(Real))"))
+    idle = options.idle_limit
+    # NaN is neither.
+    (idle isa Bool || !(idle > 0)) && throw(BuildError("`idle_limit` is $idle";
+        hint="give a positive number of seconds; `Inf` waits for ever"))
+    for keyword in (:image_threads, :trace_jobs)
+        number = getfield(options, keyword)
+        number === nothing && continue
+        number isa Bool && throw(wrong_value(keyword, number, in_words(Union{Nothing,Integer})))
+        1 <= number <= typemax(UInt32) || throw(BuildError("`$keyword` is $number";
+            hint="use 1 or more, or leave it out"))
+    end
+    return nothing
+end
+
+"""
+    check_text(what, text)
+
+# Errors
+`BuildError` for text that neither JSON nor the systems that it is meant for can hold.
+"""
+function check_text(what, text)
+    isvalid(text) || throw(BuildError("$what is not valid UTF-8: $(repr(text))";
+        hint="files and folders are named in UTF-8 here; rename it"))
+    '\0' in text && throw(BuildError("$what holds a NUL character: $(repr(text))";
+        hint="no path or option can have one"))
     return nothing
 end
 

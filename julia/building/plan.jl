@@ -3,16 +3,21 @@
 const PLAN_SCHEMA = 1
 
 """
-    package_names(packages) -> Union{Nothing,Vector{String}}
+    package_names(packages, keyword) -> Union{Nothing,Vector{String}}
 
 # Errors
-`BuildError` for a name that no package can have.
+`BuildError` for a name that no package can have, and what is no name.
 """
-function package_names(packages)
+function package_names(packages, keyword="packages")
     packages === nothing && return nothing
+    packages isa Union{Names,AbstractVector} ||
+        throw(wrong_value(keyword, packages, in_words(Union{Names,AbstractVector})))
+    for item in (packages isa AbstractVector ? packages : ())
+        item isa Names || throw(wrong_item(keyword, item, "names as Strings or Symbols"))
+    end
     names = list(packages)
     for name in names
-        isempty(strip(name)) && throw(BuildError("a package name is empty";
+        isempty(strip(name)) && throw(BuildError("a package name is empty in `$keyword`";
             hint="give the names as the Project.toml has them"))
         Base.isidentifier(name) || throw(BuildError("`$name` is not a package name";
             hint=endswith(name, ".jl") ? "leave out the `.jl`" :
@@ -32,23 +37,31 @@ Resolves the project and everything else that Julia knows. Paths become absolute
 function make_plan(packages, options::Options)
     check_options(options)
     names = package_names(packages)
+    excluded = package_names(options.exclude, "exclude")
+    names === nothing || isempty(excluded) || throw(BuildError("`exclude` is given with `packages`";
+        hint="it is for builds of all that the project has, without `packages`"))
     project_file = find_project(options.project)
+    check_text("the project's path", project_file)
     environment = options.dry_run ? read_environment(project_file) :
         installed_environment(project_file; quiet=options.quiet)
     requested = requested_packages(environment, names)
+    isempty(excluded) || (requested = without(environment, requested, excluded))
     order = load_order(environment, requested)
+    base = base_of(options)
+    check_stdlibs(order, base)
     return Dict{String,Any}(
         "schema" => PLAN_SCHEMA,
         "julia" => describe_julia(),
         "project" => describe_project(environment, order),
         "packages" => planned(order, environment, requested, options),
         "all_packages" => names === nothing,
+        "exclude" => sort!(excluded),
         "import_into_main" => options.import_into_main,
         "workloads" => workloads(environment, options),
         "statement_files" => absolute(options.precompile_statements_file),
         "script" => options.script === nothing ? nothing : abspath(options.script),
         "guard" => options.guard,
-        "base" => base_of(options),
+        "base" => base,
         "cpu_target" => options.cpu_target,
         "build_args" => options.sysimage_build_args.exec,
         "compress" => options.compress_sysimage,
@@ -57,7 +70,7 @@ function make_plan(packages, options::Options)
         "log" => options.log === nothing ? nothing : abspath(options.log),
         "verify" => options.verify === false ? "none" : string(options.verify),
         "strict" => options.strict,
-        "statement_timeout" => Float64(options.statement_timeout),
+        "statement_timeout" => Float64(min(options.statement_timeout, LONGEST_TIMEOUT)),
         "image_threads" => options.image_threads,
         "trace_jobs" => options.trace_jobs,
         "workload_deps" => absolute(options.workload_deps),
@@ -167,6 +180,42 @@ function preferences(environment)
     return join(parts, '\n')
 end
 
+"""
+    unseen_preferences(project, packages) -> Vector{Tuple{String,String}}
+
+Names of those of `packages` (tables with `name` and `uuid`) for which sessions in the folder `project`
+find other preferences than a build does, each with a sentence. A build knows the project only, and
+not the other entries of `LOAD_PATH`, so that an image is the same for whoever builds it.
+"""
+function unseen_preferences(project, packages)
+    found = Tuple{String,String}[]
+    isdefined(Base, :get_preferences) || return found
+    others = String[entry for entry in LOAD_PATH if entry != "@"]
+    of_all = preferences_on([project; others], packages)
+    of_project = preferences_on([project, "@stdlib"], packages)
+    of_all == of_project && return found
+    by_place = [(entry, preferences_on([entry], packages)) for entry in others]
+    for (i, package) in enumerate(packages)
+        of_all[i] == of_project[i] && continue
+        places = String["`$(something(Base.load_path_expand(entry), entry))`"
+                        for (entry, values) in by_place if !isempty(values[i])]
+        name = package["name"]
+        push!(found, (name, "preferences of $name in $(join(places, " and ")) are seen by sessions, " *
+            "and not by the build, which reads those of the project `$project`: set them there too"))
+    end
+    return found
+end
+
+function preferences_on(path, packages)
+    return with_load_path(path) do
+        Dict{String,Any}[plain(Base.get_preferences(Base.UUID(package["uuid"]))) for package in packages]
+    end
+end
+
+"What is to be said of a plan before it is followed."
+notices(plan) = String[text for (_, text) in
+    unseen_preferences(plan["project"]["dir"], plan["packages"])]
+
 plain(table::AbstractDict) = Dict{String,Any}(string(k) => plain(v) for (k, v) in table)
 plain(items::AbstractVector) = map(plain, items)
 plain(value::Union{Bool,Real,AbstractString}) = value
@@ -223,6 +272,39 @@ function base_of(options)
 end
 
 """
+A standard library that the base holds cannot be replaced by the one that the Manifest names.
+
+# Errors
+`BuildError` that names both.
+"""
+function check_stdlibs(order, base)
+    # What another image holds, its start on it tells (`verify`).
+    same_path(get(base, "path", ""), running_sysimage()) || return nothing
+    replaced = filter(package -> is_replaced_stdlib(package), order)
+    isempty(replaced) && return nothing
+    inside = packages_in_image(running_sysimage())
+    for package in replaced
+        package.id in inside || continue
+        name, here = package.id.name, stdlib_version(package.id)
+        origin_of(package.id).path == joinpath(something(package.path, ""), "src", "$name.jl") &&
+            continue
+        throw(BuildError("the base image holds $name $(something(here, "of Julia $VERSION")), the " *
+                         "Manifest wants $(something(package.version, "another one"))";
+            cause="what an image holds, one built on it cannot replace",
+            hint="use `incremental=false`, or remove $name from the Manifest's replaced packages " *
+                 "with `Pkg.free(\"$name\")`"))
+    end
+    return nothing
+end
+
+is_replaced_stdlib(package) = (package.path !== nothing || package.tree_hash !== nothing) &&
+    isdir(joinpath(Sys.STDLIB, package.id.name)) && stdlib_uuid(package.id) == package.id.uuid
+
+stdlib_table(id) = read_toml(joinpath(Sys.STDLIB, id.name, "Project.toml"))
+stdlib_uuid(id) = (uuid = get(stdlib_table(id), "uuid", nothing); uuid === nothing ? nothing : Base.UUID(uuid))
+stdlib_version(id) = get(stdlib_table(id), "version", nothing)
+
+"""
 The image that a session like this one builds on. One of ours holds packages as they were, which
 nothing replaces, so that what it was built on takes its place.
 """
@@ -242,5 +324,6 @@ end
 function compiler_from_environment()
     haskey(ENV, "JULIA_CC") || return nothing
     text = ENV["JULIA_CC"]
+    check_text("JULIA_CC", text)
     return with_cause(() -> Base.shell_split(text), "JULIA_CC cannot be split into words: `$text`")
 end

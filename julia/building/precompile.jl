@@ -1,6 +1,7 @@
 # Runs the Julia side of a build while the package itself is precompiled, so that the first call of
 # a session does not wait for the compiler. The native code is kept since Julia 1.9; older versions
-# keep what inference found. No process is started and nothing but a temporary folder is touched.
+# keep what inference found. No process is started and nothing but a temporary folder is touched. What
+# the user's environment holds has no say, and what goes wrong costs time later, and nothing now.
 
 const SAMPLE_REPORT = """
     {"origin":"built","sysimage_path":"X.so","image_size":1,"seconds":1.0,
@@ -11,7 +12,19 @@ const SAMPLE_REPORT = """
      "how":{"linked":null,"not_linked":null},"peak_memory":1,"linker":"cc","base_sysimage":"sys.so","log":null,"warnings":[]}
     """
 
+"Variables that a plan is made of."
+const VARIABLES_OF_PLANS = ("JULIA_CC", "PCRS_ALLOCATOR", "PCRS_CACHE_DIR", "PCRS_CACHE_GB")
+
 function run_for_precompilation()
+    try
+        withenv(run_samples, [name => nothing for name in VARIABLES_OF_PLANS]...)
+    catch err
+        err isa InterruptException && rethrow()
+    end
+    return nothing
+end
+
+function run_samples()
     mktempdir() do dir
         write(joinpath(dir, "Project.toml"),
             "[deps]\nA = \"00000000-0000-0000-0000-000000000001\"\n")

@@ -2,6 +2,7 @@
 const StageTime = NamedTuple{(:stage, :seconds),Tuple{Symbol,Float64}}
 const PackageRow =
     NamedTuple{(:name, :uuid, :version),Tuple{String,Base.UUID,Union{VersionNumber,Nothing}}}
+const DevelopedRow = NamedTuple{(:name, :path),Tuple{String,String}}
 const StatementRow = NamedTuple{(:text, :outcome, :detail, :source, :line, :seconds),
     Tuple{String,Symbol,String,String,Int,Float64}}
 const ResidualRow =
@@ -22,6 +23,8 @@ What [`create_sysimage`](@ref) did. Fields:
 - `sysimage_path::String`, `image_size::Int` (bytes);
 - `seconds::Float64`: wall time of the build; `stages`: a vector of `(stage, seconds)`;
 - `packages`: a vector of `(name, uuid, version)`, in the order they were loaded;
+- `developed`: a vector of `(name, path)`, those of them that are tracked by path; the image has them as
+  they were, and an edit there needs a new image;
 - `statements`: a vector of `(text, outcome, detail, source, line, seconds)`, one for each
   statement and each line that was not taken (lines of a file that hold no statement past the
   first 1,000 are one); `line` is 0 for what was traced when the workload `source` ran; `outcome`
@@ -47,6 +50,7 @@ struct BuildReport
     seconds::Float64
     stages::Vector{StageTime}
     packages::Vector{PackageRow}
+    developed::Vector{DevelopedRow}
     statements::Vector{StatementRow}
     duplicates::Int
     residual::Union{Nothing,Vector{ResidualRow}}
@@ -67,6 +71,7 @@ function BuildReport(table::AbstractDict)
         table["seconds"],
         StageTime[StageTime((Symbol(s["stage"]), s["seconds"])) for s in table["stages"]],
         loaded_packages(table["packages"]),
+        developed_packages(table["packages"]),
         StatementRow[statement_row(s) for s in statements["entries"]],
         statements["duplicates"],
         residual_of(statements["residual"]),
@@ -106,6 +111,11 @@ function loaded_packages(tables)
     return rows
 end
 
+developed_packages(tables) = DevelopedRow[DevelopedRow((p["name"], p["path"])) for p in tables
+    if p["load"] && get(p, "path", nothing) !== nothing]
+
+named_with_paths(rows) = shortened([string(row.name, " (", row.path, ')') for row in rows], 6)
+
 function Base.show(io::IO, ::MIME"text/plain", report::BuildReport)
     print_summary(io, report)
     times = [string(s.stage, ' ', format_seconds(s.seconds)) for s in report.stages]
@@ -113,6 +123,8 @@ function Base.show(io::IO, ::MIME"text/plain", report::BuildReport)
     named = [p.version === nothing ? p.name : string(p.name, ' ', p.version)
              for p in report.packages]
     println(io, "  packages:    ", isempty(named) ? "none" : shortened(named, 6))
+    isempty(report.developed) ||
+        println(io, "  developed:   ", named_with_paths(report.developed), ": edits need a new image")
     println(io, "  statements:  ", statement_summary(report))
     slow = slowest_statements(report; most=1)
     isempty(slow) || slow[1].seconds < 1 ||
@@ -222,28 +234,39 @@ end
     BuildPreview
 
 What [`create_sysimage`](@ref) with `dry_run=true` gives: what a build would do. Fields:
-`sysimage_path`, `base_sysimage` (`nothing` for a fresh base), `packages` (as in
-[`BuildReport`](@ref)), `linker`, `log`, and `commands`, a vector of `(stage, what, command)`.
+`sysimage_path`, `base_sysimage` (`nothing` for a fresh base), `packages` and `developed` (as in
+[`BuildReport`](@ref)), `linker`, `log`, `commands`, a vector of `(stage, what, command)`, and
+`warnings`.
 """
 struct BuildPreview
     sysimage_path::String
     base_sysimage::Union{String,Nothing}
     packages::Vector{PackageRow}
+    developed::Vector{DevelopedRow}
     linker::String
     log::String
     commands::Vector{CommandRow}
+    warnings::Vector{String}
 end
 
-function BuildPreview(plan, table)
+function BuildPreview(plan, table, warnings)
     return BuildPreview(
         table["sysimage_path"],
         get(plan["base"], "path", nothing),
         loaded_packages(plan["packages"]),
+        developed_packages(plan["packages"]),
         table["linker"],
         table["log"],
         CommandRow[CommandRow((Symbol(c["stage"]), c["what"], c["command"]))
                    for c in table["commands"]],
+        warnings,
     )
+end
+
+function Base.show(io::IO, preview::BuildPreview)
+    return print(io, "BuildPreview(", repr(preview.sysimage_path), ", ",
+        counted(length(preview.packages), "package"), ", ",
+        counted(length(preview.commands), "command"), ")")
 end
 
 function Base.show(io::IO, ::MIME"text/plain", preview::BuildPreview)
@@ -255,6 +278,9 @@ function Base.show(io::IO, ::MIME"text/plain", preview::BuildPreview)
     for p in preview.packages
         println(io, "    ", p.name, p.version === nothing ? "" : " $(p.version)", "  ", p.uuid)
     end
+    isempty(preview.developed) || println(io, "  developed: ", named_with_paths(preview.developed),
+        ": the image will have them as they are now")
+    foreach(text -> println(io, "  warning:  ", text), preview.warnings)
     print(io, "  commands:")
     for c in preview.commands
         print(io, "\n    ", c.stage, ": ", c.what, "\n      ", c.command)

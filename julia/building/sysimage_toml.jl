@@ -29,12 +29,13 @@ suite(tables::AbstractVector, folder) = TestSuite[suite(table, folder) for table
 
 const TOML_FLAG = TomlKey("true or false", value -> value isa Bool, as_it_is)
 const TOML_COUNT = TomlKey("a whole number", value -> is_number(value) && value isa Integer, as_it_is)
+const TOML_NAMES = TomlKey("a name as a string, or an array of names", is_texts, as_it_is)
 const TOML_PATH = TomlKey("a path as a string", is_text, in_folder)
 const TOML_PATHS = TomlKey("a path as a string, or an array of them", is_texts, in_folder)
 
 "The keys that `Sysimage.toml` may have: all keywords but `project`, which is where the file is."
 const SYSIMAGE_TOML_KEYS = Dict{String,TomlKey}(
-    "packages" => TomlKey("a name as a string, or an array of names", is_texts, as_it_is),
+    "packages" => TOML_NAMES,
     "sysimage_path" => TOML_PATH,
     "precompile_execution_file" => TOML_PATHS,
     "precompile_statements_file" => TOML_PATHS,
@@ -65,6 +66,7 @@ const SYSIMAGE_TOML_KEYS = Dict{String,TomlKey}(
     "environment_inputs" => TomlKey("a name as a string, or an array of names", is_texts, as_it_is),
     "force" => TOML_FLAG,
     "guard" => TOML_FLAG,
+    "exclude" => TOML_NAMES,
 )
 
 """

@@ -29,6 +29,12 @@ function TestSuite(package::Union{AbstractString,Symbol};
     return TestSuite(String(package), test_args isa Cmd ? test_args.exec : test_args)
 end
 
+function Base.show(io::IO, suite::TestSuite)
+    print(io, "TestSuite(", repr(suite.package))
+    isempty(suite.test_args) || print(io, "; test_args=", suite.test_args)
+    return print(io, ")")
+end
+
 """
     test_suites(workload) -> Vector{TestSuite}
 
@@ -64,9 +70,14 @@ function planned_tests(environment, suite)
         "name" => name,
         "uuid" => string(package.id.uuid),
         "path" => folder,
-        "args" => suite.test_args,
+        "args" => checked_args(suite.test_args),
         "sources" => test_sources(folder),
     )
+end
+
+function checked_args(args)
+    foreach(arg -> check_text("`test_args`", arg), args)
+    return args
 end
 
 "The package that the project means by `name`; else the only one so called in its Manifest."

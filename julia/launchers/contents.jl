@@ -18,9 +18,11 @@ function launcher_files(launcher, identity, kernel_file)
     return push!(files, (path, text, false))
 end
 
+template(name) = joinpath(package_folder(), "julia", "launchers", "templates", name)
+
 "Fills in the `@NAMES@` of a template, once: what is filled in may hold such words itself."
-function render(template, values)
-    text = read(joinpath(@__DIR__, "templates", template), String)
+function render(name, values)
+    text = read(template(name), String)
     # Git on Windows may have changed the line ends.
     text = replace(text, "\r\n" => "\n")
     return replace(text, r"@[A-Z_]+@" => word -> values[strip(word, '@')])

@@ -25,7 +25,8 @@ function kernel_command(kernel_file, project)
     if kernel_file === nothing
         source = ijulia_source(project)
         source === nothing && throw(LauncherError("IJulia was not found";
-            cause="it is not in $(something(project, "the active environments"))",
+            cause="it is neither in $(something(project, "the active project")) nor in the default " *
+                  "environment, where the kernel would look for it",
             hint="add it with `Pkg.add(\"IJulia\")`, or give the path of its `src/kernel.jl` " *
                  "with the keyword `kernel_file`"))
         kernel_file = joinpath(dirname(source), "kernel.jl")
@@ -39,22 +40,14 @@ function kernel_command(kernel_file, project)
     return ["-e", "import IJulia; IJulia.run_kernel()"]
 end
 
-const IJULIA = Base.PkgId(Base.UUID("7073ff75-c697-5162-941a-fcdaad2a7d2a"), "IJulia")
+const IJULIA = "IJulia"
 
+"""
+`Base.find_package` as it would answer in a kernel in `project`: what else this session has in its
+`LOAD_PATH`, or has loaded, a kernel does not have.
+"""
 function ijulia_source(project)
-    found = find_in(project, IJULIA.name)
-    found === nothing || return found
-    return haskey(Base.loaded_modules, IJULIA) ? pathof(Base.loaded_modules[IJULIA]) : nothing
-end
-
-"`Base.find_package` as it would answer in `project`."
-function find_in(project, name)
-    project === nothing && return Base.find_package(name)
-    saved = copy(LOAD_PATH)
-    try
-        pushfirst!(LOAD_PATH, project)
-        return Base.find_package(name)
-    finally
-        copy!(LOAD_PATH, saved)
-    end
+    path = ["@v#.#", "@stdlib"]
+    project === nothing || pushfirst!(path, project)
+    return with_load_path(() -> Base.find_package(IJULIA), path)
 end

@@ -59,9 +59,11 @@ letters, digits, `.`, `_` and `-`, and starts with a letter or digit (Jupyter ta
 | `:vscode` | `folder/.vscode/settings.json` | the setting `julia.additionalArgs` of a workspace |
 
 # Keywords
-- `sysimage::AbstractString`: path of the image. It is started once, to see that it fits `julia`.
+- `sysimage::AbstractString`: path of the image. It is started once, in `project`, to see that it fits
+  `julia`.
 - `project`: the folder of a project, its project file, or a shared environment such as `"@v1.10"`;
-  handed to Julia as `--project`. Left out, Julia chooses as usual. For `:vscode` it only says where
+  handed to Julia as `--project`. Left out, Julia chooses as usual, but for `:jupyter`, whose kernel
+  gets the project that is active now. For `:vscode` it only says where
   the workspace is: the extension passes a `--project` of its own, which can be chosen in VS Code.
 - `folder::AbstractString`: by default `~/.local/bin` for `:shell`; `applications` in
   `XDG_DATA_HOME`, or else `~/.local/share`, for `:desktop`; Jupyter's data folder
@@ -73,7 +75,7 @@ letters, digits, `.`, `_` and `-`, and starts with a letter or digit (Jupyter ta
   default. VS Code has a setting of its own for it.
 - `args::Vector{String}=String[]`: further arguments for Julia, such as `["--threads=auto"]`.
 - `kernel_file::AbstractString`, only with `:jupyter`: IJulia's `src/kernel.jl`. By default IJulia
-  is looked for in `project`, in the active environments, and among the loaded packages.
+  is looked for in `project` and in the default environment.
 
 # What the kinds do
 `:shell` is a script, and `:desktop` and `:jupyter` run such a script. It starts plain Julia with a
@@ -129,9 +131,11 @@ function install_launcher(
             hint="it belongs to `kind=:jupyter`"))
     end
     project === nothing || (project = dirname(find_project(LauncherError, project)))
+    # Jupyter starts kernels in folders of its own, where another project is the active one.
+    kind === :jupyter && project === nothing && (project = active_folder())
     isfile(sysimage) || throw(LauncherError("there is no sysimage `$(abspath(sysimage))`";
         hint="build it with `create_sysimage`, or give its path"))
-    identity = start_once(executable(julia), abspath(sysimage))
+    identity = start_once(executable(julia), abspath(sysimage), project)
     folder = folder === nothing ? default_folder(kind, project) : abspath(expanduser(folder))
     path = launcher_path(kind, folder, String(name))
     launcher = Launcher(name, kind, path, abspath(sysimage), project, identity.julia, args)
@@ -270,21 +274,36 @@ function executable(julia)
     return found
 end
 
-"""
-    start_once(julia, sysimage) -> (julia, version, commit, version_file)
+"The folder of the active project, if it is another than the default one."
+function active_folder()
+    file = Base.active_project()
+    (file === nothing || !isfile(file)) && return nothing
+    default = Base.load_path_expand("@v#.#")
+    default !== nothing && same_path(file, default) && return nothing
+    return dirname(find_project(LauncherError, file))
+end
 
-Starts `julia` on the image. The version and the commit that come back are those of the image, and
+"""
+    start_once(julia, sysimage, project) -> (julia, version, commit, version_file)
+
+Starts `julia` on the image, in `project` if there is one. The version and the commit that come back are those of the image, and
 `julia` is the executable behind a link or a version manager such as juliaup.
 
 # Errors
 `LauncherError` when it does not start, or is another version than the image.
 """
-function start_once(julia, sysimage)
-    script = joinpath(@__DIR__, "templates", "identity.jl")
-    command = `$julia --sysimage=$sysimage --startup-file=no $script`
+function start_once(julia, sysimage, project)
+    script = template("identity.jl")
+    command = `$julia --sysimage=$sysimage --startup-file=no`
+    project === nothing || (command = `$command --project=$project`)
+    command = `$command $script`
     out, err = IOBuffer(), IOBuffer()
     if !success(pipeline(ignorestatus(command); stdout=out, stderr=err))
         lines = split(String(take!(err)), '\n'; keepempty=false)
+        failed = initialization_error(lines)
+        failed === nothing || throw(LauncherError("`$sysimage` does not start"; cause=failed,
+            hint=project === nothing ? "a package in it needs a project that has it: give `project`" :
+                 "a package in it fails in `$project`"))
         throw(LauncherError("`$julia` does not start on `$sysimage`";
             cause=isempty(lines) ? nothing : String(first(lines)),
             hint="name the Julia that built the image with the keyword `julia`, or build it anew"))
@@ -300,4 +319,20 @@ function start_once(julia, sysimage)
     known = !isempty(commit) && isfile(version_file) && occursin(commit, read(version_file, String))
     return (julia=String(exe), version=String(version), commit=known ? String(commit) : "",
         version_file=known ? String(version_file) : "")
+end
+
+"""
+What the `__init__` of a package in an image threw when Julia started on it, or `nothing`. Julia shows it
+without its usual text, as in `InitError(mod=:A, error=ErrorException("no B"))`, and older versions
+with fields that have no name.
+"""
+function initialization_error(lines)
+    for line in lines
+        found = match(r"InitError\((?:mod=)?:?\"?(\w+)\"?, (?:error=)?(.*)\)$", line)
+        found === nothing && continue
+        text = match(r"\w+\((?:msg=)?\"(.*)\"", found[2])
+        return string("InitError: ", text === nothing ? found[2] : unescape_string(text[1]),
+            " (in `__init__` of ", found[1], ")")
+    end
+    return nothing
 end

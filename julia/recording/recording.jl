@@ -188,8 +188,7 @@ function julia_record(
 end
 
 function recording_command(trace, project, args)
-    # Not inside the command: there Julia 1.5 has the current folder for `@__DIR__`.
-    first = joinpath(@__DIR__, "session.jl")
+    first = joinpath(package_folder(), "julia", "recording", "session.jl")
     command = `$(joinpath(Sys.BINDIR, Base.julia_exename())) --sysimage=$(running_sysimage())
         --trace-compile=$trace --load=$first`
     project === nothing || (command = `$command --project=$project`)

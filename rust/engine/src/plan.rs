@@ -24,6 +24,9 @@ pub struct BuildPlan {
     pub packages: Vec<Package>,
     /// No names were given: all that the project can load was asked for.
     pub all_packages: bool,
+    /// Names of packages of the project that were left out of all of them.
+    #[serde(default)]
+    pub exclude: Vec<String>,
     /// Whether requested packages are bound in `Main`.
     pub import_into_main: bool,
     /// What is run so that the statements it compiles go into the image.

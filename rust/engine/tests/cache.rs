@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use common::{Built, Fake, LIMIT, OBJECT, OLD, build, finish, names, start, text, until};
 use pcrs_engine::identity::cache;
-use pcrs_engine::plan::{Base, Verify};
+use pcrs_engine::plan::{Base, Other, Verify};
 use pcrs_engine::report::{BuildReport, Origin};
 use pcrs_engine::{BuildPlan, ErrorKind, Event, Stage};
 
@@ -59,6 +59,17 @@ fn full_plan(fake: &Fake) -> BuildPlan {
     fake.write("part-of-script.jl", "1\n");
     plan.workload_deps = vec![fake.write("data.csv", "1,2\n")];
     plan
+}
+
+/// A package of the Manifest that is not to go into the image.
+fn other(name: &str) -> Other {
+    Other {
+        name: name.into(),
+        uuid: "00000000-0000-0000-0000-000000000009".into(),
+        version: Some("1.0.0".into()),
+        path: None,
+        tree_hash: None,
+    }
 }
 
 /// The stages of the children started since the last call.
@@ -351,14 +362,17 @@ fn a_changed_byte_in_a_path_package_rebuilds() {
 }
 
 #[test]
-fn a_comment_in_the_manifest_changes_nothing_and_an_entry_does() {
+fn what_the_project_cannot_reach_in_a_manifest_changes_nothing_and_an_entry_does() {
     let fake = fake();
-    let plan = plan(&fake);
+    let mut plan = plan(&fake);
     first(&fake, &plan);
     fake.write(MANIFEST, "# by hand\n\n[[deps.Asked]]\n");
     expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
-    // A workload can load it.
+    // Of another project of the workspace.
     fake.write(MANIFEST, "[[deps.Asked]]\n[[deps.Other]]\n");
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    // A workload can load it.
+    plan.project.others.push(other("Other"));
     let all_but_precompile = ["trace", "image", "link", "verify"];
     expect(&fake, plan, Origin::Built, &all_but_precompile);
 }
@@ -445,6 +459,9 @@ fn julia_and_the_image_below_count() {
     rebuilds(&ALL, "LLVM", |fake, plan| {
         plan.julia.llvm = Some(fake.write("libLLVM.so", "1"));
     });
+    rebuilds(&FROM_IMAGE, "options of the linker", |_, plan| {
+        plan.compiler.as_mut().unwrap().push("-g".into());
+    });
 }
 
 #[test]
@@ -506,7 +523,13 @@ fn a_fresh_base_is_built_once_for_different_packages() {
         filter_stdlibs: false,
     };
     first(&fake, &plan);
-    plan.packages.pop();
+    let popped = plan.packages.pop().unwrap();
+    plan.project.others.push(Other {
+        version: popped.version,
+        tree_hash: popped.tree_hash,
+        uuid: popped.uuid,
+        ..other(&popped.name)
+    });
     plan.sysimage_path = fake.path("target/Other.so");
     // Its stage is told of, though no child is started.
     let built = build(plan.clone());
@@ -1293,4 +1316,47 @@ fn processes_that_build_the_same_at_once_all_get_it() {
     }
     assert_eq!(started(&fake), ALL);
     assert_eq!(fs::metadata(fake.image()).unwrap().len(), 1 << 20);
+}
+
+#[test]
+fn an_unchanged_image_needs_no_compiler() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    let compiler = plan.compiler.clone();
+    first(&fake, &plan);
+    plan.compiler = Some(vec!["no-such-compiler".into()]);
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    fs::remove_file(fake.image()).unwrap();
+    expect(&fake, plan.clone(), Origin::Cached, &NONE);
+    // One that changes does.
+    plan.cpu_target = "generic".into();
+    let error = build(plan.clone()).error();
+    assert_eq!((error.kind, error.stage), (ErrorKind::Input, Stage::Check));
+    assert!(
+        text(&error).contains("no-such-compiler"),
+        "{}",
+        text(&error)
+    );
+    assert_eq!(started(&fake), NONE);
+    assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
+    plan.compiler = compiler;
+    expect(&fake, plan, Origin::Built, &FROM_IMAGE);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_unchanged_image_may_be_in_a_folder_that_cannot_be_written_to() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    let done = common::on_small_disk(&fake.path("target"), 1 << 20, |disk| {
+        first(&fake, &plan);
+        disk.make_read_only();
+        expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+        plan.force = true;
+        let error = build(plan.clone()).error();
+        assert!(text(&error).contains("permission"), "{}", text(&error));
+    });
+    if !done {
+        println!("skipped: no file system can be mounted here");
+    }
 }

@@ -225,3 +225,57 @@ fn an_image_that_starts_only_in_its_project_is_warned_of() {
     assert!(warning.contains("InitError(mod=:Asked"), "{warning}");
     built.report();
 }
+
+#[test]
+fn an_image_for_another_cpu_is_built_and_not_started_here() {
+    let incompatible = "echo 'ERROR: Unable to find compatible target in cached code image.'
+        echo 'Target 0 (znver4): Rejecting this target due to use of runtime-disabled features'
+        exit 1";
+    for script in [incompatible, "ulimit -c 0; kill -ILL $$"] {
+        let fake = Fake::new();
+        fake.on("verify", script);
+        let mut plan = fake.plan();
+        plan.cache = fake.cache();
+        plan.cpu_target = "znver4".into();
+        for again in [false, true] {
+            let built = build(plan.clone());
+            let warning = built.warnings().join("\n");
+            assert!(warning.contains("not started here"), "{warning}");
+            assert!(warning.contains("skylake"), "{warning}");
+            assert_eq!(
+                built.report().origin == pcrs_engine::report::Origin::UpToDate,
+                again
+            );
+        }
+        // What the image is for, this machine has by its own account.
+        plan.cpu_target = "native".into();
+        let error = build(plan).error();
+        assert_eq!(error.stage, Stage::Verify);
+    }
+}
+
+#[test]
+fn an_image_for_another_cpu_that_fails_otherwise_is_not_published() {
+    let fake = Fake::new();
+    fake.on("verify", "echo 'ERROR: InitError: no such file'; exit 1");
+    let mut plan = fake.plan();
+    plan.cpu_target = "znver4".into();
+    assert_eq!(build(plan).error().stage, Stage::Verify);
+    assert!(!fake.image().exists());
+}
+
+#[test]
+fn a_base_without_code_for_the_target_is_told_of() {
+    let fake = Fake::new();
+    fake.on(
+        "image",
+        "echo 'ERROR: Unable to find compatible target in cached code image.'; exit 1",
+    );
+    let mut plan = fake.plan();
+    plan.cpu_target = "generic".into();
+    let error = build(plan).error();
+    assert_eq!(error.stage, Stage::Image);
+    let hint = error.hint.clone().unwrap();
+    assert!(hint.contains("`cpu_target=\"generic\"`"), "{hint}");
+    assert!(hint.contains("incremental=false"), "{hint}");
+}

@@ -139,7 +139,9 @@ impl<R: Clone> Drop for Job<R> {
 pub fn dry_run(plan: &BuildPlan) -> Result<DryRun, BuildError> {
     let shown = plan.sysimage_path.clone();
     let plan = &at_real_place(plan)?;
-    let checked = stages::check::check(plan)?;
+    stages::check::input(plan)?;
+    stages::check::output(plan)?;
+    let checked = stages::check::tools(plan)?;
     let prefix = beside::work_folder(&plan.sysimage_path);
     let folder = plan.target_dir().join(format!("{prefix}XXXXXX"));
     Ok(DryRun {
@@ -187,7 +189,7 @@ fn build_in_place(
     channel: &Channel,
 ) -> Result<BuildReport, BuildError> {
     let started = Instant::now();
-    let checked = stages::check::check(plan)?;
+    stages::check::input(plan)?;
     let (mut cache, current) = telling(channel, started, || {
         let cache = Cache::open(plan, channel.stop());
         let current = up_to_date(plan, cache.image_key(), channel.stop(), started);
@@ -207,6 +209,7 @@ fn build_in_place(
         }
         return Ok(report);
     }
+    stages::check::output(plan)?;
     let parts = telling(channel, started, || {
         parts::read(plan, &plan.sysimage_path, channel.stop())
     });
@@ -253,7 +256,7 @@ fn build_in_place(
         ctx.warn(Stage::Check, remark);
     }
     let result = catch_unwind(AssertUnwindSafe(|| {
-        stages::run(&ctx, &checked).map(|mut report| {
+        stages::run(&ctx).map(|mut report| {
             report.seconds = started.elapsed().as_secs_f64();
             report
         })

@@ -320,19 +320,23 @@ impl<'a> Reader<'a> {
         let mut key = KeyBuilder::new("environment/v1");
         key.field("project", bytes(&project.dir));
         key.field("file", without_comments(&project.file)?);
-        key.field("manifest", without_comments(&project.manifest)?);
         key.field("preferences", &self.plan.preferences);
         key.key("depots", &depots::key(&self.depots)?);
         for source in &project.sources {
             key.key("source", &self.source(source)?);
         }
-        // Sorted: which of them go into the image is nothing to a workload.
+        // Sorted: which of them go into the image is nothing to a workload. Not the Manifest itself: that
+        // of a workspace has packages of other projects too.
         let planned = self.plan.packages.iter();
-        let planned = planned.map(|p| (&p.name, &p.uuid, p.tree_hash.as_deref()));
+        let planned = planned.map(|p| (&p.name, &p.uuid, &p.version, &p.path, &p.tree_hash));
         let others = project.others.iter();
-        let others = others.map(|p| (&p.name, &p.uuid, p.tree_hash.as_deref()));
-        for (name, uuid, tree) in planned.chain(others).collect::<BTreeSet<_>>() {
-            self.installed(&mut key, name, uuid, tree)?;
+        let others = others.map(|p| (&p.name, &p.uuid, &p.version, &p.path, &p.tree_hash));
+        for (name, uuid, version, path, tree) in planned.chain(others).collect::<BTreeSet<_>>() {
+            key.field("name", name).field("uuid", uuid);
+            key.field("version", version.as_deref().unwrap_or_default());
+            key.field("path", path.as_deref().map(bytes).unwrap_or_default());
+            key.field("tree", tree.as_deref().unwrap_or_default());
+            self.installed(&mut key, name, uuid, tree.as_deref())?;
         }
         Ok(key.finish())
     }

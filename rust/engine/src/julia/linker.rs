@@ -57,8 +57,9 @@ impl Input<'_> {
     }
 }
 
-/// Tried in this order when `CXX` names none. C++ first, as PackageCompiler does: objects of init
-/// code may need the C++ runtime.
+/// Tried in this order. C++ first, as PackageCompiler does: objects of init code may need the C++
+/// runtime. `CC` and `CXX` have no say: what compiles the user's own programs, such as MPI's wrappers,
+/// need not link a plain library.
 const DRIVERS: [&str; 6] = ["c++", "g++", "clang++", "cc", "gcc", "clang"];
 
 impl Linker {
@@ -185,16 +186,10 @@ fn from_julia_cc(plan: &BuildPlan, words: &[String]) -> Result<Linker, BuildErro
 }
 
 fn system_driver(plan: &BuildPlan) -> Option<PathBuf> {
-    let surroundings = &plan.surroundings;
-    let chosen = surroundings.var("CXX").and_then(std::ffi::OsStr::to_str);
-    // A wrapper such as ccache may stand before the compiler; there is nothing to keep of a link.
-    let words = chosen.unwrap_or_default().split_whitespace();
-    let mut compilers = words.filter(|word| !WRAPPERS.contains(word));
-    let chosen = compilers.next().and_then(|name| surroundings.program(name));
-    chosen.or_else(|| DRIVERS.iter().find_map(|name| surroundings.program(name)))
+    DRIVERS
+        .iter()
+        .find_map(|name| plan.surroundings.program(name))
 }
-
-const WRAPPERS: [&str; 5] = ["ccache", "distcc", "sccache", "icecc", "buildcache"];
 
 fn driver_args(link: &mut Invocation, julia: &Julia, input: &Input<'_>, name: &str) {
     link.arg("-shared");

@@ -65,6 +65,13 @@ pub fn tells_of_full_disk(line: &str) -> bool {
     FULL_DISK.iter().any(|words| line.contains(words))
 }
 
+/// What Julia says of an image without code for a CPU (src/processor.cpp and processor_x86.cpp, 1.5 to
+/// 1.12).
+const NO_CODE_FOR_CPU: [&str; 2] = [
+    "Unable to find compatible target",
+    "Your CPU does not support",
+];
+
 impl Ended {
     pub fn success(&self) -> bool {
         self.status.success() && !self.killed
@@ -73,6 +80,16 @@ impl Ended {
     /// The disk was full, as far as the child tells.
     pub fn lacked_space(&self) -> bool {
         self.words.any(tells_of_full_disk)
+    }
+
+    /// Its image had no code for the CPU that it was to start on.
+    pub fn found_no_code(&self) -> bool {
+        self.words.tell_of(&NO_CODE_FOR_CPU)
+    }
+
+    /// Ended by an instruction that the CPU does not have.
+    pub fn met_unknown_code(&self) -> bool {
+        is_illegal_instruction(signal(self.status))
     }
 
     /// Ended by SIGKILL that was not ours: the kernel's, most likely, for want of memory.
@@ -268,6 +285,12 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
              `Inf`"
                 .into(),
         );
+    } else if invocation.stage == Stage::Image && ended.found_no_code() {
+        error.hint = Some(format!(
+            "the base image has no code that `cpu_target=\"{}\"` may start with: use \"native\", or \
+             `incremental=false`, which makes a base for that target",
+            ctx.plan.cpu_target
+        ));
     }
     if ended.lacked_space() {
         error.cause = Some("no space is left on the disk".into());
@@ -320,6 +343,16 @@ fn signal(status: ExitStatus) -> Option<i32> {
 #[cfg(not(unix))]
 fn signal(_status: ExitStatus) -> Option<i32> {
     None
+}
+
+#[cfg(unix)]
+fn is_illegal_instruction(signal: Option<i32>) -> bool {
+    signal == Some(libc::SIGILL)
+}
+
+#[cfg(not(unix))]
+fn is_illegal_instruction(_signal: Option<i32>) -> bool {
+    false
 }
 
 #[cfg(unix)]

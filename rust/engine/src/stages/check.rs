@@ -16,16 +16,16 @@ pub struct Checked {
     pub linker: Linker,
 }
 
-/// Checks all that can be checked without starting Julia.
+/// Checks what goes in, as far as that can be done without starting Julia.
 ///
 /// # Errors
 /// One of kind [`ErrorKind::Input`](crate::ErrorKind::Input), for the first thing that is wrong.
-pub fn check(plan: &BuildPlan) -> Result<Checked, BuildError> {
+pub fn input(plan: &BuildPlan) -> Result<(), BuildError> {
     version(plan)?;
     options(plan)?;
     sysimage_path(&plan.sysimage_path)?;
     if let Some(log) = &plan.log {
-        log_file(log)?;
+        log_target(log)?;
     }
     for workload in &plan.workloads {
         let keyword = match workload {
@@ -59,6 +59,28 @@ pub fn check(plan: &BuildPlan) -> Result<Checked, BuildError> {
             )?;
         }
     }
+    Ok(())
+}
+
+/// Checks that what is made can be put where it is to go: nothing that an image which is up to date
+/// needs.
+///
+/// # Errors
+/// As [`input`].
+pub fn output(plan: &BuildPlan) -> Result<(), BuildError> {
+    writable_folder("sysimage_path", &plan.sysimage_path)?;
+    target::check(&plan.sysimage_path)?;
+    match &plan.log {
+        Some(log) => log_file(log),
+        None => Ok(()),
+    }
+}
+
+/// Finds what only an image that is not in the cache needs.
+///
+/// # Errors
+/// As [`input`].
+pub fn tools(plan: &BuildPlan) -> Result<Checked, BuildError> {
     Ok(Checked {
         linker: Linker::find(plan)?,
     })
@@ -128,8 +150,8 @@ fn options(plan: &BuildPlan) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// Options that the engine gives itself; a second one would fight with it.
-const OURS: [(&str, &str); 11] = [
+/// Options that the engine gives itself; a second one would fight with it, or be without effect.
+const OURS: [(&str, &str); 30] = [
     ("--sysimage", "use the keyword `base_sysimage`"),
     ("-J", "use the keyword `base_sysimage`"),
     ("--project", "use the keyword `project`"),
@@ -144,10 +166,49 @@ const OURS: [(&str, &str); 11] = [
     ),
     ("--eval", "use the keyword `script`"),
     ("-e", "use the keyword `script`"),
+    ("--print", "use the keyword `script`"),
+    ("-E", "use the keyword `script`"),
+    ("--load", "use the keyword `script`"),
+    ("-L", "use the keyword `script`"),
+    ("--output-asm", "use the keyword `sysimage_path`"),
+    ("--output-unopt-bc", "use the keyword `sysimage_path`"),
+    ("--output-incremental", "use the keyword `incremental`"),
+    ("--compress-sysimage", "use the keyword `compress_sysimage`"),
+    ("--threads", ONE_THREAD),
+    ("-t", ONE_THREAD),
+    ("--procs", ONE_PROCESS),
+    ("-p", ONE_PROCESS),
+    ("--machine-file", ONE_PROCESS),
+    ("--pkgimages", CACHES),
+    ("--compiled-modules", CACHES),
+    (
+        "--startup-file",
+        "an image is to depend on the project only: use the keyword `script`",
+    ),
+    ("--history-file", NO_SESSION),
+    ("-i", NO_SESSION),
+    ("--banner", NO_SESSION),
 ];
 
-fn build_arg(plan: &BuildPlan, arg: &str, version: JuliaVersion) -> Result<(), BuildError> {
+const ONE_THREAD: &str = "the process that makes an image has one thread: more hang on some Julias;     give the threads to `julia` when you start it on the image, and use the keyword `image_threads`     for those that generate code";
+const ONE_PROCESS: &str =
+    "an image is made by one process: give it to `julia` when you start it on     the image";
+const CACHES: &str = "which caches of packages are used depends on how the image is made: see the     keyword `linked`";
+const NO_SESSION: &str = "the process that makes an image has no prompt: give it to `julia` when you     start it on the image";
+
+/// The option's name as it stands in [`OURS`]: without its value, which may follow a single letter at
+/// once (`-t4`).
+fn option_name(arg: &str) -> &str {
     let name = arg.split('=').next().unwrap_or(arg);
+    let is_short = name.starts_with('-') && !name.starts_with("--");
+    match name.char_indices().nth(2) {
+        Some((end, _)) if is_short => &name[..end],
+        _ => name,
+    }
+}
+
+fn build_arg(plan: &BuildPlan, arg: &str, version: JuliaVersion) -> Result<(), BuildError> {
+    let name = option_name(arg);
     if let Some((_, hint)) = OURS.iter().find(|(ours, _)| *ours == name) {
         return Err(BuildError::input(format!("`sysimage_build_args` holds `{arg}`")).hint(*hint));
     }
@@ -190,17 +251,20 @@ fn sysimage_path(path: &Path) -> Result<(), BuildError> {
         ))
         .hint("give the full path of the image, with its file name"));
     }
-    writable_folder("sysimage_path", path)?;
-    target::check(path)
+    Ok(())
 }
 
-fn log_file(path: &Path) -> Result<(), BuildError> {
+fn log_target(path: &Path) -> Result<(), BuildError> {
     if path.is_dir() {
         return Err(
             BuildError::input(format!("`log` is a directory: `{}`", path.display()))
                 .hint("give the path of a file"),
         );
     }
+    Ok(())
+}
+
+fn log_file(path: &Path) -> Result<(), BuildError> {
     let parent = path.parent().unwrap_or(Path::new("."));
     if !parent.is_dir() {
         return Err(BuildError::input(format!(

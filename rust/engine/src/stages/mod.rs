@@ -36,13 +36,14 @@ use statements::Statements;
 ///
 /// # Errors
 /// That of the stage that fails.
-pub fn run(ctx: &Context<'_>, checked: &Checked) -> Result<BuildReport, BuildError> {
+pub fn run(ctx: &Context<'_>) -> Result<BuildReport, BuildError> {
     let plan = ctx.plan;
     let mut times = Vec::new();
     let _lock = ctx.cache.lock(ctx, Kind::Image);
     if let Some(report) = from_cache(ctx)? {
         return Ok(report);
     }
+    let checked = &check::tools(plan)?;
     if let Some(warning) = ctx.timings.lacks_memory(memory::available()) {
         ctx.warn(Stage::Check, warning);
     }
@@ -235,7 +236,7 @@ fn linked_on(
         Ok::<_, BuildError>((merged, outcome))
     })?;
     let outcome = outcome.and_then(|mut image| {
-        verify(ctx, base, &mut image, times).map_err(|error| match error.kind {
+        verify(ctx, base, &mut image, times, warnings).map_err(|error| match error.kind {
             ErrorKind::Cancelled => Setback::Failed(error),
             _ => Setback::Slower(format!("the linked image does not work: {error}")),
         })?;
@@ -310,7 +311,7 @@ fn full(
         how: How::default(),
         linker: checked.linker.describe(),
     };
-    verify(ctx, base, &mut image, times)?;
+    verify(ctx, base, &mut image, times, warnings)?;
     Ok(image)
 }
 
@@ -319,13 +320,16 @@ fn verify(
     base: &BaseImage,
     image: &mut Image,
     times: &mut Vec<(Stage, f64)>,
+    warnings: &mut Vec<String>,
 ) -> Result<(), BuildError> {
     if !verify::needed(ctx.plan) {
         return Ok(());
     }
-    ctx.stage(Stage::Verify, verify::what(ctx.plan), times, || {
+    let remark = ctx.stage(Stage::Verify, verify::what(ctx.plan), times, || {
         verify::run(ctx, &image.path, base.caches, &mut image.statements)
-    })
+    })?;
+    warnings.extend(remark);
+    Ok(())
 }
 
 /// Fills the packages' caches, lets the image process load them, and finds the statements, unless they
@@ -452,12 +456,13 @@ fn from_cache(ctx: &Context<'_>) -> Result<Option<BuildReport>, BuildError> {
     let verified = told && !ctx.cache.is_shared();
     if !verified {
         staging::write(ctx.workspace.path())?;
-        ctx.stage(Stage::Verify, verify::what(plan), &mut times, || {
+        let remark = ctx.stage(Stage::Verify, verify::what(plan), &mut times, || {
             let caches = BaseImage::existing(&image)
                 .on_way(Way::of(plan).is_linked())
                 .caches;
             verify::run(ctx, &image, caches, &mut report.statements)
         })?;
+        report.warnings.extend(remark);
         report.verified = plan.verify;
     }
     publish_with(ctx, &image, &mut report, &mut times, |report| {

@@ -88,6 +88,9 @@ fn workloads(plan: &BuildPlan, image: &Path, caches: Caches, folder: &Path) -> V
     trace::jobs(plan, &runs, folder)
 }
 
+/// Tries the image. What is to be said of it as long as it lasts comes back: that it is for another CPU
+/// than this one, on which it cannot be tried.
+///
 /// # Errors
 /// When the image does not start, lacks a package or holds another version of it, or a workload
 /// fails on it.
@@ -96,8 +99,11 @@ pub fn run(
     image: &Path,
     caches: Caches,
     statements: &mut StatementReport,
-) -> Result<(), BuildError> {
-    check_packages(ctx, image, caches).map_err(unchanged)?;
+) -> Result<Option<String>, BuildError> {
+    if let Tried::OtherCpu(remark) = check_packages(ctx, image, caches).map_err(unchanged)? {
+        ctx.warn(Stage::Verify, &remark);
+        return Ok(Some(remark));
+    }
     if runs_workloads(ctx.plan) {
         let jobs = workloads(ctx.plan, image, caches, ctx.workspace.path());
         trace::run(ctx, &jobs).map_err(unchanged)?;
@@ -105,10 +111,17 @@ pub fn run(
         let traces: Vec<PathBuf> = jobs.into_iter().map(|job| job.raw).collect();
         statements.residual = Some(residual(ctx.plan, &traces, statements)?);
     }
-    Ok(())
+    Ok(None)
 }
 
-fn check_packages(ctx: &Context<'_>, image: &Path, caches: Caches) -> Result<(), BuildError> {
+/// Whether an image could be tried on this machine.
+enum Tried {
+    Started,
+    /// A sentence about it.
+    OtherCpu(String),
+}
+
+fn check_packages(ctx: &Context<'_>, image: &Path, caches: Caches) -> Result<Tried, BuildError> {
     let plan = ctx.plan;
     let folder = ctx.workspace.path();
     let mut records = Records::default();
@@ -120,10 +133,13 @@ fn check_packages(ctx: &Context<'_>, image: &Path, caches: Caches) -> Result<(),
     records
         .write(&path)
         .map_err(|e| BuildError::io(Stage::Verify, "writing", &path, &e))?;
-    start_anywhere_or_in_project(ctx, image, caches)?;
+    if let Tried::OtherCpu(remark) = start_anywhere_or_in_project(ctx, image, caches)? {
+        return Ok(Tried::OtherCpu(remark));
+    }
     let told = journal(folder, NAME);
     let bytes = fs::read(&told).map_err(|e| BuildError::io(Stage::Verify, "reading", &told, &e))?;
-    compare(plan, &records::parse(&bytes))
+    compare(plan, &records::parse(&bytes))?;
+    Ok(Tried::Started)
 }
 
 /// A package may load another when it is initialised, as OhMyREPL does: that works only where a
@@ -132,12 +148,15 @@ fn start_anywhere_or_in_project(
     ctx: &Context<'_>,
     image: &Path,
     caches: Caches,
-) -> Result<(), BuildError> {
+) -> Result<Tried, BuildError> {
     let (plan, folder) = (ctx.plan, ctx.workspace.path());
     let anywhere = start(plan, image, caches, folder, None);
     let ended = child::run(ctx, &anywhere, &mut || Verdict::GoOn)?;
     if ended.success() {
-        return Ok(());
+        return Ok(Tried::Started);
+    }
+    if let Some(remark) = for_other_cpu(plan, &ended) {
+        return Ok(Tried::OtherCpu(remark));
     }
     if ended.idle.is_some() {
         return Err(child::failure(ctx, &anywhere, &ended));
@@ -154,7 +173,22 @@ fn start_anywhere_or_in_project(
             error.cause.as_deref().unwrap_or_default()
         ),
     );
-    Ok(())
+    Ok(Tried::Started)
+}
+
+/// A sentence about an image that was asked for with a `cpu_target` which this machine lacks.
+fn for_other_cpu(plan: &BuildPlan, ended: &child::Ended) -> Option<String> {
+    let target = &plan.cpu_target;
+    if plan.bound_to_cpu().is_some() || target == "sysimage" {
+        return None;
+    }
+    (ended.found_no_code() || ended.met_unknown_code()).then(|| {
+        format!(
+            "the image was not started here: this CPU, {}, cannot run code for \
+             `cpu_target=\"{target}\"`; try it on a machine that it is for",
+            plan.julia.cpu
+        )
+    })
 }
 
 fn unchanged(mut error: BuildError) -> BuildError {
