@@ -7,11 +7,11 @@ use std::path::Path;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let manifest = env!("CARGO_MANIFEST_DIR");
     for (variable, folders) in digest::DIGESTS {
         let folders: Vec<_> = folders
             .iter()
-            .map(|folder| Path::new(&manifest).join(folder))
+            .map(|folder| Path::new(manifest).join(folder))
             .collect();
         for folder in &folders {
             println!("cargo:rerun-if-changed={}", folder.display());

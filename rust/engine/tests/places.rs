@@ -178,6 +178,10 @@ fn a_replaced_image_and_its_stamp_keep_mode_and_group() {
 }
 
 /// The umask belongs to the whole process: each part of the test runs in one of its own.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the test tells its own process what to be"
+)]
 #[test]
 fn new_files_have_the_umask_of_now_whoever_built_first() {
     const NAME: &str = "new_files_have_the_umask_of_now_whoever_built_first";
