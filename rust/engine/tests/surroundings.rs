@@ -69,10 +69,6 @@ fn programs_are_looked_for_where_the_plan_says() {
     assert!(linker.starts_with(&expected), "{linker}");
 
     plan.compiler = None;
-    set(&mut plan, "CXX", "ccache cc -g");
-    let linker = build(plan.clone()).report().linker;
-    assert!(linker.starts_with(&expected), "{linker}");
-
     set(&mut plan, "PATH", "/nowhere");
     let said = text(&build(plan).error());
     assert!(said.contains("no linker was found"), "{said}");
