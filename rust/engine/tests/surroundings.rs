@@ -69,6 +69,7 @@ fn programs_are_looked_for_where_the_plan_says() {
     assert!(linker.starts_with(&expected), "{linker}");
 
     plan.compiler = None;
+    plan.force = true;
     set(&mut plan, "PATH", "/nowhere");
     let said = text(&build(plan).error());
     assert!(said.contains("no linker was found"), "{said}");
