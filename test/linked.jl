@@ -52,6 +52,9 @@ end
 
 evaluated(image, project, code; kwargs...) = output(image, project, `-e $code`; kwargs...)
 
+# Julia 1.12 says so though its own image has the code: inference evaluates the call.
+const SAID_ANYWAY = "precompile(Tuple{typeof(Base.repeat), Char, Int64})"
+
 """
 The statements that Julia still compiles for `code`, but for those of a module that `eval` makes, and what
 `Features.__init__` invalidates in each session.
@@ -61,6 +64,7 @@ function still_compiled(image, project, code)
         trace = joinpath(dir, "trace.jl")
         evaluated(image, project, code; options=`--trace-compile=$trace`) === nothing && return ["it failed"]
         lines = isfile(trace) ? readlines(trace) : String[]
+        filter!(line -> line != SAID_ANYWAY, lines)
         filter!(line -> !occursin(r"Scratch|Features\.package_invalidated|Featured\.described", line), lines)
     end
 end
@@ -220,8 +224,7 @@ function test_images(fixtures)
         @test same(plain, output(linked, project, answers; options=`--check-bounds=yes`))
     end
 
-    WHOLE || println("skipped: what was asked for is not compiled again: on Julia $VERSION `repeat(::Char, ::Int)` is")
-    WHOLE && timed("what was asked for is not compiled again") do
+    timed("what was asked for is not compiled again") do
         for code in ("Features.report()", "Generated.results(100, 200)",
             "Greeter.shout(Greeter.Name(\"loud\"); mark=\"?\")")
             rest = still_compiled(linked, project, "using Features, Generated, Greeter\n$code")

@@ -1,5 +1,5 @@
-# The keywords of `create_sysimage`, with their types and defaults, in one place. A struct and not a
-# long signature: whatever keywords a user gives, the code behind is compiled once.
+# The keywords of `create_sysimage`, with their types and defaults, in one place. The signature of the
+# function names them too, for completion, and only hands on what was given.
 
 const Names = Union{AbstractString,Symbol}
 
