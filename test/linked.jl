@@ -28,7 +28,9 @@ end
 
 "A testset that says how long it took."
 function timed(f, name)
-    seconds = @elapsed @testset "$name" f()
+    seconds = @elapsed @testset "$name" begin
+        f()
+    end
     println("  ", rpad(string(round(seconds; digits=1)), 6), " s  ", name)
     flush(stdout)
     return nothing
