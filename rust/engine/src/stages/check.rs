@@ -190,11 +190,15 @@ const OURS: [(&str, &str); 30] = [
     ("--banner", NO_SESSION),
 ];
 
-const ONE_THREAD: &str = "the process that makes an image has one thread: more hang on some Julias;     give the threads to `julia` when you start it on the image, and use the keyword `image_threads`     for those that generate code";
+const ONE_THREAD: &str = "the process that makes an image has one thread: more hang on some Julias; \
+                          give the threads to `julia` when you start it on the image, and use the \
+                          keyword `image_threads` for those that generate code";
 const ONE_PROCESS: &str =
-    "an image is made by one process: give it to `julia` when you start it on     the image";
-const CACHES: &str = "which caches of packages are used depends on how the image is made: see the     keyword `linked`";
-const NO_SESSION: &str = "the process that makes an image has no prompt: give it to `julia` when you     start it on the image";
+    "an image is made by one process: give it to `julia` when you start it on the image";
+const CACHES: &str = "which caches of packages are used depends on how the image is made: see the \
+                      keyword `linked`";
+const NO_SESSION: &str = "the process that makes an image has no prompt: give it to `julia` when you \
+                          start it on the image";
 
 /// The option's name as it stands in [`OURS`]: without its value, which may follow a single letter at
 /// once (`-t4`).
