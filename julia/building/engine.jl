@@ -136,19 +136,21 @@ end
 "The answer to a question that the engine takes a while for; Ctrl-C ends the reading."
 ask(start) = run_to_end(event -> nothing, start)
 
+"The answer to the question that the engine's function `name` starts, of two texts."
+function ask_of(name, one, other)
+    return ask() do wake
+        GC.@preserve one other ccall(engine(name), Ptr{Cvoid},
+            (Ptr{UInt8}, Csize_t, Ptr{UInt8}, Csize_t, Ptr{Cvoid}, Ptr{Cvoid}),
+            pointer(one), sizeof(one), pointer(other), sizeof(other),
+            cglobal(:uv_async_send), wake.handle)
+    end
+end
+
 "What the engine would do with `plan`, without doing it."
 dry_run(plan) = ask(wake -> start_with(plan, :pcrs_start_dry_run, wake))
 
 "The stamp that an image at `image` would get if it were built by `plan` now; reads large files."
-function stamp_of(plan, image)
-    json = write_json(plan)
-    return ask() do wake
-        GC.@preserve json image ccall(engine(:pcrs_start_stamp), Ptr{Cvoid},
-            (Ptr{UInt8}, Csize_t, Ptr{UInt8}, Csize_t, Ptr{Cvoid}, Ptr{Cvoid}),
-            pointer(json), sizeof(json), pointer(image), sizeof(image),
-            cglobal(:uv_async_send), wake.handle)
-    end
-end
+stamp_of(plan, image) = ask_of(:pcrs_start_stamp, write_json(plan), image)
 
 """
     inspect_image(path) -> Dict
@@ -158,15 +160,7 @@ What the sysimage at `path` says of itself; reads all of it.
 # Errors
 `BuildError` when it cannot be read.
 """
-function inspect_image(path)
-    version = string(VERSION)
-    return ask() do wake
-        GC.@preserve path version ccall(engine(:pcrs_start_inspect), Ptr{Cvoid},
-            (Ptr{UInt8}, Csize_t, Ptr{UInt8}, Csize_t, Ptr{Cvoid}, Ptr{Cvoid}),
-            pointer(path), sizeof(path), pointer(version), sizeof(version),
-            cglobal(:uv_async_send), wake.handle)
-    end
-end
+inspect_image(path) = ask_of(:pcrs_start_inspect, path, string(VERSION))
 
 function unwrap(text)
     result = parse_json(text)

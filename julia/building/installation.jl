@@ -46,8 +46,9 @@ end
 
 "Path of the LLVM library of this process, which generates the code; `nothing` where there is none."
 function llvm_library()
-    found = findfirst(path -> startswith(basename(path), "libLLVM"), Libdl.dllist())
-    return found === nothing ? nothing : abspath(Libdl.dllist()[found])
+    libraries = Libdl.dllist()
+    found = findfirst(path -> startswith(basename(path), "libLLVM"), libraries)
+    return found === nothing ? nothing : abspath(libraries[found])
 end
 
 "Their folders, and the one of Julia's private libraries, on which they depend."

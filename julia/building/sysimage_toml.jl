@@ -29,6 +29,7 @@ suite(tables::AbstractVector, folder) = TestSuite[suite(table, folder) for table
 
 const TOML_FLAG = TomlKey("true or false", value -> value isa Bool, as_it_is)
 const TOML_COUNT = TomlKey("a whole number", value -> is_number(value) && value isa Integer, as_it_is)
+const TOML_SECONDS = TomlKey("a number of seconds", is_number, as_it_is)
 const TOML_NAMES = TomlKey("a name as a string, or an array of names", is_texts, as_it_is)
 const TOML_PATH = TomlKey("a path as a string", is_text, in_folder)
 const TOML_PATHS = TomlKey("a path as a string, or an array of them", is_texts, in_folder)
@@ -58,12 +59,12 @@ const SYSIMAGE_TOML_KEYS = Dict{String,TomlKey}(
         value -> value === false || value in ("load", "trace"),
         (value, folder) -> value === false ? false : Symbol(value)),
     "strict" => TOML_FLAG,
-    "statement_timeout" => TomlKey("a number of seconds", is_number, as_it_is),
+    "statement_timeout" => TOML_SECONDS,
     "image_threads" => TOML_COUNT,
     "trace_jobs" => TOML_COUNT,
     "workload_deps" => TOML_PATHS,
-    "idle_limit" => TomlKey("a number of seconds", is_number, as_it_is),
-    "environment_inputs" => TomlKey("a name as a string, or an array of names", is_texts, as_it_is),
+    "idle_limit" => TOML_SECONDS,
+    "environment_inputs" => TOML_NAMES,
     "force" => TOML_FLAG,
     "guard" => TOML_FLAG,
     "exclude" => TOML_NAMES,
