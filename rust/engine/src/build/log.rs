@@ -2,9 +2,10 @@
 //! a path of the user's.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::head;
 use crate::identity::beside;
 
 /// The first line of every log, by which it is known as one of ours.
@@ -22,12 +23,8 @@ pub fn create(path: &Path) -> io::Result<File> {
 
 /// Whether the file at `path` is the log of a build.
 pub fn is_log(path: &Path) -> bool {
-    let mut head = Vec::new();
-    let read = fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
-        && File::open(path)
-            .and_then(|file| file.take(HEAD.len() as u64).read_to_end(&mut head))
-            .is_ok();
-    read && (head == HEAD.as_bytes() || is_line(&head))
+    let head = head::of(path, HEAD.len());
+    head == HEAD.as_bytes() || is_line(&head)
 }
 
 /// Whether this is how logs began before they had a head: `[    0.12] ...`.

@@ -3,6 +3,7 @@
 pub mod channel;
 pub mod context;
 pub mod event;
+mod head;
 pub mod log;
 pub mod remains;
 pub mod target;
@@ -42,8 +43,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// How long the inputs are read before the caller is told.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// A build, or other work of the engine that is asked for, under way or ended. Dropping it cancels the build and waits for its end, at most 15
-/// seconds: one that is stuck then ends by itself, later, and its waker is not called any more.
+/// A build, or other work of the engine that is asked for, under way or ended. Dropping it cancels the
+/// work and waits for its end, at most 15 seconds: one that is stuck then ends by itself, later, and its
+/// waker is not called any more.
 pub struct Job<R: Clone = BuildReport> {
     channel: Arc<Channel<R>>,
     thread: Option<std::thread::JoinHandle<()>>,

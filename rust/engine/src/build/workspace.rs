@@ -2,11 +2,12 @@
 //! rename within one file system, and one `rm -r` leaves nothing behind.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use super::head;
 use crate::error::{BuildError, Stage};
 use crate::identity::beside;
 
@@ -167,15 +168,7 @@ pub fn remove_if_dead(path: &Path) -> u64 {
 
 /// Whether `path` is named as a work folder, and its lock file says that it is one.
 fn is_marked(path: &Path) -> bool {
-    let lock = path.join(LOCK);
-    let regular = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
-    let text = || -> io::Result<Vec<u8>> {
-        let mut text = Vec::new();
-        let file = File::open(&lock)?;
-        file.take(MARK.len() as u64).read_to_end(&mut text)?;
-        Ok(text)
-    };
-    beside::is_work_folder(path) && regular(&lock) && text().is_ok_and(|text| text == MARK)
+    beside::is_work_folder(path) && head::of(&path.join(LOCK), MARK.len()) == MARK
 }
 
 fn is_dead(path: &Path) -> bool {

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pcrs_cache::{
-    Error, Ignore, Includes, Key, KeyBuilder, Stop, Tree, hash_file_until, hash_tree_until,
+    Error, Ignore, Includes, Key, KeyBuilder, Site, Stop, Tree, hash_file_until, hash_tree_until,
     include_closure, read_file,
 };
 
@@ -371,16 +371,10 @@ impl<'a> Reader<'a> {
                     key.key("outside", &self.file(file)?);
                 }
             }
-            self.gaps.extend(includes.dynamic.iter().map(|site| {
-                format!(
-                    "{}:{}: `{}` names a file that only running it can tell; a change in that file is \
-                     not noticed where it lies outside of `src`, `ext` and `deps`, unless it is named \
-                     in `workload_deps`",
-                    site.file.display(),
-                    site.line,
-                    site.text
-                )
-            }));
+            let outside = " where it lies outside of `src`, `ext` and `deps`,";
+            let dynamic = includes.dynamic.iter();
+            self.gaps
+                .extend(dynamic.map(|site| unfollowed(site, outside)));
         }
         let key = key.finish();
         self.sources.insert(folder.to_path_buf(), key);
@@ -480,15 +474,8 @@ impl<'a> Reader<'a> {
         for site in missing {
             key.field("missing", site.text);
         }
-        for site in dynamic {
-            self.gaps.push(format!(
-                "{}:{}: `{}` names a file that only running it can tell; a change in that file is not \
-                 noticed unless it is named in `workload_deps`",
-                site.file.display(),
-                site.line,
-                site.text
-            ));
-        }
+        let dynamic = dynamic.iter();
+        self.gaps.extend(dynamic.map(|site| unfollowed(site, "")));
         Ok(key.finish())
     }
 
@@ -509,6 +496,17 @@ impl<'a> Reader<'a> {
             })
             .collect()
     }
+}
+
+/// A sentence about an include that cannot be followed; `place` limits what is not noticed.
+fn unfollowed(site: &Site, place: &str) -> String {
+    format!(
+        "{}:{}: `{}` names a file that only running it can tell; a change in that file is not \
+         noticed{place} unless it is named in `workload_deps`",
+        site.file.display(),
+        site.line,
+        site.text
+    )
 }
 
 /// The arguments that the user gives to the compiler that links, whichever that is.

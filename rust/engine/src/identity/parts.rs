@@ -118,10 +118,9 @@ impl<'a> Parts<'a> {
             Ok(key.finish())
         });
         for name in inputs::ENVIRONMENT {
-            if let Some(value) = plan.surroundings.var(name) {
-                let value = value.as_encoded_bytes();
+            if plan.surroundings.var(name).is_some() {
                 self.add(PartKind::Julia, name.into(), |_| {
-                    Ok(KeyBuilder::new("variable/v1").field(name, value).finish())
+                    Ok(inputs::variable(plan, name))
                 });
             }
         }

@@ -1,6 +1,5 @@
 //! What an image was built from, in a file beside it: `X.so` has the stamp `X.so.json`.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -93,6 +92,10 @@ pub struct Held {
 
 /// Whether a stamp is at `path`, of whatever layout.
 pub fn is_stamp(path: &Path) -> bool {
+    read_file(path).is_ok_and(|text| is_text_of_stamp(&text))
+}
+
+fn is_text_of_stamp(text: &[u8]) -> bool {
     #[derive(Deserialize)]
     #[expect(dead_code, reason = "only looked for")]
     struct Head {
@@ -100,15 +103,14 @@ pub fn is_stamp(path: &Path) -> bool {
         image_hash: Option<String>,
         julia_version: String,
     }
-    read_file(path).is_ok_and(|text| serde_json::from_slice::<Head>(&text).is_ok())
+    serde_json::from_slice::<Head>(text).is_ok()
 }
 
 /// Whether nothing of anybody else's is lost when a stamp takes the place of the file at `path`: it
 /// is one, the first half of one, or empty.
 pub fn is_replaceable(path: &Path) -> bool {
-    let regular = fs::metadata(path).is_ok_and(|found| found.is_file());
-    let half = || read_file(path).is_ok_and(|text| text.is_empty() || text.starts_with(START));
-    regular && (is_stamp(path) || half())
+    read_file(path)
+        .is_ok_and(|text| text.is_empty() || text.starts_with(START) || is_text_of_stamp(&text))
 }
 
 impl Stamp {

@@ -96,7 +96,7 @@ impl<'a> Quiet<'a> {
         if quiet.as_secs_f64() < notice {
             return None;
         }
-        let at = waiting(self.root, tree);
+        let at = waiting(tree);
         if !self.told {
             self.told = true;
             let end = limit.map_or(String::new(), |limit| {
@@ -132,9 +132,9 @@ impl<'a> Quiet<'a> {
     }
 }
 
-/// What the tree of `root` waits for: the packages that are precompiled in it, else the processes that
+/// What a tree of processes waits for: the packages that are precompiled in it, else the processes that
 /// started no other.
-fn waiting(root: u32, tree: &[Process]) -> String {
+fn waiting(tree: &[Process]) -> String {
     let mut packages = Vec::new();
     let mut processes = Vec::new();
     for process in tree {
@@ -144,7 +144,7 @@ fn waiting(root: u32, tree: &[Process]) -> String {
             None => {
                 let program = words.first().map_or("", |word| last_part(word));
                 let is_leaf = !tree.iter().any(|other| other.parent == process.id);
-                if is_leaf || process.id == root && tree.len() == 1 {
+                if is_leaf {
                     processes.push(format!("`{program}` (process {})", process.id));
                 }
             }
