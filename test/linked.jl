@@ -117,6 +117,8 @@ const UUIDS = Dict(
     "Tiny" => "11111111-aaaa-4aaa-8aaa-00000000000f",
     "Settled" => "11111111-aaaa-4aaa-8aaa-000000000010",
     "Edited" => "11111111-aaaa-4aaa-8aaa-000000000011",
+    "Inlines" => "11111111-aaaa-4aaa-8aaa-000000000012",
+    "Takes" => "11111111-aaaa-4aaa-8aaa-000000000013",
 )
 
 entry(name, place; version="0.1.0", deps=String[]) = """
@@ -257,13 +259,15 @@ function test_images(fixtures)
     timed("caches made on the image are loaded again") do
         caches(linked, fixtures)
     end
-    timed("code of a cache that is refused is compiled") do
+    timed("code of a cache that is refused is compiled, and what nobody has asked for if all is wished") do
         image = joinpath(images, "refused.so")
         # With those that call it.
         report = withenv("PCRS_LINKED_REFUSE" => "/Featured/") do
-            build(NAMED, image, project; precompile_execution_file=workload)
+            build(NAMED, image, project; precompile_execution_file=workload, compile_all=true)
         end
         @test report.how.linked
+        @test report.how.left_out == 0
+        @test VERSION < v"1.12" || made[].how.left_out > 0
         @test any(r -> occursin("/Featured/", r.path) && occursin("refuses", r.reason), report.how.refused)
         @test !any(r -> occursin("/Generated/", r.path), report.how.refused)
         println(join((string(basename(dirname(r.path)), ": ", r.reason) for r in report.how.refused), "; "))
@@ -462,6 +466,26 @@ function caches(linked, fixtures)
     return nothing
 end
 
+"Two packages whose caches both have a code instance of a method of Julia's, one of them with native code."
+function test_specialised_twice(fixtures)
+    packages = joinpath(fixtures, "packages")
+    same_pair(x) = "precompile(same_pair, (Tuple{Int8,Int16}, Tuple{Int8,Int16}))\n$x"
+    define = "same_pair(a, b) = isequal(a, b)\n"
+    write_package(joinpath(packages, "Inlines"), "Inlines", UUIDS["Inlines"], define * same_pair(""))
+    write_package(joinpath(packages, "Takes"), "Takes", UUIDS["Takes"], define *
+        same_pair("precompile(isequal, (Tuple{Int8,Int16}, Tuple{Int8,Int16}))"))
+    project = write_project(joinpath(fixtures, "twice"), ["Inlines", "Takes"],
+        [entry(name, at(joinpath(packages, name))) for name in ("Inlines", "Takes")])
+    timed("what the cache of a later package has compiled") do
+        image = joinpath(fixtures, "twice.so")
+        report = build(["Inlines", "Takes"], image, project)
+        @test report.how.linked
+        rest = still_compiled(image, project, "Base.invokelatest(isequal, (Int8(1), Int16(2)), (Int8(1), Int16(2)))")
+        @test !any(line -> occursin("isequal", line), rest) || show_some(rest)
+    end
+    return nothing
+end
+
 "A registered package beside one that is edited: the first is in a layer that later builds take."
 function test_layers(fixtures)
     depot = joinpath(fixtures, "registered")
@@ -549,6 +573,7 @@ function test_all()
     with_fixtures() do fixtures
         withenv("PCRS_CACHE_DIR" => "", "PCRS_LINKED_REFUSE" => nothing, "PCRS_LINKED_FAIL_AT" => nothing) do
             test_images(fixtures)
+            test_specialised_twice(fixtures)
             test_layers(fixtures)
         end
     end

@@ -34,6 +34,11 @@ impl Seen {
             || (self.compiler_visible && self.compiler < Found::Base && !only_in_package)
     }
 
+    /// Of what a package's image has compiled: whether Julia has kept none of it.
+    pub fn lost(self) -> bool {
+        self.current_visible && self.current == Found::Inferred
+    }
+
     /// 1.12: for the current world.
     pub fn emitted_for_current(self) -> bool {
         self.current_visible && self.current < Found::Base
@@ -71,6 +76,14 @@ mod tests {
             ..seen(Found::Inferred, Found::Base)
         };
         assert!(!deleted.emitted());
+    }
+
+    #[test]
+    fn only_what_is_valid_can_be_lost() {
+        assert!(seen(Found::Inferred, Found::Nothing).lost());
+        assert!(!seen(Found::Package, Found::Nothing).lost());
+        // What a later method has made invalid has no code instance in this world.
+        assert!(!seen(Found::Nothing, Found::Nothing).lost());
     }
 
     #[test]

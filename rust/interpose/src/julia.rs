@@ -149,15 +149,21 @@ impl Julia {
         Ok(())
     }
 
+    /// Appends objects that something else keeps to a `Vector{Any}` that the caller has rooted.
+    pub fn append(&self, array: Object, objects: &[Object]) {
+        for &object in objects {
+            // SAFETY: a rooted array, and an object.
+            unsafe { (self.array_push)(array as Ptr, object as Ptr) };
+        }
+    }
+
     /// A new `Vector{Any}` of objects that something else keeps. The caller roots it.
     pub fn vector(&self, elements: &[Object]) -> Object {
         // SAFETY: the array is rooted while it grows.
         unsafe {
             let array = (self.alloc_vec_any)(0);
             let _root = crate::gc::Root::new(self, array as Object);
-            for &element in elements {
-                (self.array_push)(array, element as Ptr);
-            }
+            self.append(array as Object, elements);
             array as Object
         }
     }

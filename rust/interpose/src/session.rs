@@ -3,6 +3,7 @@
 //! They come from one thread, but nothing relies on that: a lock is held for as long as the state is
 //! looked at, and never while a function of Julia's is called that may call back.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use crate::filter::{Found, Seen};
@@ -211,6 +212,21 @@ impl Session {
             compiler: self.found(mi, compiler)?,
             compiler_visible: visible(compiler),
         })
+    }
+
+    /// Methods that a package's image has compiled, of which Julia has kept another code instance,
+    /// without native code: of two packages that both specialise a method of Julia's, the code instance
+    /// that comes first stays. Which one that is goes by the order of loading, which is the user's in a
+    /// session and another one here.
+    pub fn lost(&self, world: usize) -> Result<Vec<MethodInstance>, Trouble> {
+        let mut lost = Vec::new();
+        let mut looked_at = HashSet::new();
+        for (image, _, mi) in self.plan()?.settled.functions.all_owned() {
+            if image > 0 && looked_at.insert(mi) && self.seen(mi, world)?.lost() {
+                lost.push(mi);
+            }
+        }
+        Ok(lost)
     }
 
     /// The symbol of the function at this address, if an image that is linked in has one there.

@@ -1,9 +1,10 @@
 //! Julia 1.10: `jl_create_native` of aotcompile.cpp, to which the list of methods is handed shortened.
 
+use std::collections::HashSet;
 use std::ffi::c_int;
 
 use super::{Raw, asked};
-use crate::julia::Object;
+use crate::julia::{Julia, Object};
 use crate::llvm::Llvm;
 use crate::numbers::Ids;
 use crate::objects::CodeInstance;
@@ -117,7 +118,9 @@ pub fn create(
         c"jl_create_native",
         fn(Raw, Raw, Raw, c_int, c_int, c_int, usize) -> Raw
     )?;
-    session::with(|session| prepare(session, methods as Object, world))?;
+    let lost = session::with(|session| prepare(session, methods as Object, world))?;
+    // With no lock held, as the list may grow.
+    Julia::find()?.append(methods as Object, &lost);
     // SAFETY: as Julia calls it, but for external linkage: calls to what is in an image load a pointer.
     let native = unsafe {
         create(
@@ -134,7 +137,8 @@ pub fn create(
     Ok(native)
 }
 
-fn prepare(session: &mut Session, list: Object, world: usize) -> Result<(), Trouble> {
+/// Shortens the list; gives what Julia's does not have.
+fn prepare(session: &mut Session, list: Object, world: usize) -> Result<Vec<Object>, Trouble> {
     session.settle()?;
     let asked = asked(session, list)?;
     let mut kept = asked.exported;
@@ -144,7 +148,11 @@ fn prepare(session: &mut Session, list: Object, world: usize) -> Result<(), Trou
         }
     }
     session.julia.shorten(list, &kept)?;
-    session.forget_refused()
+    let known: HashSet<Object> = kept.into_iter().collect();
+    let lost = session.lost(world)?.into_iter().map(|mi| mi.0);
+    let lost = lost.filter(|mi| !known.contains(mi)).collect();
+    session.forget_refused()?;
+    Ok(lost)
 }
 
 fn finish(session: &mut Session, native: Raw) -> Result<(), Trouble> {
