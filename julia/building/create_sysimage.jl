@@ -61,6 +61,10 @@ read from a `Sysimage.toml`, see below.
 - `linked::Bool=true`: link the native code in that lies on the disk already, Julia's own and that of
   the packages' caches, and compile only what neither has. Where that cannot be done everything is
   compiled, as with `false`; the report's `how` tells.
+- `compile_all::Bool=false`: Julia's own image build compiles every method with a concrete signature,
+  whether anybody asked for it or not. On Julia 1.12 a linked image does so only for `packages`; of
+  their dependencies it has what their caches have compiled, what statements ask for and what these
+  call. With `true` it compiles the rest too (`report.how.left_out` counts it).
 - `force::Bool=false`: build even if nothing that goes into the image has changed.
 - `exclude`: a name or a vector of names, of packages of the project to leave out when `packages` is
   left out, such as those under development. One that another package needs goes in all the same,
@@ -139,6 +143,7 @@ function create_sysimage(@nospecialize(packages=nothing);
     @nospecialize(force=NOT_GIVEN),
     @nospecialize(guard=NOT_GIVEN),
     @nospecialize(linked=NOT_GIVEN),
+    @nospecialize(compile_all=NOT_GIVEN),
     @nospecialize(workload=NOT_GIVEN),
     @nospecialize(exclude=NOT_GIVEN),
     unknown...,
@@ -155,8 +160,8 @@ function create_sysimage(@nospecialize(packages=nothing);
         :verify => verify, :strict => strict, :statement_timeout => statement_timeout,
         :idle_limit => idle_limit, :environment_inputs => environment_inputs,
         :image_threads => image_threads, :trace_jobs => trace_jobs, :workload_deps => workload_deps,
-        :force => force, :guard => guard, :linked => linked, :workload => workload,
-        :exclude => exclude,
+        :force => force, :guard => guard, :linked => linked, :compile_all => compile_all,
+        :workload => workload, :exclude => exclude,
     ]
     filter!(pair -> pair.second !== NOT_GIVEN, given)
     for (name, value) in unknown

@@ -35,6 +35,7 @@ Base.@kwdef mutable struct Options
     force::Bool = false
     guard::Bool = false
     linked::Bool = true
+    compile_all::Bool = false
     workload::Union{TestSuite,AbstractVector} = TestSuite[]
     exclude::Union{Names,AbstractVector} = String[]
 end

@@ -79,6 +79,7 @@ function make_plan(packages, options::Options)
         "force" => options.force,
         "allocator" => allocator(),
         "linked" => options.linked,
+        "compile_all" => options.compile_all,
         "interposer" => interposer(),
         "idle_limit" => isinf(options.idle_limit) && options.idle_limit > 0 ? nothing :
             Float64(options.idle_limit),

@@ -44,6 +44,7 @@ const SYSIMAGE_TOML_KEYS = Dict{String,TomlKey}(
         value -> is_suite(value) || value isa AbstractVector && all(is_suite, value), suite),
     "incremental" => TOML_FLAG,
     "linked" => TOML_FLAG,
+    "compile_all" => TOML_FLAG,
     "filter_stdlibs" => TOML_FLAG,
     "include_transitive_dependencies" => TOML_FLAG,
     "import_into_main" => TOML_FLAG,

@@ -74,6 +74,9 @@ pub struct BuildPlan {
     /// Whether native code that lies on the disk already is linked in as it is.
     #[serde(default)]
     pub linked: bool,
+    /// Whether a linked image gets every method with a concrete signature, asked for or not.
+    #[serde(default)]
+    pub compile_all: bool,
     /// The library of `rust/interpose`, which the process that makes a linked image preloads.
     #[serde(default)]
     pub interposer: Option<PathBuf>,

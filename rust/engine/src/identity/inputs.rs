@@ -452,6 +452,7 @@ impl<'a> Reader<'a> {
         let mut key = KeyBuilder::new("way/v1");
         let way = Way::of(self.plan);
         key.field("linked", way.is_linked().to_string());
+        key.field("all", self.plan.compile_all.to_string());
         if let Some(interposer) = self.plan.interposer.as_ref().filter(|_| way.is_linked()) {
             key.key("interposer", &self.file(interposer)?);
         }

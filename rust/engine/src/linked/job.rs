@@ -71,7 +71,7 @@ pub fn write(plan: &BuildPlan, folder: &Path) -> io::Result<()> {
         link_packages: true,
         collect: staging::path(folder, "collect.jl"),
         // One table of all methods, from which the script can tell of them, came with Julia 1.12.
-        lean: version.has(Feature::NativeImaging),
+        lean: !plan.compile_all && version.has(Feature::NativeImaging),
         named: named.map(|package| package.name.as_str()).collect(),
         refuse: forced(plan, "PCRS_LINKED_REFUSE")
             .map(|list| list.split(',').map(String::from).collect())

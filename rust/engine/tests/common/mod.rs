@@ -241,6 +241,7 @@ impl Fake {
             force: false,
             allocator: None,
             linked: true,
+            compile_all: false,
             interposer: None,
             idle_limit: None,
             environment_inputs: Vec::new(),
