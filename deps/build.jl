@@ -23,14 +23,19 @@ const TARGET = get(ENV, "CARGO_TARGET_DIR") do
     isdir(joinpath(ROOT, ".git")) ? joinpath(ROOT, "target") : mktempdir()
 end
 packages = ["--package=$package" for (package, _) in LIBRARIES]
+# The executable of apps (see `rust/driver`).
+push!(packages, "--package=pcrs-driver")
 command = `$CARGO build --release --locked $packages --target-dir $TARGET`
 run(setenv(command; dir=ROOT))
 
 # By rename, since a running session may have the old one loaded.
-folder = mkpath(joinpath(@__DIR__, "usr", "lib"))
-for (_, library) in LIBRARIES
-    name = PREFIX * library * "." * dlext
+function put(name, folder)
+    mkpath(folder)
     fresh = joinpath(folder, name * ".new")
     cp(joinpath(TARGET, "release", name), fresh; force=true)
     mv(fresh, joinpath(folder, name); force=true)
 end
+for (_, library) in LIBRARIES
+    put(PREFIX * library * "." * dlext, joinpath(@__DIR__, "usr", "lib"))
+end
+put("packagecompilerrs_driver" * (Sys.iswindows() ? ".exe" : ""), joinpath(@__DIR__, "usr", "bin"))

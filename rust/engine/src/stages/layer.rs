@@ -54,6 +54,7 @@ pub fn plan_of(plan: &BuildPlan) -> Option<BuildPlan> {
     layer.statement_files.clear();
     layer.script = None;
     layer.guard = false;
+    layer.app = None;
     layer.import_into_main = false;
     layer.verify = Verify::None;
     Some(layer)

@@ -221,6 +221,7 @@ impl Fake {
             statement_files: Vec::new(),
             script: None,
             guard: false,
+            app: None,
             base: Base::Existing {
                 path: self.path("sys.so"),
             },
