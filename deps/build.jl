@@ -6,6 +6,8 @@ const ROOT = dirname(@__DIR__)
 const PREFIX = Sys.iswindows() ? "" : "lib"
 # The engine, and on Linux the allocator that its children preload (see `rust/allocator`).
 const LIBRARIES = ["pcrs-ffi" => "packagecompilerrs"]
+# Starts the Julia of libraries that `create_library` makes (see `rust/library`).
+Sys.islinux() && push!(LIBRARIES, "pcrs-library" => "packagecompilerrs_library")
 Sys.islinux() && push!(LIBRARIES, "pcrs-allocator" => "packagecompilerrs_allocator")
 # What makes linked images (see `rust/interpose`), where these can be made.
 Sys.islinux() && Sys.ARCH === :x86_64 &&

@@ -3,8 +3,8 @@
 module Apps
 
 using PackageCompilerRS
-using PackageCompilerRS: Libdl, checked_executables, copy_library, is_version_of, loaded_by, part_of,
-    replace_folder, runtime_libraries, toml
+using PackageCompilerRS: Libdl, checked_executables, copy_library, is_version_of, library_names, loaded_by,
+    part_of, read_toml, replace_folder, runtime_libraries, toml
 using Test
 using ..Main: FIXTURES, LINKABLE, with_fixtures
 
@@ -43,8 +43,10 @@ end
     table = Dict("b" => 1, "a" => Dict("x y" => "q\"\\\n", "l" => Any[true, 2.5], "t" => Dict("k" => "é")))
     text = toml(table)
     @test text == "b = 1\n\n[a]\nl = [true, 2.5]\n\"x y\" = \"q\\\"\\\\\\u000a\"\n\n[a.t]\nk = \"é\"\n"
-    if isdefined(Base, :TOML)
-        @test Base.TOML.parse(Base.TOML.Parser(text)) == table
+    mktempdir() do dir
+        file = joinpath(dir, "x.toml")
+        write(file, text)
+        @test read_toml(file) == table
     end
     @test occursin("a preference is", refusal(() -> toml(Dict("a" => nothing))))
 end
@@ -80,6 +82,17 @@ end
     end
 end
 
+@testset "names of a library" begin
+    ext = Libdl.dlext
+    @test library_names("count", nothing, "major").file == "libcount.$ext"
+    names = library_names("libcount", v"1.2.3", "major")
+    @test names == (stem="libcount", plain="libcount.$ext", soname="libcount.$ext.1", file="libcount.$ext.1.2.3")
+    @test library_names("count", "1.2.3", "minor").soname == "libcount.$ext.1.2"
+    @test library_names("count", v"1.2.3", "patch").soname == "libcount.$ext.1.2.3"
+    @test occursin("use one of \"major\"", refusal(() -> library_names("x", v"1", "some")))
+    @test occursin("`version` is \"one\"", refusal(() -> library_names("x", "one", "major")))
+end
+
 @testset "a folder is replaced as a whole" begin
     if Sys.islinux()
         mktempdir() do dir
@@ -98,6 +111,8 @@ end
     @test part_of("lib/julia/libjulia-internal.so.1.10") == "Julia"
     @test part_of("lib/julia/libgmp.so.10") == "libraries"
     @test part_of("share/julia/artifacts/0/x") == "artifacts"
+    @test part_of("lib/libjulia.so.1.10") == "Julia"
+    @test part_of("lib/libcount.so.1.0.0") == "image"
     @test part_of("share/julia/cert.pem") == "other"
 end
 
@@ -287,6 +302,37 @@ if LINKABLE
                 # Whatever its name is.
                 mv(bin("only"), bin("renamed"))
                 @test run_app(`$(bin("renamed"))`) == (0, "second\n", "")
+            end
+        end
+    end
+
+    @testset "a library" begin
+        with_fixtures() do fixtures
+            package = joinpath(fixtures, "packages", "Counter")
+            first_place = joinpath(fixtures, "made")
+            create_library(package, first_place; lib_name="count", version=v"1.2.3", compat_level="minor",
+                header_files=[joinpath(package, "counter.h")], incremental=true, cpu_target="native", quiet=true)
+            place = mkpath(joinpath(fixtures, "another place", "it's"))
+            mv(first_place, place; force=true)
+            lib = joinpath(place, "lib")
+            @test readlink(joinpath(lib, "libcount.so.1.2")) == "libcount.so.1.2.3"
+            @test readlink(joinpath(lib, "libcount.so")) == "libcount.so.1.2.3"
+            @test sort(readdir(joinpath(place, "include"))) == ["counter.h", "julia_init.h"]
+            @test occursin("Version: 1.2.3", read(joinpath(lib, "pkgconfig", "libcount.pc"), String))
+            @test audit_app(place).links == []
+            compiler = Sys.which("cc")
+            if compiler === nothing
+                println("skipped: there is no C compiler, so no program in C calls the library")
+            else
+                program = joinpath(fixtures, "program")
+                run(`$compiler $(joinpath(package, "main.c")) -I$(joinpath(place, "include")) -L$lib -lcount
+                    -o $program`)
+                code, out, err = run_app(`$program --threads=2`; variables=("LD_LIBRARY_PATH" => lib,))
+                @test (code, out, err) == (7, "42 7\n* counter * 2 1180591620717411303424\n", "")
+                mv(joinpath(place, "share", "julia", "app.json"), joinpath(fixtures, "app.json"))
+                code, _, err = run_app(`$program`; variables=("LD_LIBRARY_PATH" => lib,))
+                @test code == 1
+                @test occursin("the app is not whole", err)
             end
         end
     end

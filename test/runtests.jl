@@ -5,7 +5,7 @@ using PackageCompilerRS
 using Test
 
 const FILES = ["json", "environment", "plan", "engine", "cache", "sysimage_toml", "test_suite", "errors", "status",
-    "jsonc", "launchers", "recording", "docs", "apps", "linked", "images"]
+    "jsonc", "launchers", "recording", "docs", "command", "apps", "linked", "images"]
 const CHOSEN = isempty(ARGS) ? FILES : ARGS
 
 include("helpers.jl")

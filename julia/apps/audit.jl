@@ -32,8 +32,8 @@ end
 """
     audit_app(folder) -> AppAudit
 
-Reads an app or a library that [`create_app`](@ref) or `create_library` made at `folder`: what it needs of the system
-that it runs on, what it holds, and what in it names this machine.
+Reads an app or a library that [`create_app`](@ref) or [`create_library`](@ref) made at `folder`: what
+it needs of the system that it runs on, what it holds, and what in it names this machine.
 
 # Errors
 `BuildError` when the folder cannot be read, or is no such bundle.
@@ -84,8 +84,9 @@ function part_of(file)
     name = basename(file)
     startswith(file, "bin/") && return "executables"
     startswith(file, "share/julia/artifacts/") && return "artifacts"
-    startswith(name, "sys.") && return "image"
-    startswith(name, "libjulia") || startswith(name, "libLLVM") ? (return "Julia") : nothing
+    (startswith(name, "libjulia") || startswith(name, "libLLVM")) && return "Julia"
+    # That of a library is not among Julia's private ones.
+    (startswith(name, "sys.") || dirname(file) == "lib") && return "image"
     return startswith(file, "lib/") ? "libraries" : "other"
 end
 

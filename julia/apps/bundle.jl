@@ -3,7 +3,7 @@
 """
     AppReport
 
-What [`create_app`](@ref) and `create_library` did. Fields: `folder::String`; `image`, the [`BuildReport`](@ref) of the image;
+What [`create_app`](@ref) and [`create_library`](@ref) did. Fields: `folder::String`; `image`, the [`BuildReport`](@ref) of the image;
 `artifacts::Int`, their number; `audit`, an [`AppAudit`](@ref); `seconds::Float64` of wall time;
 `warnings::Vector{String}`, those of the image's build and what may be missing elsewhere.
 """
@@ -76,15 +76,17 @@ function package_of(environment)
 end
 
 """
-    make_bundle(add, bundle, image, functions) -> AppReport
+    make_bundle(add, bundle, image, functions; library) -> AppReport
 
-Makes the folder, with the image at `image` in it; `add(work)` adds what else there is to be.
+Makes the folder, with the image at `image` in it, whose executables call `functions`, or that is a library
+which `library` starts; `add(work)` adds what else there is to be.
 """
-function make_bundle(add, bundle, image, functions)
+function make_bundle(add, bundle, image, functions; library=nothing)
     start = time()
     quiet = bundle.options.quiet
     image_report, artifacts, warnings = in_work_folder(bundle.target) do work
-        report = build_image(bundle, joinpath(work, image), functions)
+        library === nothing || copy_file(library, joinpath(work, "lib", "julia", basename(library)))
+        report = build_image(bundle, joinpath(work, image), functions, library)
         packages = packages_of_image(report.sysimage_path)
         say(quiet, "libraries, artifacts and certificates")
         warnings = bundle_libraries(work, packages)
@@ -105,7 +107,7 @@ end
 say(quiet, text) = quiet ? nothing : println(stderr, stage_line("bundle", text))
 
 "Builds the image at `path`, without what lies beside an image; the log of a failed build stays."
-function build_image(bundle, path, functions)
+function build_image(bundle, path, functions, library)
     options = bundle.options
     options.sysimage_path = path
     mkpath(dirname(path))
@@ -113,6 +115,7 @@ function build_image(bundle, path, functions)
     plan["app"] = Dict{String,Any}("functions" => functions, "package" => bundle.package === nothing ?
         Dict{String,Any}("name" => "", "uuid" => "") :
         Dict{String,Any}("name" => bundle.package.name, "uuid" => string(bundle.package.uuid)))
+    plan["library"] = library
     report = try
         follow_plan(plan, notices(plan); quiet=options.quiet)
     catch err

@@ -25,14 +25,20 @@ function bundle_executables(work, package, executables)
         path = copy_file(driver, joinpath(work, "bin", name))
         chmod(path, 0o755)
     end
+    write_table(work, package, executables, joinpath("lib", "julia", "sys." * Libdl.dlext))
+    return nothing
+end
+
+"Writes what executables, and libraries that start Julia, read."
+function write_table(work, package, executables, sysimage)
     write_file(joinpath(work, APP_TABLE), write_json(Dict{String,Any}(
         "schema" => APP_SCHEMA,
-        "package" => package.name,
-        "uuid" => string(package.uuid),
+        "package" => package === nothing ? "" : package.name,
+        "uuid" => package === nothing ? "" : string(package.uuid),
         "executables" => Dict{String,Any}(executables...),
         "julia" => Base.julia_exename(),
         "libjulia" => joinpath("lib", libjulia_name(joinpath(work, "lib"))),
-        "sysimage" => joinpath("lib", "julia", "sys." * Libdl.dlext),
+        "sysimage" => sysimage,
     )) * "\n")
     return nothing
 end

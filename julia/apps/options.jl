@@ -35,6 +35,7 @@ const OF_BUNDLES = Dict{Symbol,String}(
     :dry_run => "use `create_sysimage(...; dry_run=true)` to see what the image would be made of",
     :exclude => "all that the package needs goes in",
     :import_into_main => "executables call functions of the package",
+    :julia_init_c_file => "no C file is compiled: `init_julia` and `shutdown_julia` are ready-made",
     :c_driver_program => "no C program is compiled: the executable is ready-made",
 )
 

@@ -30,6 +30,22 @@ impl Bundle {
         Ok(Self { executable, root })
     }
 
+    /// The bundle of a library in its folder `lib`.
+    ///
+    /// # Errors
+    /// When the library is not there.
+    pub fn of_library(library: &Path) -> Result<Self, String> {
+        let file = library
+            .canonicalize()
+            .map_err(|e| format!("`{}` cannot be found: {e}", library.display()))?;
+        let root = file.parent().and_then(Path::parent);
+        let root = root.ok_or_else(|| outside(&file))?.to_path_buf();
+        Ok(Self {
+            executable: file,
+            root,
+        })
+    }
+
     /// The name of the executable, without `.exe`.
     pub fn name(&self) -> String {
         let name = if cfg!(windows) {
@@ -63,7 +79,7 @@ impl Bundle {
 
 fn outside(executable: &Path) -> String {
     format!(
-        "`{}` is not in the `bin` folder of an app",
+        "`{}` is not in the folder of an app or a library",
         executable.display()
     )
 }

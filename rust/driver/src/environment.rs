@@ -14,13 +14,16 @@ pub struct Changed(Vec<(&'static str, Option<OsString>)>);
 impl Changed {
     /// Makes the bundle the last depot, and the last place to load packages from: those of the user's
     /// environment come first.
-    pub fn for_bundle(bundle: &Bundle) -> Self {
+    ///
+    /// # Safety
+    /// No other thread may read or change the environment meanwhile.
+    pub unsafe fn for_bundle(bundle: &Bundle) -> Self {
         let share = bundle.share().into_os_string();
         let mut changed = Vec::new();
         for name in ["JULIA_DEPOT_PATH", "JULIA_LOAD_PATH"] {
             let before = env::var_os(name);
             if let Some(value) = with(before.clone(), &share, name == "JULIA_DEPOT_PATH") {
-                // SAFETY: nothing has started a thread yet.
+                // SAFETY: the caller's promise.
                 unsafe { env::set_var(name, value) };
                 changed.push((name, before));
             }
@@ -28,10 +31,14 @@ impl Changed {
         Self(changed)
     }
 
-    /// Puts the values back that there were.
-    pub fn restore(self) {
+    /// Puts the values back that there were: processes that the program starts have the environment that
+    /// it was given.
+    ///
+    /// # Safety
+    /// As of `for_bundle`.
+    pub unsafe fn restore(self) {
         for (name, before) in self.0 {
-            // SAFETY: the threads that Julia has started wait for work, which only this one can give them.
+            // SAFETY: the caller's promise.
             match before {
                 Some(value) => unsafe { env::set_var(name, value) },
                 None => unsafe { env::remove_var(name) },

@@ -16,6 +16,7 @@ type SetArguments = unsafe extern "C" fn(c_int, *mut *mut c_char);
 type Evaluate = unsafe extern "C" fn(*const c_char) -> *mut c_void;
 type UnboxInt32 = unsafe extern "C" fn(*mut c_void) -> i32;
 type Finish = unsafe extern "C" fn(c_int);
+type IsStarted = unsafe extern "C" fn() -> c_int;
 type RunRepl = unsafe extern "C" fn(c_int, *mut *mut c_char) -> c_int;
 type Frames = unsafe extern "C" fn() -> *mut c_void;
 type SetFrames = unsafe extern "C" fn(Frames, Frames);
@@ -29,6 +30,7 @@ pub struct Julia {
     unbox_int32: UnboxInt32,
     finish: Finish,
     run_repl: RunRepl,
+    is_started: IsStarted,
 }
 
 impl Julia {
@@ -42,7 +44,6 @@ impl Julia {
         let library: &'static Library = Box::leak(Box::new(
             library.map_err(|e| format!("the app's Julia cannot be loaded: {e}"))?,
         ));
-        set_frames();
         Ok(Self {
             parse_options: symbol(library, "jl_parse_opts")?,
             // Its name since Julia 1.12, then the one before.
@@ -53,7 +54,14 @@ impl Julia {
             unbox_int32: symbol(library, "jl_unbox_int32")?,
             finish: symbol(library, "jl_atexit_hook")?,
             run_repl: symbol(library, "jl_load_repl")?,
+            is_started: symbol(library, "jl_is_initialized")?,
         })
+    }
+
+    /// Whether somebody has started Julia in this process.
+    pub fn is_started(&self) -> bool {
+        // SAFETY: it only reads.
+        unsafe { (self.is_started)() != 0 }
     }
 
     /// Sets Julia's options; the first of `options` is the program. One that Julia does not know ends
@@ -84,7 +92,7 @@ impl Julia {
         // SAFETY: Julia is started, on this thread.
         let result = unsafe { (self.evaluate)(c"Base.PackageCompilerRSApp.start()".as_ptr()) };
         if result.is_null() {
-            eprintln!("ERROR: the app cannot be started: its image has no code that starts it");
+            crate::tell("the app failed before it could start, or while it told of an error");
             return 1;
         }
         // SAFETY: `start` gives an `Int32` (`app.jl`), and nothing can collect it before it is read.
@@ -142,8 +150,9 @@ extern "C" fn place_of_frames() -> *mut c_void {
 }
 
 /// Lets Julia keep that in a variable of the executable, as `JULIA_DEFINE_FAST_TLS` of its headers does:
-/// compiled code reads one directly, and asks a function for any other.
-fn set_frames() {
+/// compiled code reads one directly, and asks a function for any other. Between opening Julia and starting
+/// it; for an executable only.
+pub fn keep_frames_here() {
     // In libjulia-internal, which libjulia has opened; without, Julia is slower and otherwise the same.
     #[cfg(all(unix, not(target_os = "macos")))]
     // SAFETY: both functions do what Julia expects of them, on any thread; Julia is not started yet.

@@ -2,22 +2,18 @@
 //! in the bundle (`share/julia/app.json`) says which function of which package it calls. It is linked
 //! against no libjulia, and opens the one in the bundle.
 
-mod arguments;
-mod bundle;
-mod environment;
-mod julia;
-mod table;
-
 use std::ffi::{CString, OsString};
 use std::process::exit;
 
-use bundle::Bundle;
-use julia::Julia;
-use table::Table;
+use pcrs_driver::bundle::Bundle;
+use pcrs_driver::environment::Changed;
+use pcrs_driver::julia::{Julia, keep_frames_here};
+use pcrs_driver::table::Table;
+use pcrs_driver::{arguments, c_string, tell};
 
 fn main() {
     let code = run().unwrap_or_else(|why| {
-        eprintln!("ERROR: {why}");
+        tell(&why);
         1
     });
     exit(code);
@@ -31,13 +27,16 @@ fn run() -> Result<i32, String> {
     let name = bundle.name();
     if name == table.julia {
         let julia = Julia::open(&bundle.file(&table.libjulia))?;
+        keep_frames_here();
         return Ok(julia.run_as_julia(&c_strings(&given)?));
     }
     let function = table.function_of(&name)?;
     let arguments = arguments::split(given);
 
-    let changed = environment::Changed::for_bundle(&bundle);
+    // SAFETY: nothing has started a thread yet.
+    let changed = unsafe { Changed::for_bundle(&bundle) };
     let julia = Julia::open(&bundle.file(&table.libjulia))?;
+    keep_frames_here();
     if arguments.of_julia.len() > 1 {
         julia.parse_options(&c_strings(&arguments.of_julia)?);
     }
@@ -45,8 +44,8 @@ fn run() -> Result<i32, String> {
         &c_string(bundle.bin().as_os_str())?,
         &c_string(bundle.file(&table.sysimage).as_os_str())?,
     );
-    // Processes that the app starts have the environment that it was given.
-    changed.restore();
+    // SAFETY: the threads that Julia has started wait for work, which only this one can give them.
+    unsafe { changed.restore() };
 
     let program = arguments.of_app.first().cloned().unwrap_or_default();
     let mut values = vec![program];
@@ -60,12 +59,4 @@ fn run() -> Result<i32, String> {
 
 fn c_strings(texts: &[OsString]) -> Result<Vec<CString>, String> {
     texts.iter().map(|text| c_string(text)).collect()
-}
-
-fn c_string(text: &std::ffi::OsStr) -> Result<CString, String> {
-    #[cfg(unix)]
-    let bytes = std::os::unix::ffi::OsStrExt::as_bytes(text).to_vec();
-    #[cfg(not(unix))]
-    let bytes = text.to_string_lossy().into_owned().into_bytes();
-    CString::new(bytes).map_err(|_| format!("`{}` holds a NUL character", text.to_string_lossy()))
 }

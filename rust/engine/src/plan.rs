@@ -40,6 +40,10 @@ pub struct BuildPlan {
     /// The image is that of an app, or of a library: nothing else needs to know how it was built.
     #[serde(default)]
     pub app: Option<App>,
+    /// The image is a library for other programs: the library of `rust/library`, to which its functions
+    /// `init_julia` and `shutdown_julia` go on.
+    #[serde(default)]
+    pub library: Option<PathBuf>,
     /// What the image is built upon.
     pub base: Base,
     /// Julia's `--cpu-target`.

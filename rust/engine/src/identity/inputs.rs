@@ -531,6 +531,7 @@ fn options(plan: &BuildPlan) -> Key {
     key.field("preferences", &plan.preferences);
     key.field("base", plan.base_kind());
     key.field("guard", plan.guard.to_string());
+    key.field("library", plan.library.is_some().to_string());
     if let Some(app) = &plan.app {
         key.field("app", &app.package.uuid);
         for function in &app.functions {

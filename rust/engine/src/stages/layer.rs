@@ -55,6 +55,7 @@ pub fn plan_of(plan: &BuildPlan) -> Option<BuildPlan> {
     layer.script = None;
     layer.guard = false;
     layer.app = None;
+    layer.library = None;
     layer.import_into_main = false;
     layer.verify = Verify::None;
     Some(layer)

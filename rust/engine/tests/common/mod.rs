@@ -222,6 +222,7 @@ impl Fake {
             script: None,
             guard: false,
             app: None,
+            library: None,
             base: Base::Existing {
                 path: self.path("sys.so"),
             },
