@@ -40,9 +40,9 @@ end
 end
 
 @testset "preferences as TOML" begin
-    table = Dict("b" => 1, "a" => Dict("x y" => "q\"\\\n", "l" => Any[true, 2.5], "t" => Dict("k" => "é")))
+    table = Dict("b" => 1, "a" => Dict("x y" => "q\"\\\n", "l" => [true, false], "t" => Dict("k" => "é")))
     text = toml(table)
-    @test text == "b = 1\n\n[a]\nl = [true, 2.5]\n\"x y\" = \"q\\\"\\\\\\u000a\"\n\n[a.t]\nk = \"é\"\n"
+    @test text == "b = 1\n\n[a]\nl = [true, false]\n\"x y\" = \"q\\\"\\\\\\u000a\"\n\n[a.t]\nk = \"é\"\n"
     mktempdir() do dir
         file = joinpath(dir, "x.toml")
         write(file, text)

@@ -1,7 +1,7 @@
 # Artifacts of the packages in a bundle.
 
 """
-    bundle_artifacts(work, environment, order; include_lazy, quiet) -> Int
+    bundle_artifacts(work, order; include_lazy) -> Int
 
 Copies the artifacts of the packages in `order`, for this platform, and gives their number. Those that are
 not installed, as lazy ones, are installed.

@@ -43,7 +43,7 @@ function write_table(work, package, executables, sysimage)
     return nothing
 end
 
-"The name under which other libraries ask for libjulia: the first longer than `libjulia.so`."
+"The name under which other libraries ask for libjulia."
 function libjulia_name(folder)
     name = "libjulia.$(Libdl.dlext).$(VERSION.major).$(VERSION.minor)"
     return ispath(joinpath(folder, name)) ? name : "libjulia." * Libdl.dlext

@@ -26,8 +26,8 @@ function preferences_by_name(environment)
     found = Dict{String,Any}()
     with_load_path([dirname(environment.project_file), "@stdlib"]) do
         for entry in values(environment.packages)
-            values_ = Base.get_preferences(entry.id.uuid)
-            isempty(values_) || (found[entry.id.name] = values_)
+            preferences = Base.get_preferences(entry.id.uuid)
+            isempty(preferences) || (found[entry.id.name] = preferences)
         end
     end
     return found

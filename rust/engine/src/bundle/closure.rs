@@ -45,7 +45,7 @@ pub struct Missing {
 /// Follows what the roots need.
 ///
 /// # Errors
-/// For a root that cannot be read, and when `stop` is set.
+/// For a root that cannot be read. Once `stop` is set the answer is not whole.
 pub fn closure(question: &Question, stop: &Stop) -> Result<Closure, BuildError> {
     let system = system_folders();
     let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();

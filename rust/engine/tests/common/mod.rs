@@ -9,7 +9,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use pcrs_engine::plan::{Base, CachePlan, Julia, Package, Project, SCHEMA, Verify, Workload};
+use pcrs_engine::plan::{
+    App, Base, CachePlan, Julia, Package, PkgId, Project, SCHEMA, Verify, Workload,
+};
 use pcrs_engine::surroundings::Surroundings;
 use pcrs_engine::{Build, BuildError, BuildPlan, BuildReport, Event, Stage};
 use tempfile::TempDir;
@@ -375,6 +377,17 @@ impl Built {
 
 pub fn start(plan: BuildPlan) -> Build {
     Build::start(plan, Box::new(|| {}))
+}
+
+/// An app of the package `Asked` with these functions.
+pub fn app(functions: &[&str]) -> App {
+    App {
+        package: PkgId {
+            name: "Asked".into(),
+            uuid: package("Asked", '2', true).uuid,
+        },
+        functions: functions.iter().map(ToString::to_string).collect(),
+    }
 }
 
 pub fn build(plan: BuildPlan) -> Built {
