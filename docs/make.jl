@@ -20,11 +20,13 @@ makedocs(;
     pages=[
         "Home" => "index.md",
         "Tutorial" => "sysimages.md",
+        "Apps" => "apps.md",
         "How to" => [
             "howto/statements.md",
             "howto/test_suites.md",
             "howto/sysimage_toml.md",
             "howto/scripts.md",
+            "howto/libraries.md",
             "howto/launchers.md",
             "howto/fresh.md",
             "howto/caches.md",

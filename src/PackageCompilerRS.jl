@@ -14,6 +14,7 @@ VERSION < v"1.9" && @eval Base.Experimental.@optlevel 0
 export create_sysimage, BuildError, BuildPreview, BuildReport, slowest_statements, write_report
 export TestSuite
 export cache_info, clear_cache!
+export create_app, create_library, AppReport, audit_app, AppAudit
 export sysimage_status, SysimageStatus
 export install_launcher, remove_launcher, list_launchers, LauncherError
 export record, start_recording, stop_recording, julia_record, RecordingError
@@ -34,6 +35,17 @@ include("../julia/building/progress.jl")
 include("../julia/building/report.jl")
 include("../julia/building/create_sysimage.jl")
 include("../julia/status.jl")
+include("../julia/apps/options.jl")
+include("../julia/apps/folder.jl")
+include("../julia/apps/libraries.jl")
+include("../julia/apps/artifacts.jl")
+include("../julia/apps/project.jl")
+include("../julia/apps/resources.jl")
+include("../julia/apps/executables.jl")
+include("../julia/apps/audit.jl")
+include("../julia/apps/bundle.jl")
+include("../julia/apps/create_app.jl")
+include("../julia/apps/create_library.jl")
 include("../julia/files.jl")
 include("../julia/launchers/launchers.jl")
 include("../julia/launchers/places.jl")
@@ -46,6 +58,8 @@ include("../julia/launchers/vscode.jl")
 include("../julia/recording/trace.jl")
 include("../julia/recording/whole.jl")
 include("../julia/recording/recording.jl")
+
+include("../julia/command.jl")
 
 include("../julia/building/precompile.jl")
 ccall(:jl_generating_output, Cint, ()) == 1 && run_for_precompilation()

@@ -1,11 +1,11 @@
-# The parts without an image take seconds; the images take minutes, see linked.jl and images.jl. Names given
+# The parts without an image take seconds; the images take minutes, see apps.jl, linked.jl and images.jl. Names given
 # as arguments choose test files: `julia --project test/runtests.jl json plan`.
 
 using PackageCompilerRS
 using Test
 
 const FILES = ["json", "environment", "plan", "engine", "cache", "sysimage_toml", "test_suite", "errors", "status",
-    "jsonc", "launchers", "recording", "docs", "linked", "images"]
+    "jsonc", "launchers", "recording", "docs", "command", "apps", "linked", "images"]
 const CHOSEN = isempty(ARGS) ? FILES : ARGS
 
 include("helpers.jl")

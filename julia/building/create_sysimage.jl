@@ -184,8 +184,15 @@ function create(@nospecialize(packages), given)
     plan = make_plan(packages, options)
     noticed = notices(plan)
     options.dry_run && return BuildPreview(plan, dry_run(plan), noticed)
+    report = follow_plan(plan, noticed; quiet=options.quiet)
+    options.quiet || print_summary(stderr, report)
+    return report
+end
+
+"Builds by `plan` and shows how it goes; `noticed` are warnings from before."
+function follow_plan(plan, noticed; quiet)
     adopt_former_cache()
-    progress = progress_for(stderr; quiet=options.quiet)
+    progress = progress_for(stderr; quiet=quiet)
     warnings = String[]
     table = try
         for text in noticed
@@ -201,7 +208,5 @@ function create(@nospecialize(packages), given)
         finish(progress)
     end
     append!(table["warnings"], warnings)
-    report = BuildReport(table)
-    options.quiet || print_summary(stderr, report)
-    return report
+    return BuildReport(table)
 end

@@ -1,7 +1,7 @@
 # The calls into the Rust library. It builds on threads of its own; this side only waits for its
 # events, so that other tasks run on.
 
-const ABI_VERSION = 3
+const ABI_VERSION = 4
 const LIBRARY = Ref{Ptr{Cvoid}}(C_NULL)
 
 "Where `deps/build.jl` leaves the library called `name`."
@@ -146,8 +146,11 @@ function ask_of(name, one, other)
     end
 end
 
+"The answer to the question that the engine's function `name` starts, of one value."
+ask_about(name, question) = ask(wake -> start_with(question, name, wake))
+
 "What the engine would do with `plan`, without doing it."
-dry_run(plan) = ask(wake -> start_with(plan, :pcrs_start_dry_run, wake))
+dry_run(plan) = ask_about(:pcrs_start_dry_run, plan)
 
 "The stamp that an image at `image` would get if it were built by `plan` now; reads large files."
 stamp_of(plan, image) = ask_of(:pcrs_start_stamp, write_json(plan), image)

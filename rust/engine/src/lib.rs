@@ -7,6 +7,7 @@
 //! renames the finished image into place.
 
 pub mod build;
+pub mod bundle;
 pub mod error;
 pub mod identity;
 pub mod json_file;

@@ -37,6 +37,13 @@ pub struct BuildPlan {
     pub script: Option<PathBuf>,
     /// Whether sessions on the image warn when the active project disagrees with it.
     pub guard: bool,
+    /// The image is that of an app, or of a library: nothing else needs to know how it was built.
+    #[serde(default)]
+    pub app: Option<App>,
+    /// The image is a library for other programs: the library of `rust/library`, to which its functions
+    /// `init_julia` and `shutdown_julia` go on.
+    #[serde(default)]
+    pub library: Option<PathBuf>,
     /// What the image is built upon.
     pub base: Base,
     /// Julia's `--cpu-target`.
@@ -89,6 +96,15 @@ pub struct BuildPlan {
     /// What children inherit. Never written: variables hold passwords, and stamps hold the plan.
     #[serde(default, skip_serializing)]
     pub surroundings: Surroundings,
+}
+
+/// What the executables of an app call.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// The package, and its functions; there are none for a library.
+    pub package: PkgId,
+    pub functions: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

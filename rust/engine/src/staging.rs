@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{BuildError, Stage};
 
 /// Every staging script, by file name; they find each other through `@__DIR__`.
-pub(crate) const SCRIPTS: [(&str, &str); 16] = [
+pub(crate) const SCRIPTS: [(&str, &str); 17] = [
     ("session.jl", include_str!("staging/session.jl")),
     ("stdlibs.jl", include_str!("staging/stdlibs.jl")),
     ("precompile.jl", include_str!("staging/precompile.jl")),
@@ -26,6 +26,7 @@ pub(crate) const SCRIPTS: [(&str, &str); 16] = [
     ("image_process.jl", include_str!("staging/image_process.jl")),
     ("interposed.jl", include_str!("staging/interposed.jl")),
     ("collect.jl", include_str!("staging/collect.jl")),
+    ("app.jl", include_str!("staging/app.jl")),
     ("guard.jl", include_str!("staging/guard.jl")),
     ("statements.jl", include_str!("staging/statements.jl")),
     ("arguments.jl", include_str!("staging/arguments.jl")),

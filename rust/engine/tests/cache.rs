@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use common::{Built, Fake, LIMIT, OBJECT, OLD, build, finish, names, start, text, until};
+use common::{Built, Fake, LIMIT, OBJECT, OLD, app, build, finish, names, start, text, until};
 use pcrs_engine::identity::cache;
 use pcrs_engine::plan::{Base, Other, Verify};
 use pcrs_engine::report::{BuildReport, Origin};
@@ -429,6 +429,12 @@ fn options_that_the_image_has_count() {
         plan.import_into_main = false;
     });
     rebuilds(&FROM_IMAGE, "guard", |_, plan| plan.guard = true);
+    rebuilds(&FROM_IMAGE, "app", |_, plan| {
+        plan.app = Some(app(&["main"]))
+    });
+    rebuilds(&FROM_IMAGE, "library", |fake, plan| {
+        plan.library = Some(fake.path("sys.so"));
+    });
     rebuilds(&FROM_IMAGE, "statement_timeout", |_, plan| {
         plan.statement_timeout = 600.0;
     });

@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 
-use common::{Fake, build};
+use common::{Fake, app, build};
 use pcrs_cache::Stop;
 use pcrs_engine::BuildPlan;
 use pcrs_engine::identity::inspect::inspect;
@@ -89,6 +89,36 @@ fn an_image_without_metadata_gets_none() {
     build(plan).report();
     assert_eq!(fs::read_to_string(fake.path("stamp")).unwrap(), "");
     assert!(Stamp::read(&fake.image()).is_some());
+}
+
+#[test]
+fn an_app_gets_its_functions_and_says_nothing_of_this_machine() {
+    let fake = Fake::new();
+    fake.on(
+        "image",
+        "values stamp >\"$here/stamp\"; values app >\"$here/app\"; values entry >\"$here/entry\"",
+    );
+    let mut plan = plan(&fake);
+    plan.app = Some(app(&["main", "other"]));
+    build(plan).report();
+    let said = |name: &str| fs::read_to_string(fake.path(name)).unwrap();
+    assert_eq!(said("stamp"), "");
+    assert!(said("app").trim().ends_with(" Asked"), "{}", said("app"));
+    assert_eq!(said("entry"), "main\nother\n");
+}
+
+#[test]
+fn a_library_is_linked_with_its_own_functions() {
+    let fake = Fake::new();
+    let mut plan = plan(&fake);
+    let helper = fake.path("sys.so");
+    plan.library = Some(helper.clone());
+    plan.log = Some(fake.path("log"));
+    build(plan).report();
+    let log = fs::read_to_string(fake.path("log")).unwrap();
+    let link = log.lines().find(|line| line.contains("entries.o")).unwrap();
+    assert!(link.contains("--disable-new-dtags"), "{link}");
+    assert!(link.contains(&helper.display().to_string()), "{link}");
 }
 
 #[test]

@@ -13,15 +13,17 @@ use std::time::Duration;
 
 use pcrs_cache::Stop;
 use pcrs_engine::build::channel::Waker;
+use pcrs_engine::bundle::{audit, closure};
 use pcrs_engine::identity::inspect::inspect;
 use pcrs_engine::identity::stamp::Stamp;
 use pcrs_engine::identity::{cache, parts};
 use pcrs_engine::{Build, BuildError, BuildPlan, Job, Stage, dry_run};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Changes whenever a function or a value here does; Julia refuses a library with another one.
-const ABI_VERSION: c_int = 3;
+const ABI_VERSION: c_int = 4;
 
 /// `uv_async_send`, which any thread may call (libuv's documentation).
 type AsyncSend = unsafe extern "C" fn(handle: *mut c_void) -> c_int;
@@ -172,6 +174,44 @@ pub unsafe extern "C" fn pcrs_start_inspect(
                 BuildError::input(format!("the sysimage `{image}` cannot be read")).because(why)
             })
         })
+    })
+}
+
+/// Which libraries some libraries need: as `pcrs_start`, of a `closure::Question`, with the result
+/// `Closure`. Reads them.
+///
+/// # Safety
+/// As `pcrs_start`, of `question`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pcrs_start_closure(
+    question: *const u8,
+    length: usize,
+    send: AsyncSend,
+    handle: *mut c_void,
+) -> *mut Work {
+    Work::boxed(send, handle, |waker| {
+        // SAFETY: the caller's promise.
+        let question = unsafe { read_question(question, length) };
+        Work::ask(waker, move |stop| closure::closure(&question?, stop))
+    })
+}
+
+/// What a bundle holds and needs: as `pcrs_start`, of an `audit::Question`, with the result `Audit`.
+/// Reads all of it.
+///
+/// # Safety
+/// As `pcrs_start`, of `question`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pcrs_start_audit(
+    question: *const u8,
+    length: usize,
+    send: AsyncSend,
+    handle: *mut c_void,
+) -> *mut Work {
+    Work::boxed(send, handle, |waker| {
+        // SAFETY: the caller's promise.
+        let question = unsafe { read_question(question, length) };
+        Work::ask(waker, move |stop| audit::audit(&question?, stop))
     })
 }
 
@@ -328,6 +368,18 @@ unsafe fn read_plan(plan: *const u8, length: usize) -> Result<BuildPlan, BuildEr
     };
     let text = std::str::from_utf8(bytes).map_err(|e| unreadable(e.to_string()))?;
     BuildPlan::from_json(text).map_err(unreadable)
+}
+
+/// # Safety
+/// As `read_text`.
+unsafe fn read_question<T: DeserializeOwned>(
+    question: *const u8,
+    length: usize,
+) -> Result<T, BuildError> {
+    // SAFETY: the caller's promise.
+    let text = unsafe { read_text(question, length) };
+    text.and_then(|text| serde_json::from_str(text).map_err(|e| e.to_string()))
+        .map_err(|why| engine_failed().because(why))
 }
 
 fn json(value: &impl Serialize) -> *mut c_char {

@@ -13,6 +13,7 @@
 mod base;
 mod check;
 mod dwarf;
+mod entry;
 mod error;
 pub mod handover;
 mod heap;
@@ -31,6 +32,7 @@ mod write;
 
 pub use base::{Base, base_symbol, unlink_base};
 pub use check::check;
+pub use entry::write_entries;
 pub use error::Refused;
 pub use heap::write_heap;
 pub use merge::{LinkInput, merge};

@@ -531,6 +531,13 @@ fn options(plan: &BuildPlan) -> Key {
     key.field("preferences", &plan.preferences);
     key.field("base", plan.base_kind());
     key.field("guard", plan.guard.to_string());
+    key.field("library", plan.library.is_some().to_string());
+    if let Some(app) = &plan.app {
+        key.field("app", &app.package.uuid);
+        for function in &app.functions {
+            key.field("function", function);
+        }
+    }
     // The image's own stamp tells of it.
     key.field("all_packages", plan.all_packages.to_string());
     // Decides which statements are left out.

@@ -155,9 +155,27 @@ impl Linker {
                 link
             }
         };
+        if let Some(library) = &plan.library {
+            self.add_library(&mut link, library, image);
+        }
         link.arg("-o").arg(image);
         link
     }
+
+    /// What makes the image a library for other programs: the code of its own functions, and where the
+    /// libraries are that others in the bundle need. An old RPATH also holds for these, a RUNPATH does not.
+    fn add_library(&self, link: &mut Invocation, library: &Path, image: &Path) {
+        if matches!(self, Linker::Driver { .. }) {
+            link.arg("-Xlinker");
+        }
+        link.arg("--disable-new-dtags");
+        link.arg(entries(image)).arg(library);
+    }
+}
+
+/// The object file with a library's own functions, beside the `image` in the work folder.
+pub fn entries(image: &Path) -> PathBuf {
+    image.with_file_name("entries.o")
 }
 
 /// Where lld finds Julia's libLLVM (`Base.Linking.adjust_ENV!`, Julia 1.10).

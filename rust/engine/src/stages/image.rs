@@ -342,8 +342,16 @@ fn write_spec(ctx: &Context<'_>, base: &BaseImage) -> Result<(), BuildError> {
     }
     let strip = plan.build_args.iter().any(|a| a == "--strip-metadata");
     records.push("strip_metadata", strip.to_string());
-    if !strip {
+    // An app is for other machines, and says nothing of this one that it need not.
+    if !strip && plan.app.is_none() {
         records.push("stamp", ctx.stamp.to_json());
+    }
+    if let Some(app) = &plan.app {
+        let package = &app.package;
+        records.push("app", format!("{} {}", package.uuid, package.name));
+        for function in &app.functions {
+            records.push("entry", function);
+        }
     }
     if plan.guard {
         for held in &ctx.stamp.packages {

@@ -54,6 +54,8 @@ pub fn plan_of(plan: &BuildPlan) -> Option<BuildPlan> {
     layer.statement_files.clear();
     layer.script = None;
     layer.guard = false;
+    layer.app = None;
+    layer.library = None;
     layer.import_into_main = false;
     layer.verify = Verify::None;
     Some(layer)

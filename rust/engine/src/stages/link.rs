@@ -8,9 +8,9 @@ use pcrs_linked::handover::Handover;
 use super::check::Checked;
 use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
-use crate::julia::linker::{Input, Linker};
+use crate::julia::linker::{Input, Linker, entries};
 use crate::linked::{Setback, job, step};
-use crate::plan::BuildPlan;
+use crate::plan::{BuildPlan, file_name};
 use crate::process::child;
 use crate::process::invocation::Invocation;
 use crate::report::{How, LinkedCode, RefusedCache};
@@ -29,8 +29,34 @@ pub fn place(ctx: &Context<'_>) -> Result<PathBuf, BuildError> {
     if let Some(folder) = image.parent() {
         std::fs::create_dir_all(folder)
             .map_err(|e| BuildError::io(Stage::Link, "creating the folder", folder, &e))?;
+        if let Some(library) = &ctx.plan.library {
+            add_library(&image, folder, library)?;
+        }
     }
     Ok(image)
+}
+
+/// Functions of a library for other programs, and those that they go on to.
+const ENTRIES: [(&str, &str); 2] = [
+    ("init_julia", "pcrs_library_init"),
+    ("shutdown_julia", "pcrs_library_shutdown"),
+];
+
+/// Writes what such an image is linked with, and puts the library where the image looks for it when it
+/// is tried.
+fn add_library(image: &Path, folder: &Path, library: &Path) -> Result<(), BuildError> {
+    let object = entries(image);
+    pcrs_linked::write_entries(&object, &ENTRIES).map_err(|why| {
+        BuildError::failed(
+            Stage::Link,
+            format!("`{}` cannot be written", object.display()),
+        )
+        .because(why.to_string())
+    })?;
+    let private = folder.join("julia");
+    std::fs::create_dir_all(&private)
+        .and_then(|()| std::fs::copy(library, private.join(file_name(library))).map(drop))
+        .map_err(|e| BuildError::io(Stage::Link, "copying to", &private, &e))
 }
 
 pub fn invocation(

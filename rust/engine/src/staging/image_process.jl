@@ -33,6 +33,7 @@ function build_image(spec)
 
     stamp_image(value_of(records, "stamp"))
     set_guard(values_of(records, "guarded"))
+    set_app(packages_of(records, "app"), values_of(records, "entry"))
     linked && Base.invokelatest(mark_methods)
     note(journal, "phase", "generate")
     close(journal)
@@ -96,6 +97,17 @@ function fill_guard(guard, packages)
         push!(guard.HELD, guard.Held(uuid, name, version, tree_hash, !isempty(path)))
     end
     guard.compile()
+    return nothing
+end
+
+"Makes the image that of an app, whose executables call `functions` of the package (`app.jl`)."
+function set_app(packages, functions)
+    (isempty(packages) || isempty(functions)) && return nothing
+    name = :PackageCompilerRSApp
+    isdefined(Base, name) ||
+        Base.include_string(Base, read(joinpath(@__DIR__, "app.jl"), String), "app.jl")
+    app = Base.invokelatest(getfield, Base, name)
+    Base.invokelatest(app.compile, Base.root_module(only(packages)), Symbol.(functions))
     return nothing
 end
 

@@ -9,7 +9,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use pcrs_engine::plan::{Base, CachePlan, Julia, Package, Project, SCHEMA, Verify, Workload};
+use pcrs_engine::plan::{
+    App, Base, CachePlan, Julia, Package, PkgId, Project, SCHEMA, Verify, Workload,
+};
 use pcrs_engine::surroundings::Surroundings;
 use pcrs_engine::{Build, BuildError, BuildPlan, BuildReport, Event, Stage};
 use tempfile::TempDir;
@@ -221,6 +223,8 @@ impl Fake {
             statement_files: Vec::new(),
             script: None,
             guard: false,
+            app: None,
+            library: None,
             base: Base::Existing {
                 path: self.path("sys.so"),
             },
@@ -373,6 +377,17 @@ impl Built {
 
 pub fn start(plan: BuildPlan) -> Build {
     Build::start(plan, Box::new(|| {}))
+}
+
+/// An app of the package `Asked` with these functions.
+pub fn app(functions: &[&str]) -> App {
+    App {
+        package: PkgId {
+            name: "Asked".into(),
+            uuid: "22222222-2222-4222-8222-222222222222".into(),
+        },
+        functions: functions.iter().map(ToString::to_string).collect(),
+    }
 }
 
 pub fn build(plan: BuildPlan) -> Built {

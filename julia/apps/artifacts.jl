@@ -1,0 +1,63 @@
+# Artifacts of the packages in a bundle.
+
+"""
+    bundle_artifacts(work, order; include_lazy) -> Int
+
+Copies the artifacts of the packages in `order`, for this platform, and gives their number. Those that are
+not installed, as lazy ones, are installed.
+
+# Errors
+`BuildError` for one that cannot be.
+"""
+function bundle_artifacts(work, order; include_lazy)
+    folder = joinpath(work, "share", "julia", "artifacts")
+    for package in order
+        source = folder_of(package)
+        source === nothing && continue
+        files = filter(isfile, joinpath.(source, ["JuliaArtifacts.toml", "Artifacts.toml"]))
+        isempty(files) && continue
+        with_cause("the artifacts of $(package.id.name) cannot be bundled") do
+            for (hash, path) in Base.invokelatest(artifacts_of, source, first(files), include_lazy)
+                target = joinpath(folder, hash)
+                isdir(target) || cp(path, (mkpath(folder); target))
+            end
+        end
+    end
+    return isdir(folder) ? length(readdir(folder)) : 0
+end
+
+"Hash and folder of each artifact of the package in the folder `source`."
+function artifacts_of(source, file, include_lazy)
+    artifacts = standard_library("56f22d72-fd6d-98f1-02f0-08ddc0907c33", "Artifacts")
+    found = Pair{String,String}[]
+    for (name, entry) in selected_artifacts(artifacts, source, file, include_lazy)
+        hash = Base.SHA1(entry["git-tree-sha1"])
+        if !Base.invokelatest(artifacts.artifact_exists, hash)
+            Base.invokelatest(pkg(:Artifacts).ensure_artifact_installed, name, entry, file)
+        end
+        push!(found, string(hash) => Base.invokelatest(artifacts.artifact_path, hash))
+    end
+    return found
+end
+
+"The artifacts for this platform; a package may choose by a script of its own, which Pkg runs."
+function selected_artifacts(artifacts, source, file, include_lazy)
+    if isfile(joinpath(source, ".pkg", "select_artifacts.jl"))
+        chosen = Dict{String,Any}()
+        for (_, entries) in Base.invokelatest(pkg(:Operations).collect_artifacts, source)
+            merge!(chosen, entries)
+        end
+        return chosen
+    end
+    chosen = Dict{String,Any}()
+    all = Base.invokelatest(artifacts.load_artifacts_toml, file)
+    for name in keys(all)
+        # For this platform; not only those that can be downloaded.
+        entry = Base.invokelatest(artifacts.artifact_meta, name, all, file)
+        entry === nothing || (get(entry, "lazy", false) && !include_lazy) || (chosen[name] = entry)
+    end
+    return chosen
+end
+
+"A package of Julia's own, loaded if need be."
+standard_library(uuid, name) = Base.require(Base.PkgId(Base.UUID(uuid), name))

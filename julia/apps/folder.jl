@@ -1,0 +1,91 @@
+# The folder of a bundle: it is made beside its place, and appears complete or not at all.
+
+const APP_TABLE = joinpath("share", "julia", "app.json")
+
+"""
+    check_target(folder, package_dir; force)
+
+# Errors
+`BuildError` when something is at `folder` that stays there.
+"""
+function check_target(folder, package_dir; force)
+    check_text("the path of the bundle", folder)
+    inside = startswith(joinpath(real_path(package_dir), ""), joinpath(real_path(folder), ""))
+    inside && throw(BuildError("`$folder` holds the package itself"; hint="give the path of a new folder"))
+    ispath(folder) || islink(folder) || return nothing
+    isdir(folder) && !islink(folder) ||
+        throw(BuildError("`$folder` is no folder"; hint="give the path of a new folder"))
+    isempty(readdir(folder)) && return nothing
+    force || throw(BuildError("the folder `$folder` exists";
+        hint="use `force=true` to replace it, or give another path"))
+    is_bundle(folder) || throw(BuildError("`$folder` is no app or library, and is not replaced";
+        hint="remove it, or give another path"))
+    return nothing
+end
+
+"Whether the folder was made here, or by PackageCompiler: both have libraries of Julia's inside."
+is_bundle(folder) = isfile(joinpath(folder, APP_TABLE)) || isdir(joinpath(folder, "lib", "julia"))
+
+real_path(path) = ispath(path) ? realpath(path) : abspath(path)
+
+"""
+    in_work_folder(make, target)
+
+Runs `make(folder)` on an empty folder beside `target`, and puts that in the place of `target`. If `make`
+fails, nothing is left.
+"""
+function in_work_folder(make, target)
+    parent = dirname(target)
+    work = with_cause("a folder in `$parent` cannot be made") do
+        mktempdir(mkpath(parent); prefix=string('.', basename(target), ".app-"), cleanup=true)
+    end
+    try
+        result = make(work)
+        chmod(work, 0o755 & ~current_umask())
+        with_cause(() -> replace_folder(work, target), "`$target` cannot be put in its place")
+        return result
+    finally
+        rm(work; force=true, recursive=true)
+    end
+end
+
+function current_umask()
+    mask = ccall(:umask, Cuint, (Cuint,), 0o022)
+    ccall(:umask, Cuint, (Cuint,), mask)
+    return Int(mask)
+end
+
+const AT_FDCWD = Cint(-100)
+const RENAME_EXCHANGE = Cuint(2)
+
+"Puts the folder `new` in the place of `old`, and removes `old`."
+function replace_folder(new, old)
+    isdir(old) || return rename_file(new, old)
+    # In one step, where the file system can.
+    exchanged = ccall(:renameat2, Cint, (Cint, Cstring, Cint, Cstring, Cuint),
+        AT_FDCWD, new, AT_FDCWD, old, RENAME_EXCHANGE) == 0
+    exchanged && return nothing
+    aside = new * "-old"
+    rename_file(old, aside)
+    try
+        rename_file(new, old)
+    catch
+        rename_file(aside, old)
+        rethrow()
+    end
+    rm(aside; force=true, recursive=true)
+    return nothing
+end
+
+"Copies a file, through links, and makes its folder."
+function copy_file(from, to)
+    mkpath(dirname(to))
+    cp(from, to; follow_symlinks=true)
+    return to
+end
+
+function write_file(path, text)
+    mkpath(dirname(path))
+    write(path, text)
+    return path
+end

@@ -1,0 +1,120 @@
+# Libraries that a bundle brings: those that Julia starts with, those of the standard libraries in the
+# image, and what these need, without the C library.
+
+"""
+The libraries of standard libraries, as their files' names begin, and of Julia itself. What they need in
+turn is read from the files.
+"""
+const LIBRARIES_OF = Dict{String,Vector{String}}(
+    "Base" => ["libjulia-codegen", "libgcc_s", "libstdc++", "libopenlibm", "libgmp", "libmpfr", "libpcre2-8"],
+    "CompilerSupportLibraries_jll" => ["libatomic", "libgfortran", "libgomp", "libquadmath", "libssp"],
+    "dSFMT_jll" => ["libdSFMT"],
+    "GMP_jll" => ["libgmpxx"],
+    "LibCURL_jll" => ["libcurl"],
+    "LibGit2_jll" => ["libgit2"],
+    "LibSSH2_jll" => ["libssh2"],
+    "LibUnwind_jll" => ["libunwind"],
+    "MbedTLS_jll" => ["libmbedcrypto", "libmbedtls", "libmbedx509"],
+    "OpenBLAS_jll" => ["libopenblas"],
+    "OpenSSL_jll" => ["libcrypto", "libssl"],
+    "SuiteSparse_jll" => ["libamd", "libbtf", "libcamd", "libccolamd", "libcholmod", "libcolamd", "libklu",
+        "libldl", "librbio", "libspqr", "libsuitesparseconfig", "libumfpack"],
+    "Zlib_jll" => ["libz"],
+    "Zstd_jll" => ["libzstd"],
+    "libblastrampoline_jll" => ["libblastrampoline"],
+    "nghttp2_jll" => ["libnghttp2"],
+)
+
+"""
+    bundle_libraries(work, packages) -> Vector{String}
+
+Copies the libraries for an image with `packages`, a set of names; `nothing` for all that Julia has. Gives
+warnings.
+
+# Errors
+`BuildError` when one that is needed is nowhere.
+"""
+function bundle_libraries(work, packages)
+    libjulia, internal = runtime_libraries()
+    public, private = dirname(libjulia), dirname(internal)
+    # Where Julia was built, all may lie in one folder.
+    place = public == private ? joinpath(work, "lib") : joinpath(work, "lib", basename(private))
+    foreach(mkpath, (joinpath(work, "lib", "julia"), place))
+
+    wanted = libraries_in(private, stems(packages, libjulia))
+    closure = ask_about(:pcrs_start_closure, Dict{String,Any}(
+        "roots" => unique!(map(realpath, [libjulia; wanted])), "folders" => String[private, public]))
+
+    copies = Dict{String,String}()
+    for name in readdir(public)
+        is_version_of(name, "libjulia") && copy_library(joinpath(public, name), joinpath(work, "lib"), copies)
+    end
+    for path in wanted
+        copy_library(path, place, copies)
+    end
+    for library in closure["libraries"]
+        path = joinpath(dirname(library["path"]), library["name"])
+        same_path(dirname(path), public) && is_version_of(basename(path), "libjulia") && continue
+        copy_library(path, place, copies)
+    end
+    return String["`$(m["name"])` is nowhere on this machine; $(basename(m["needed_by"])) needs it"
+                  for m in closure["missing"]]
+end
+
+"How the names of wanted libraries begin; `nothing` for all."
+function stems(packages, libjulia)
+    packages === nothing && return nothing
+    found = copy(LIBRARIES_OF["Base"])
+    push!(found, "libjulia-internal")
+    append!(found, first.(split.(loaded_by(libjulia), ".so"; limit=2)))
+    for package in packages
+        append!(found, get(LIBRARIES_OF, package, String[]))
+    end
+    return unique!(found)
+end
+
+"Names of the libraries that libjulia itself loads: a list in its data, of paths with colons between."
+function loaded_by(libjulia)
+    found = match(r"[\x20-\x7e]*libjulia-internal\.so[\x20-\x7e]*:", String(read(libjulia)))
+    found === nothing && return String[]
+    return String[basename(lstrip(path, '@')) for path in split(found.match, ':'; keepempty=false)]
+end
+
+"Paths of the libraries in `folder` whose names begin as one of `stems` and go on with a version."
+function libraries_in(folder, stems)
+    found = String[]
+    for name in readdir(folder)
+        # Julia's own image is not that of the bundle.
+        startswith(name, "lib") && occursin(".so", name) && !endswith(name, ".debug") || continue
+        stems === nothing || any(stem -> is_version_of(name, stem), stems) || continue
+        push!(found, joinpath(folder, name))
+    end
+    return found
+end
+
+"Whether the file `name` is the library `stem`: openblas has the width of its integers in between."
+function is_version_of(name, stem)
+    startswith(name, stem) || return false
+    rest = SubString(name, ncodeunits(stem) + 1)
+    return occursin(r"^(64_?)?(\.so|-[0-9.]+[a-z]*\.so)", rest)
+end
+
+"""
+Copies the library at `path` into `folder`. Names of one file become links to the first of them; `copies`
+has the files that are there.
+"""
+function copy_library(path, folder, copies)
+    name, real = basename(path), realpath(path)
+    target = joinpath(folder, name)
+    (ispath(target) || islink(target)) && return nothing
+    if !haskey(copies, real)
+        # Under its own name, where the others lie beside it.
+        own = dirname(real) == realpath(dirname(path)) ? basename(real) : name
+        copies[real] = copy_file(real, joinpath(folder, own))
+        # The owner may change it, whatever it was.
+        chmod(copies[real], filemode(real) | 0o200)
+        own == name && return nothing
+    end
+    symlink(relpath(copies[real], folder), target)
+    return nothing
+end

@@ -1,0 +1,155 @@
+# The command for shells: `julia -m PackageCompilerRS ...`. It turns words into calls of the functions
+# that sessions call, and what these give into lines and exit codes.
+
+"Exit codes, which scripts may rely on."
+const EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_STALE, EXIT_UNKNOWN = 0, 1, 2, 3, 4
+
+const USAGE = """
+    usage: julia -m PackageCompilerRS COMMAND ...
+
+      build [PACKAGE...]       build a sysimage (`create_sysimage`; without `--sysimage_path` by Sysimage.toml)
+      status IMAGE             whether an image is what its project would give now (`sysimage_status`)
+      app PACKAGE_DIR FOLDER   make an app (`create_app`; `--executables=NAME=FUNCTION`, once for each)
+      library PACKAGE_DIR FOLDER
+                               make a library (`create_library`)
+      audit FOLDER             what an app or library needs and holds (`audit_app`)
+      clean                    empty the cache of earlier builds (`clear_cache!`)
+
+    Options are the keywords of these functions: `--incremental=false`, `--force`, `--cpu-target=native`; one
+    that takes several values is given several times. `--json` prints the result as JSON.
+
+    exit codes: 0 done, or fresh; 1 failed; 2 not understood; 3 stale; 4 unknown whether it is fresh
+    """
+
+"""
+    command(words) -> Int
+
+Does what the words of a command line say, and gives the exit code.
+"""
+function command(words)
+    try
+        return obey(map(String, words))
+    catch err
+        err isa BuildError || rethrow()
+        showerror(stderr, err)
+        println(stderr)
+        return EXIT_FAILED
+    end
+end
+
+function obey(words)
+    (isempty(words) || words[1] in ("help", "--help", "-h")) && return help(isempty(words) ? stderr : stdout,
+        isempty(words) ? EXIT_USAGE : EXIT_DONE)
+    name, rest = words[1], words[2:end]
+    plain = filter(word -> !startswith(word, "--"), rest)
+    given, json = options_of_words(filter(word -> startswith(word, "--"), rest))
+    takes(number) = length(plain) == number || throw(Misunderstood("`$name` takes $(counted(number, "word")), not $(length(plain))"))
+    if name == "build"
+        return done(create(isempty(plain) ? nothing : plain, given), json)
+    elseif name == "status"
+        takes(1)
+        return done(sysimage_status(plain[1]; given...), json)
+    elseif name == "app"
+        takes(2)
+        return done(create_app(plain[1], plain[2]; given...), json)
+    elseif name == "library"
+        takes(2)
+        return done(create_library(plain[1], plain[2]; given...), json)
+    elseif name == "audit"
+        takes(1)
+        return done(audit_app(plain[1]; given...), json)
+    elseif name == "clean"
+        takes(0)
+        println(json ? string(clear_cache!()) : "removed " * Base.format_bytes(clear_cache!()))
+        return EXIT_DONE
+    end
+    throw(Misunderstood("there is no command `$name`"))
+end
+
+"Words that are no command line of ours."
+struct Misunderstood <: Exception
+    message::String
+end
+
+function help(io, code)
+    print(io, USAGE)
+    return code
+end
+
+"Prints a result, and gives its exit code."
+function done(result, json)
+    if json
+        write_json(stdout, fields_of(result))
+        println()
+    else
+        show(stdout, MIME"text/plain"(), result)
+        println()
+    end
+    return code_of(result)
+end
+
+code_of(result) = EXIT_DONE
+code_of(status::SysimageStatus) = status.state === :fresh ? EXIT_DONE :
+    status.state === :stale ? EXIT_STALE : EXIT_UNKNOWN
+
+"What JSON has of a result: tables of its fields."
+fields_of(value) = value
+fields_of(value::Union{BuildReport,BuildPreview,SysimageStatus,AppReport,AppAudit}) =
+    Dict{String,Any}(string(name) => fields_of(getfield(value, name)) for name in fieldnames(typeof(value)))
+
+"Keywords of the words that begin with `--`, and whether `--json` is among them."
+function options_of_words(words)
+    given, json = Dict{Symbol,Any}(), false
+    for word in words
+        name, value = split_option(word)
+        if name === :json
+            json = true
+        elseif haskey(given, name)
+            given[name] = vcat(given[name], value)
+        else
+            given[name] = value
+        end
+    end
+    return Pair{Symbol,Any}[name => given[name] for name in sort!(collect(keys(given)))], json
+end
+
+function split_option(word)
+    parts = split(SubString(word, 3), '='; limit=2)
+    name = Symbol(replace(parts[1], '-' => '_'))
+    length(parts) == 1 && return name, true
+    return name, option_value(name, String(parts[2]))
+end
+
+"The value of the keyword `name` that a text stands for: of keywords that take text it is the text."
+function option_value(name, text)
+    if name === :executables
+        parts = split(text, '='; limit=2)
+        length(parts) == 2 || throw(Misunderstood("`--executables=$text` names no function: " *
+            "give it as `--executables=NAME=FUNCTION`"))
+        return Pair{String,String}[parts[1] => parts[2]]
+    end
+    name === :sysimage_build_args && return Cmd(Base.shell_split(text))
+    name === :workload && return TestSuite(text)
+    name === :verify && return text == "false" ? false : Symbol(text)
+    text in ("true", "false") && return text == "true"
+    expected = name in fieldnames(Options) ? fieldtype(Options, name) : AbstractString
+    Real <: expected || Integer <: expected || return text
+    return something(tryparse(Int, text), tryparse(Float64, text), Some(text))
+end
+
+function run_command(words)
+    try
+        return command(words)
+    catch err
+        err isa Misunderstood || rethrow()
+        println(stderr, "ERROR: ", err.message, "; `help` tells what there is")
+        return EXIT_USAGE
+    end
+end
+
+# What `julia -m PackageCompilerRS` calls (Julia 1.12); by hand: `exit(PackageCompilerRS.main(ARGS))`.
+if isdefined(Base, Symbol("@main"))
+    @eval (@main)(words) = run_command(words)
+else
+    main(words) = run_command(words)
+end

@@ -1,0 +1,343 @@
+# Apps: what is refused, and a bundle that runs from another place, as another program would call it.
+
+module Apps
+
+using PackageCompilerRS
+using PackageCompilerRS: Libdl, checked_executables, copy_library, is_version_of, library_names, loaded_by,
+    part_of, read_toml, replace_folder, runtime_libraries, toml
+using Test
+using ..Main: FIXTURES, LINKABLE, with_fixtures
+
+"What `f` throws, as users read it."
+function refusal(f)
+    try
+        f()
+    catch err
+        err isa BuildError || rethrow()
+        return sprint(showerror, err)
+    end
+    return "nothing was thrown"
+end
+
+@testset "an older Julia is refused with those that serve" begin
+    if VERSION < v"1.10"
+        text = refusal(() -> create_app(joinpath(FIXTURES, "packages", "Herald"), "nowhere"))
+        @test occursin("cannot be made with Julia $VERSION", text)
+        @test occursin("use Julia 1.10 or newer", text)
+        @test !ispath("nowhere")
+    end
+end
+
+@testset "executables" begin
+    @test checked_executables(nothing, "P") == ["P" => "julia_main"]
+    @test checked_executables("a" => :f, "P") == ["a" => "f"]
+    @test checked_executables(["a" => "f", "b c" => "g"], "P") == ["a" => "f", "b c" => "g"]
+    for (given, told) in (("a" => "f; g", "names the function `f; g`"), ("x/y" => "f", "`x/y`, which no file"),
+                          ("julia" => "f", "cannot be called `julia`"), (["a" => "f", "a" => "g"], "a name twice"),
+                          ([], "is empty"), ("name", "must be a vector of pairs"), (["name"], "must hold pairs"))
+        @test occursin(told, refusal(() -> checked_executables(given, "P")))
+    end
+end
+
+@testset "preferences as TOML" begin
+    table = Dict("b" => 1, "a" => Dict("x y" => "q\"\\\n", "l" => [true, false], "t" => Dict("k" => "é")))
+    text = toml(table)
+    @test text == "b = 1\n\n[a]\nl = [true, false]\n\"x y\" = \"q\\\"\\\\\\u000a\"\n\n[a.t]\nk = \"é\"\n"
+    mktempdir() do dir
+        file = joinpath(dir, "x.toml")
+        write(file, text)
+        @test read_toml(file) == table
+    end
+    @test occursin("a preference is", refusal(() -> toml(Dict("a" => nothing))))
+end
+
+@testset "libraries by name" begin
+    for name in ("libgmp.so", "libgmp.so.10", "libgmp.so.10.4.1")
+        @test is_version_of(name, "libgmp")
+    end
+    @test is_version_of("libopenblas64_.so", "libopenblas")
+    @test is_version_of("libLLVM-15jl.so", "libLLVM")
+    @test !is_version_of("libgmpxx.so.4", "libgmp")
+    @test !is_version_of("libjulia-internal.so.1.10", "libjulia")
+    if VERSION >= v"1.10"
+        loaded = loaded_by(runtime_libraries()[1])
+        @test any(name -> startswith(name, "libjulia-internal."), loaded)
+        @test all(name -> startswith(name, "lib"), loaded)
+    end
+end
+
+@testset "names of one library stay links" begin
+    mktempdir() do dir
+        from, elsewhere, to = mkdir.(joinpath.(dir, ("from", "elsewhere", "to")))
+        write(joinpath(from, "libx.so.1.2"), "x")
+        symlink("libx.so.1.2", joinpath(from, "libx.so"))
+        write(joinpath(elsewhere, "liby-real.so"), "y")
+        symlink(joinpath(elsewhere, "liby-real.so"), joinpath(from, "liby.so"))
+        symlink(joinpath(elsewhere, "liby-real.so"), joinpath(from, "liby.so.3"))
+        copies = Dict{String,String}()
+        foreach(name -> copy_library(joinpath(from, name), to, copies), readdir(from))
+        @test readlink(joinpath(to, "libx.so")) == "libx.so.1.2"
+        @test !islink(joinpath(to, "liby.so")) && read(joinpath(to, "liby.so"), String) == "y"
+        @test readlink(joinpath(to, "liby.so.3")) == "liby.so"
+    end
+end
+
+@testset "names of a library" begin
+    ext = Libdl.dlext
+    @test library_names("count", nothing, "major").file == "libcount.$ext"
+    names = library_names("libcount", v"1.2.3", "major")
+    @test names == (stem="libcount", plain="libcount.$ext", soname="libcount.$ext.1", file="libcount.$ext.1.2.3")
+    @test library_names("count", "1.2.3", "minor").soname == "libcount.$ext.1.2"
+    @test library_names("count", v"1.2.3", "patch").soname == "libcount.$ext.1.2.3"
+    @test occursin("use one of \"major\"", refusal(() -> library_names("x", v"1", "some")))
+    @test occursin("`version` is \"one\"", refusal(() -> library_names("x", "one", "major")))
+end
+
+@testset "a folder is replaced as a whole" begin
+    if Sys.islinux()
+        mktempdir() do dir
+            new, old = mkdir.(joinpath.(dir, ("new", "old")))
+            touch(joinpath(new, "of new"))
+            touch(joinpath(old, "of old"))
+            replace_folder(new, old)
+            @test readdir(old) == ["of new"]
+        end
+    end
+end
+
+@testset "parts of a bundle" begin
+    @test part_of("bin/App") == "executables"
+    @test part_of("lib/julia/sys.so") == "image"
+    @test part_of("lib/julia/libjulia-internal.so.1.10") == "Julia"
+    @test part_of("lib/julia/libgmp.so.10") == "libraries"
+    @test part_of("share/julia/artifacts/0/x") == "artifacts"
+    @test part_of("lib/libjulia.so.1.10") == "Julia"
+    @test part_of("lib/libcount.so.1.0.0") == "image"
+    @test part_of("share/julia/cert.pem") == "other"
+end
+
+const HASH = "0123456789abcdef0123456789abcdef01234567"
+
+"The app's folder in a copy of the fixtures, with its artifact in a depot."
+function with_herald(f)
+    with_fixtures() do fixtures
+        depot = mkdir(joinpath(fixtures, "depot"))
+        folder = mkpath(joinpath(depot, "artifacts", HASH))
+        write(joinpath(folder, "text"), "from the artifact")
+        package = joinpath(fixtures, "packages", "Herald")
+        write(joinpath(package, "Artifacts.toml"), "[greeting]\ngit-tree-sha1 = \"$HASH\"\n")
+        write(joinpath(package, "LocalPreferences.toml"), "[Herald]\nloudness = 11\n")
+        push!(DEPOT_PATH, depot)
+        try
+            f(fixtures, package)
+        finally
+            pop!(DEPOT_PATH)
+        end
+    end
+end
+
+if VERSION >= v"1.10" && Sys.islinux()
+    @testset "what is refused before anything is built" begin
+        with_herald() do fixtures, package
+            app = joinpath(fixtures, "app")
+            said(; kwargs...) = refusal(() -> create_app(package, app; quiet=true, kwargs...))
+            @test occursin("`create_app` has no keyword `sysimage_path`", said(; sysimage_path="x"))
+            @test occursin("no C program is compiled", said(; c_driver_program="x.c"))
+            @test occursin("did you mean `incremental`", said(; incrementl=true))
+            @test occursin("`filter_stdlibs=true` needs `incremental=false`", said(; incremental=true, filter_stdlibs=true))
+            @test occursin("`force` is 1", said(; force=1))
+            mkdir(app)
+            write(joinpath(app, "mine"), "")
+            @test occursin("use `force=true` to replace it", said())
+            @test occursin("is no app or library, and is not replaced", said(; force=true))
+            @test readdir(app) == ["mine"]
+            @test occursin("holds the package itself", refusal(() -> create_app(package, fixtures; force=true)))
+            workshop = joinpath(fixtures, "workshop")
+            @test occursin("is no package", refusal(() -> create_app(workshop, joinpath(fixtures, "x"); quiet=true)))
+            @test occursin("is no app or library", refusal(() -> audit_app(app)))
+            @test filter(startswith(".app"), readdir(fixtures)) == []
+        end
+    end
+end
+
+const EXECUTABLES = ["Herald" => "julia_main", "second" => "second", "wrong" => "wrong", "failing" => "failing",
+    "leaving" => "leaving", "piped" => "piped", "jit" => "jit", "working" => "working", "waiting" => "waiting",
+    "undefined" => "undefined", "main" => "main"]
+
+const CLEAN = ("JULIA_LOAD_PATH" => nothing, "JULIA_DEPOT_PATH" => nothing, "JULIA_PROJECT" => nothing)
+
+"Exit code, and what was written to `stdout` and `stderr`."
+function run_app(command; input=devnull, variables=())
+    out, errors = IOBuffer(), IOBuffer()
+    process = withenv(CLEAN..., variables...) do
+        run(pipeline(ignorestatus(command); stdin=input, stdout=out, stderr=errors))
+    end
+    return process.exitcode, String(take!(out)), String(take!(errors))
+end
+
+"Interrupts the program once it has written a line, and gives its exit code."
+function interrupted(command)
+    out = Pipe()
+    process = run(pipeline(ignorestatus(command); stdout=out, stderr=devnull); wait=false)
+    close(out.in)
+    readline(out)
+    kill(process, Base.SIGINT)
+    wait(process)
+    return process.exitcode
+end
+
+if LINKABLE
+    @testset "an app" begin
+        with_herald() do fixtures, package
+            first_place = joinpath(fixtures, "made", "app")
+            report = create_app(package, first_place; executables=EXECUTABLES, incremental=true,
+                cpu_target="native", quiet=true)
+            @test report.image.how.linked
+            @test report.artifacts == 1
+            @test report.warnings == []
+            # Nothing is left of the work, nor of what images have beside them.
+            @test readdir(joinpath(fixtures, "made")) == ["app"]
+            @test filter(startswith("sys."), readdir(joinpath(first_place, "lib", "julia"))) == ["sys." * Libdl.dlext]
+            place = joinpath(fixtures, "it's \"here\" now", "a b")
+            mkpath(dirname(place))
+            mv(first_place, place)
+            bin(name) = joinpath(place, "bin", name)
+
+            @testset "its program" begin
+                user = mkdir(joinpath(fixtures, "user depot"))
+                code, out, err = run_app(`$(bin("Herald")) a áéíóú --x --julia-args -t3 -O1`;
+                    variables=("JULIA_DEPOT_PATH" => user, "JULIA_LOAD_PATH" => user))
+                @test (code, err) == (3, "")
+                share = joinpath(place, "share", "julia")
+                for (name, value) in ("ARGS" => ["a", "áéíóú", "--x"], "PROGRAM_FILE" => bin("Herald"),
+                        "DEPOT_PATH" => [user, share], "LOAD_PATH" => [user, share], "JULIA_DEPOT_PATH" => user,
+                        "BINDIR" => joinpath(place, "bin"), "threads" => 3, "opt_level" => 1, "compiled" => true,
+                        "decorated" => "* x *", "artifact" => "from the artifact",
+                        "artifact_path" => joinpath(share, "artifacts", HASH), "solved" => [1.0, 1.0],
+                        "random" => 5, "big" => "1180591620717411303424 1.5")
+                    @test occursin(string(name, " = ", repr(value), '\n'), out)
+                end
+            end
+
+            @testset "exit codes and errors" begin
+                @test run_app(`$(bin("second"))`) == (0, "second\n", "")
+                @test run_app(`$(bin("leaving"))`) == (7, "at exit\n", "")
+                @test run_app(`$(bin("jit"))`)[1] == 41
+                code, _, err = run_app(`$(bin("wrong"))`)
+                @test code == 1
+                @test occursin("ERROR: expected a Cint return value from function Herald.wrong", err)
+                code, _, err = run_app(`$(bin("failing"))`)
+                @test code == 1
+                @test occursin("MethodError: no method matching +(", err)
+                @test occursin("fail_inside", err) && occursin("Herald.jl", err)
+                code, _, err = run_app(`$(bin("undefined"))`)
+                @test code == 1
+                @test occursin("UndefVarError: `undefined` not defined", err)
+                code, out, _ = run_app(`$(bin("main")) a b`)
+                VERSION >= v"1.11" && @test (code, out) == (5, "main of [\"a\", \"b\"]\n")
+                VERSION >= v"1.11" || @test code == 1
+                code, _, err = run_app(`$(bin("second")) --julia-args --no-such-option`)
+                @test code == 1
+                @test occursin("no-such-option", err)
+            end
+
+            @testset "input, interrupts, workers" begin
+                @test run_app(`$(bin("piped"))`; input=IOBuffer("línea\n")) == (0, "LÍNEA\n", "")
+                @test interrupted(`$(bin("waiting"))`) == 130
+                code, out, err = run_app(`$(bin("working"))`)
+                @test (code, out) == (0, "[2, 4, 6]\n")
+            end
+
+            @testset "called by a link and by PATH" begin
+                link = joinpath(fixtures, "link")
+                symlink(bin("second"), link)
+                @test run_app(`$link`) == (0, "second\n", "")
+                path = string(joinpath(place, "bin"), ':', ENV["PATH"])
+                @test run_app(`sh -c second`; variables=("PATH" => path,)) == (0, "second\n", "")
+            end
+
+            @testset "what it holds and needs" begin
+                audit = audit_app(place)
+                @test audit.links == []
+                # All but the C library is inside.
+                @test all(l -> occursin(r"^(ld-|lib(c|m|dl|pthread|rt|resolv|util)\.so)", l.name), audit.system)
+                libc = audit.system[findfirst(l -> l.name == "libc.so.6", audit.system)]
+                @test startswith(something(libc.version), "GLIBC_2.")
+                @test sum(row -> row.bytes, audit.parts) == audit.bytes
+                @test Set(["image", "Julia", "libraries", "executables"]) ⊆ Set(row.part for row in audit.parts)
+                text = sprint(show, MIME"text/plain"(), audit)
+                @test occursin("needs:   ", text) && occursin("libc.so.6 (GLIBC_2.", text)
+                preferences = read(joinpath(place, "share", "julia", "LocalPreferences.toml"), String)
+                @test preferences == "\n[Herald]\nloudness = 11\n"
+            end
+
+            @testset "a table that is gone is told" begin
+                table = joinpath(place, "share", "julia", "app.json")
+                mv(table, table * ".aside")
+                code, _, err = run_app(`$(bin("second"))`)
+                @test code == 1
+                @test occursin("the app is not whole", err) && occursin("app.json", err)
+                mv(table * ".aside", table)
+                renamed = cp(bin("second"), bin("third"))
+                code, _, err = run_app(`$renamed`)
+                @test code == 1
+                @test occursin("no executable `third`", err)
+            end
+
+            @testset "a build that fails leaves what was there" begin
+                broken = joinpath(fixtures, "packages", "Broken")
+                cp(joinpath(fixtures, "workshop", "Manifest.toml"), joinpath(broken, "Manifest.toml"))
+                text = refusal(() -> create_app(broken, place; incremental=true, cpu_target="native",
+                    force=true, quiet=true))
+                @test occursin("BuildError in stage", text)
+                @test run_app(`$(bin("second"))`) == (0, "second\n", "")
+                @test sort(readdir(dirname(place))) == ["a b", "a b.log"]
+            end
+
+            @testset "and one that does not replaces it" begin
+                again = create_app(package, place; executables="only" => "second", incremental=true,
+                    cpu_target="native", force=true, quiet=true)
+                @test sort(readdir(joinpath(place, "bin"))) == [Base.julia_exename(), "only"]
+                @test run_app(`$(bin("only"))`) == (0, "second\n", "")
+                # Whatever its name is.
+                mv(bin("only"), bin("renamed"))
+                @test run_app(`$(bin("renamed"))`) == (0, "second\n", "")
+            end
+        end
+    end
+
+    @testset "a library" begin
+        with_fixtures() do fixtures
+            package = joinpath(fixtures, "packages", "Counter")
+            first_place = joinpath(fixtures, "made")
+            create_library(package, first_place; lib_name="count", version=v"1.2.3", compat_level="minor",
+                header_files=[joinpath(package, "counter.h")], incremental=true, cpu_target="native", quiet=true)
+            place = mkpath(joinpath(fixtures, "another place", "it's"))
+            mv(first_place, place; force=true)
+            lib = joinpath(place, "lib")
+            @test readlink(joinpath(lib, "libcount.so.1.2")) == "libcount.so.1.2.3"
+            @test readlink(joinpath(lib, "libcount.so")) == "libcount.so.1.2.3"
+            @test sort(readdir(joinpath(place, "include"))) == ["counter.h", "julia_init.h"]
+            @test occursin("Version: 1.2.3", read(joinpath(lib, "pkgconfig", "libcount.pc"), String))
+            @test audit_app(place).links == []
+            compiler = Sys.which("cc")
+            if compiler === nothing
+                println("skipped: there is no C compiler, so no program in C calls the library")
+            else
+                program = joinpath(fixtures, "program")
+                run(`$compiler $(joinpath(package, "main.c")) -I$(joinpath(place, "include")) -L$lib -lcount
+                    -o $program`)
+                code, out, err = run_app(`$program --threads=2`; variables=("LD_LIBRARY_PATH" => lib,))
+                @test (code, out, err) == (7, "42 7\n* counter * 2 1180591620717411303424\n", "")
+                mv(joinpath(place, "share", "julia", "app.json"), joinpath(fixtures, "app.json"))
+                code, _, err = run_app(`$program`; variables=("LD_LIBRARY_PATH" => lib,))
+                @test code == 1
+                @test occursin("the app is not whole", err)
+            end
+        end
+    end
+else
+    println("skipped: no app is built on Julia $VERSION here, for it would take minutes")
+end
+
+end

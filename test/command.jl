@@ -1,0 +1,71 @@
+# The command for shells: words become calls, results become lines and exit codes.
+
+module Commands
+
+using PackageCompilerRS
+using PackageCompilerRS: main, option_value, options_of_words, parse_json
+using Test
+using ..Main: PROJECT
+
+"Exit code, and what was written to `stdout` and `stderr`."
+function run_main(words...)
+    mktempdir() do dir
+        out, errors = joinpath(dir, "out"), joinpath(dir, "err")
+        code = open(out, "w") do o
+            open(errors, "w") do e
+                redirect_stdout(() -> redirect_stderr(() -> main(collect(words)), e), o)
+            end
+        end
+        return code, read(out, String), read(errors, String)
+    end
+end
+
+@testset "words of options" begin
+    given, json = options_of_words(["--force", "--cpu-target=native", "--json", "--incremental=false",
+        "--precompile_execution_file=a.jl", "--precompile_execution_file=b=c.jl", "--idle-limit=2.5", "--trace-jobs=3"])
+    @test json
+    @test Dict(given) == Dict(:force => true, :cpu_target => "native", :incremental => false,
+        :precompile_execution_file => ["a.jl", "b=c.jl"], :idle_limit => 2.5, :trace_jobs => 3)
+    @test option_value(:sysimage_build_args, "-O1 --strip-metadata") == `-O1 --strip-metadata`
+    @test option_value(:verify, "trace") === :trace
+    @test option_value(:verify, "false") === false
+    @test option_value(:executables, "a=f") == ["a" => "f"]
+    # A version is no number.
+    @test option_value(:version, "1.0") == "1.0"
+    @test option_value(:idle_limit, "soon") == "soon"
+end
+
+@testset "what is not understood" begin
+    @test run_main()[1] == 2
+    for words in (["nothing"], ["status"], ["app", "x"], ["app", "a", "b", "--executables=x"])
+        code, out, err = run_main(words...)
+        @test (code, out) == (2, "")
+        @test startswith(err, "ERROR: ")
+    end
+    code, out, _ = run_main("help")
+    @test code == 0
+    @test occursin("exit codes: 0 done", out)
+end
+
+@testset "errors are those of the functions" begin
+    code, out, err = run_main("build", "Greetr", "--project=$PROJECT", "--sysimage_path=X.so", "--dry-run")
+    @test (code, out) == (1, "")
+    @test occursin("did you mean `Greeter`", err)
+    @test occursin("has no keyword `incrementl`", run_main("build", "--sysimage-path=X.so", "--incrementl")[3])
+end
+
+@testset "results" begin
+    code, out, _ = run_main("build", "Greeter", "--project=$PROJECT", "--sysimage_path=X.so", "--dry-run", "--json")
+    @test code == 0
+    preview = parse_json(out)
+    @test preview["sysimage_path"] == abspath("X.so")
+    @test "Greeter" in [package["name"] for package in preview["packages"]]
+    code, out, _ = run_main("status", "no such image.so")
+    @test code == 4
+    @test occursin("state    unknown", out)
+    code, out, _ = run_main("status", PackageCompilerRS.default_sysimage(), "--json")
+    @test code == 4
+    @test parse_json(out)["state"] == "unknown"
+end
+
+end
