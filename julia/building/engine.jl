@@ -1,7 +1,7 @@
 # The calls into the Rust library. It builds on threads of its own; this side only waits for its
 # events, so that other tasks run on.
 
-const ABI_VERSION = 3
+const ABI_VERSION = 4
 const LIBRARY = Ref{Ptr{Cvoid}}(C_NULL)
 
 "Where `deps/build.jl` leaves the library called `name`."

@@ -430,7 +430,7 @@ fn options_that_the_image_has_count() {
     });
     rebuilds(&FROM_IMAGE, "guard", |_, plan| plan.guard = true);
     rebuilds(&FROM_IMAGE, "statement_timeout", |_, plan| {
-        plan.statement_timeout = 600.0;
+        plan.statement_timeout = Some(600.0);
     });
 }
 

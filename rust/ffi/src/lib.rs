@@ -21,7 +21,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// Changes whenever a function or a value here does; Julia refuses a library with another one.
-const ABI_VERSION: c_int = 3;
+const ABI_VERSION: c_int = 4;
 
 /// `uv_async_send`, which any thread may call (libuv's documentation).
 type AsyncSend = unsafe extern "C" fn(handle: *mut c_void) -> c_int;
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn pcrs_start_dry_run(
     Work::boxed(send, handle, |waker| {
         // SAFETY: the caller's promise.
         let plan = unsafe { read_plan(plan, length) };
-        Work::ask(waker, move |_| dry_run(&plan?))
+        Work::ask(waker, move |stop| dry_run(&plan?, stop))
     })
 }
 
@@ -262,14 +262,19 @@ pub unsafe extern "C" fn pcrs_cache_info(dir: *const u8, length: usize) -> *mut 
     unsafe { with_folder(dir, length, cache::info) }
 }
 
-/// Removes what the cache in the folder `dir` holds: `{"Ok": bytes}` or `{"Err": String}`.
+/// Removes what the cache in the folder `dir` holds, to which others may write if `shared` is not 0:
+/// `{"Ok": bytes}` or `{"Err": String}`.
 ///
 /// # Safety
 /// As `pcrs_cache_info`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pcrs_cache_clear(dir: *const u8, length: usize) -> *mut c_char {
+pub unsafe extern "C" fn pcrs_cache_clear(
+    dir: *const u8,
+    length: usize,
+    shared: c_int,
+) -> *mut c_char {
     // SAFETY: the caller's promise.
-    unsafe { with_folder(dir, length, cache::clear) }
+    unsafe { with_folder(dir, length, |dir| cache::clear(dir, shared != 0)) }
 }
 
 unsafe fn with_folder<T: Serialize>(
