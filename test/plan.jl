@@ -96,7 +96,12 @@ end
 end
 
 @testset "numbers of keywords" begin
-    @test 300 < plan_of("Home"; statement_timeout=Inf)["statement_timeout"] < Inf
+    for keyword in (:statement_timeout, :idle_limit)
+        limit(value) = plan_of("Home"; (keyword => value,)...)[string(keyword)]
+        # JSON has no `Inf`.
+        @test limit(Inf) === limit(big(10)^400) === nothing
+        @test limit(1e300) === 1e300
+    end
     @test plan_of("Home"; statement_timeout=2)["statement_timeout"] === 2.0
     @test plan_of("Home"; image_threads=3)["image_threads"] == 3
     mktempdir() do dir

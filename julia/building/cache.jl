@@ -47,8 +47,11 @@ function cache_plan()
     dir = cache_dir()
     dir === nothing && return nothing
     return Dict{String,Any}("dir" => dir, "max_bytes" => cache_limit(),
-        "shared" => get(ENV, "PCRS_CACHE_SHARED", "") == "1")
+        "shared" => is_cache_shared())
 end
+
+"Whether those who may write to the cache are trusted."
+is_cache_shared() = get(ENV, "PCRS_CACHE_SHARED", "") == "1"
 
 """
     CacheInfo
@@ -81,7 +84,9 @@ function cache_info()
     adopt_former_cache()
     dir = cache_dir()
     dir === nothing && return CacheInfo(nothing, [])
-    table = ask_cache(:pcrs_cache_info, dir)
+    answer = GC.@preserve dir ccall(engine(:pcrs_cache_info), Ptr{UInt8}, (Ptr{UInt8}, Csize_t),
+        pointer(dir), sizeof(dir))
+    table = cache_answer(dir, answer)
     return CacheInfo(dir, [(kind=Symbol(k["kind"]), entries=k["entries"], bytes=k["bytes"])
                            for k in table["kinds"]])
 end
@@ -119,12 +124,13 @@ clear_cache!()
 function clear_cache!()
     adopt_former_cache()
     dir = cache_dir()
-    return dir === nothing ? 0 : ask_cache(:pcrs_cache_clear, dir)
+    dir === nothing && return 0
+    answer = GC.@preserve dir ccall(engine(:pcrs_cache_clear), Ptr{UInt8}, (Ptr{UInt8}, Csize_t, Cint),
+        pointer(dir), sizeof(dir), is_cache_shared())
+    return cache_answer(dir, answer)
 end
 
-function ask_cache(call, dir)
-    answer = GC.@preserve dir ccall(engine(call), Ptr{UInt8}, (Ptr{UInt8}, Csize_t),
-        pointer(dir), sizeof(dir))
+function cache_answer(dir, answer)
     result = parse_json(take_string(answer))
     haskey(result, "Ok") && return result["Ok"]
     throw(BuildError("the cache in `$dir` cannot be read"; cause=result["Err"],

@@ -124,11 +124,11 @@ function check_options(options)
     return nothing
 end
 
-"""
-Seconds that stand for no limit: more than any build takes, and a number that JSON and clocks can hold,
-as `Inf` is not.
-"""
-const LONGEST_TIMEOUT = 1e9
+"Seconds as the plan has them: `nothing` is no limit, as JSON has no `Inf`."
+function seconds_of_limit(limit)
+    seconds = Float64(limit)
+    return isinf(seconds) ? nothing : seconds
+end
 
 function check_numbers(options)
     timeout = options.statement_timeout

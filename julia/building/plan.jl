@@ -70,7 +70,7 @@ function make_plan(packages, options::Options)
         "log" => options.log === nothing ? nothing : abspath(options.log),
         "verify" => options.verify === false ? "none" : string(options.verify),
         "strict" => options.strict,
-        "statement_timeout" => Float64(min(options.statement_timeout, LONGEST_TIMEOUT)),
+        "statement_timeout" => seconds_of_limit(options.statement_timeout),
         "image_threads" => options.image_threads,
         "trace_jobs" => options.trace_jobs,
         "workload_deps" => absolute(options.workload_deps),
@@ -81,8 +81,7 @@ function make_plan(packages, options::Options)
         "linked" => options.linked,
         "compile_all" => options.compile_all,
         "interposer" => interposer(),
-        "idle_limit" => isinf(options.idle_limit) && options.idle_limit > 0 ? nothing :
-            Float64(options.idle_limit),
+        "idle_limit" => seconds_of_limit(options.idle_limit),
         "environment_inputs" => list(options.environment_inputs),
         "surroundings" => surroundings(),
     )

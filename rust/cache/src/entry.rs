@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use crate::copy::copy;
 use crate::error::{Error, Result};
-use crate::hash::{FileHasher, require_file};
+use crate::hash::FileHasher;
 use crate::key::Key;
 use crate::kind::Kind;
 use crate::lock::is_at;
@@ -156,37 +157,6 @@ impl Entry {
             Error::new("reading", &path, io::ErrorKind::NotFound.into())
         })
     }
-}
-
-/// `std` clones where the system offers it: `copy_file_range` on Linux, `fclonefileat` on macOS,
-/// ReFS block cloning on Windows. It also hands on the mode, which is that of the umask of whoever
-/// made the first file; the copy has that of the umask of now.
-pub(crate) fn copy(from: &Path, to: &Path) -> Result<u64> {
-    require_file(from).map_err(Error::at("reading", from))?;
-    #[cfg(unix)]
-    let mode = mode_now(from, to).map_err(Error::at("copying to", to))?;
-    let copied = fs::copy(from, to).map_err(Error::at("copying to", to))?;
-    #[cfg(unix)]
-    fs::set_permissions(to, mode).map_err(Error::at("copying to", to))?;
-    Ok(copied)
-}
-
-/// The mode of a file that is made now at `to`, which can be executed if that at `from` can.
-#[cfg(unix)]
-fn mode_now(from: &Path, to: &Path) -> io::Result<fs::Permissions> {
-    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-    let executable = fs::metadata(from)?.mode() & 0o111 != 0;
-    let remove = || match fs::remove_file(to) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    };
-    remove()?;
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    options.mode(if executable { 0o777 } else { 0o666 });
-    let mode = options.open(to)?.metadata()?.permissions();
-    remove()?;
-    Ok(mode)
 }
 
 fn file(dir: &Path, name: &str) -> PathBuf {

@@ -25,6 +25,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod copy;
 mod entry;
 mod error;
 mod hash;
@@ -42,6 +43,7 @@ mod tree;
 mod trust;
 mod upkeep;
 
+pub use copy::copy;
 pub use entry::Entry;
 pub use error::{Error, Result};
 pub use hash::{hash_file, hash_file_until, read_file};

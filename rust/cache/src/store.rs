@@ -19,6 +19,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::copy::copy;
 use crate::entry::{self, Entry, FILES, Miss, USED};
 use crate::error::{Error, Result};
 use crate::hash::FileHasher;
@@ -401,12 +402,12 @@ fn fill(dir: &Path, kind: Kind, key: &Key, files: &[(&str, &Path)], meta: &Value
     let mut hasher = FileHasher::default();
     let mut records = Vec::with_capacity(files.len());
     for (name, source) in files {
-        let copy = inside.join(name);
-        entry::copy(source, &copy)?;
+        let target = inside.join(name);
+        copy(source, &target)?;
         // Of the copy: what is recorded is what is there.
-        let (hash, bytes) = File::open(&copy)
+        let (hash, bytes) = File::open(&target)
             .and_then(|mut file| hasher.hash(&mut file))
-            .map_err(Error::at("reading", &copy))?;
+            .map_err(Error::at("reading", &target))?;
         records.push(FileRecord {
             name: (*name).to_string(),
             bytes,

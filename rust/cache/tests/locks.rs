@@ -16,8 +16,8 @@ const RULES: &str = "FLOCK_RULES";
 
 /// The preloaded library, made by the C compiler; none where there is no compiler.
 fn library(folder: &Path) -> Option<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/flock.c");
-    let library = folder.join("flock.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/faults.c");
+    let library = folder.join("faults.so");
     let mut cc = Command::new("cc");
     cc.args(["-shared", "-fPIC", "-o"])
         .arg(&library)

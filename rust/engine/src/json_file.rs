@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::on_disk;
+
 /// Writes `value` to `target`. The file is made beside it, as the umask has it, and on the disk
 /// before it takes the place of an older one.
 ///
@@ -22,7 +24,7 @@ pub fn write(value: &impl Serialize, target: &Path) -> io::Result<()> {
     let mut file = BufWriter::new(builder.tempfile_in(folder)?);
     serde_json::to_writer(&mut file, value)?;
     let file = file.into_inner().map_err(IntoInnerError::into_error)?;
-    file.as_file().sync_all()?;
+    on_disk::wait(file.as_file())?;
     file.persist(target)?;
     Ok(())
 }

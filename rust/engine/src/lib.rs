@@ -13,6 +13,7 @@ pub mod identity;
 pub mod json_file;
 pub mod julia;
 pub mod linked;
+mod on_disk;
 pub mod plan;
 pub mod process;
 pub mod records;

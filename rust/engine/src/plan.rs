@@ -62,8 +62,8 @@ pub struct BuildPlan {
     pub verify: Verify,
     /// Whether a statement that is not precompiled fails the build.
     pub strict: bool,
-    /// Seconds that one statement may take to compile.
-    pub statement_timeout: f64,
+    /// Seconds that one statement may take to compile; no limit when `None`.
+    pub statement_timeout: Option<f64>,
     /// Threads that generate the image's code (Julia >= 1.10); Julia's own choice when `None`.
     pub image_threads: Option<u32>,
     /// How many workloads are traced at once; chosen from cores and memory when `None`.

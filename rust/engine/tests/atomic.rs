@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use common::{Fake, OBJECT, OLD, build, finish, names, start, text};
+use pcrs_cache::Stop;
 use pcrs_engine::plan::Base;
 use pcrs_engine::{BuildPlan, ErrorKind, Event, Stage, dry_run};
 
@@ -97,7 +98,7 @@ fn a_name_as_long_as_the_file_system_takes_is_fine() {
     let mut plan = fake.plan();
     // No multiple of the two bytes of each character.
     plan.sysimage_path = fake.path(&format!("target/{}.so", "é".repeat(126)));
-    dry_run(&plan).unwrap();
+    dry_run(&plan, &Stop::default()).unwrap();
     build(plan.clone()).report();
     assert_eq!(fs::read_to_string(&plan.sysimage_path).unwrap(), OBJECT);
     assert_eq!(fake.left().len(), 1);
@@ -236,7 +237,7 @@ fn a_dry_run_starts_no_child_and_writes_nothing() {
     let mut plan = fake.plan_with_workloads(2);
     plan.sysimage_path = fake.path("target/new/Image.so");
     let before = names(fake.root());
-    let told = dry_run(&plan).unwrap();
+    let told = dry_run(&plan, &Stop::default()).unwrap();
     assert_eq!(names(fake.root()), before);
     assert!(fake.left().is_empty() && fake.started().is_empty());
     assert_eq!(told.sysimage_path, plan.sysimage_path);

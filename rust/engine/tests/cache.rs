@@ -436,7 +436,7 @@ fn options_that_the_image_has_count() {
         plan.library = Some(fake.path("sys.so"));
     });
     rebuilds(&FROM_IMAGE, "statement_timeout", |_, plan| {
-        plan.statement_timeout = 600.0;
+        plan.statement_timeout = Some(600.0);
     });
 }
 

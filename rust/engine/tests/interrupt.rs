@@ -360,6 +360,40 @@ fn a_build_that_is_stuck_is_waited_for_within_a_bound_and_its_waker_is_let_go() 
     drop(held);
 }
 
+#[test]
+fn a_preview_that_reads_a_huge_file_can_be_cancelled() {
+    let fake = Fake::new();
+    // A file with the stamp of an image: only its hash tells whether it is one.
+    fake.build().report();
+    fs::rename(fake.path("target/Image.so.json"), fake.path("stamp")).unwrap();
+    fs::remove_file(fake.image()).unwrap();
+    endless_file(&fake.image());
+    fs::rename(fake.path("stamp"), fake.path("target/Image.so.json")).unwrap();
+    let plan = fake.plan();
+    let job = pcrs_engine::Job::<()>::run(Box::new(|| {}), move |channel| {
+        pcrs_engine::dry_run(&plan, channel.stop()).map(drop)
+    });
+    job.cancel();
+    assert!(job.wait(LIMIT), "the preview does not end");
+    let error = job.result().unwrap().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Cancelled);
+}
+
+#[test]
+fn a_look_at_a_huge_file_can_be_cancelled() {
+    let fake = Fake::new();
+    endless_file(&fake.image());
+    let image = fake.image();
+    let job = pcrs_engine::Job::<()>::run(Box::new(|| {}), move |channel| {
+        let version = "1.10.6".parse().unwrap();
+        let looked = pcrs_engine::identity::inspect::inspect(&image, version, channel.stop());
+        assert!(looked.is_err());
+        Ok(())
+    });
+    job.cancel();
+    assert!(job.wait(LIMIT), "the look does not end");
+}
+
 fn pipe(path: &std::path::Path) {
     let made = Command::new("mkfifo").arg(path).status();
     assert!(made.unwrap().success());

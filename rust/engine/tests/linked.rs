@@ -274,6 +274,27 @@ fn one_that_the_linker_refuses_is_compiled_in_full() {
 }
 
 #[test]
+fn on_a_full_disk_the_link_is_an_error_as_more_would_not_fit_either() {
+    let fake = Fake::new();
+    if !with_a_real_base(&fake) {
+        return;
+    }
+    with_a_real_image(&fake);
+    fake.on(
+        "link",
+        "echo 'ld: final link failed: No space left on device' >&2; exit 1",
+    );
+    let built = build(linkable(&fake));
+    assert!(built.warnings().is_empty(), "{:?}", built.warnings());
+    let error = built.error();
+    assert_eq!(error.stage, Stage::Link);
+    assert_eq!(error.cause.as_deref(), Some("no space is left on the disk"));
+    let images = fake.started();
+    let images = images.iter().filter(|line| line.starts_with("image "));
+    assert_eq!(images.count(), 1);
+}
+
+#[test]
 fn so_is_one_whose_tables_are_not_as_they_should_be() {
     let other = "cp \"$here/sys.so\" \"$last\"; exit";
     falls_back_after_link(other, "is not as it should be");

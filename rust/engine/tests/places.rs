@@ -9,6 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
 use common::{Fake, OBJECT, OLD, build, names, text};
+use pcrs_cache::Stop;
 use pcrs_engine::{BuildPlan, ErrorKind, Stage, dry_run};
 
 /// Nothing is started or changed, and the error names `word`.
@@ -16,7 +17,7 @@ use pcrs_engine::{BuildPlan, ErrorKind, Stage, dry_run};
 fn refused(fake: &Fake, plan: &BuildPlan, word: &str) {
     let before = fake.left();
     for error in [
-        dry_run(plan).expect_err("it is refused in the check"),
+        dry_run(plan, &Stop::default()).expect_err("it is refused in the check"),
         build(plan.clone()).error(),
     ] {
         assert_eq!((error.kind, error.stage), (ErrorKind::Input, Stage::Check));
@@ -76,7 +77,7 @@ fn a_log_that_is_not_ours_stays_whatever_the_build_comes_to() {
     let error = fake.build().error();
     let kept = fake.path("target/Image.so.2.log");
     assert_eq!(error.log.as_deref(), Some(kept.as_path()));
-    assert_eq!(dry_run(&fake.plan()).unwrap().log, kept);
+    assert_eq!(dry_run(&fake.plan(), &Stop::default()).unwrap().log, kept);
     fake.on("image", "");
     fake.build().report();
     assert_eq!(fake.left(), ["Image.so", "Image.so.json", "Image.so.log"]);
@@ -131,7 +132,12 @@ fn a_link_is_followed_and_stays() {
         }
         symlink("../store/Real.so", fake.image()).unwrap();
         fake.on("image", "ls -a \"$here/store\" >\"$here/seen\"");
-        assert_eq!(dry_run(&fake.plan()).unwrap().sysimage_path, fake.image());
+        assert_eq!(
+            dry_run(&fake.plan(), &Stop::default())
+                .unwrap()
+                .sysimage_path,
+            fake.image()
+        );
         let report = fake.build().report();
         assert_eq!(report.sysimage_path, fake.image());
         assert!(fake.read("seen").contains(".Real.so.build-"));
@@ -284,7 +290,7 @@ mod held_in_place {
             let thread = scope.spawn(|| {
                 // SAFETY: changes the user of this thread alone, which ends with the closure.
                 let done = unsafe { libc::syscall(libc::SYS_setresuid, -1, 65534, -1) };
-                (done == 0).then(|| dry_run(&fake.plan()))
+                (done == 0).then(|| dry_run(&fake.plan(), &Stop::default()))
             });
             thread.join().unwrap()
         });

@@ -69,11 +69,36 @@ fn clearing_the_cache_removes_work_folders_wherever_they_are() {
     .unwrap();
     let size = cache::info(&fake.path("cache")).unwrap().kinds;
     let entries: u64 = size.iter().map(|kind| kind.bytes).sum();
-    let cleared = cache::clear(&fake.path("cache")).unwrap();
+    let cleared = cache::clear(&fake.path("cache"), false).unwrap();
     assert!(!folder.exists() && foreign.exists());
     assert!(cleared >= entries + 1000, "{cleared} and {entries}");
     assert_eq!(common::names(&fake.path("cache/work")), ["foreign"]);
-    assert_eq!(cache::clear(&fake.path("cache")).unwrap(), 0);
+    assert_eq!(cache::clear(&fake.path("cache"), false).unwrap(), 0);
+}
+
+#[test]
+fn clearing_a_shared_cache_trusts_those_who_may_write_there() {
+    let fake = Fake::new();
+    let folder = die(&fake);
+    let cache = fake.path("cache");
+    set_mode(&cache, 0o777);
+    cache::clear(&cache, false).unwrap();
+    assert!(folder.exists());
+    cache::clear(&cache, true).unwrap();
+    assert!(!folder.exists());
+}
+
+#[test]
+fn clearing_the_cache_removes_what_of_a_work_folder_could_not_be_removed() {
+    let fake = Fake::new();
+    let folder = die(&fake);
+    // What is left when a file in it was in use: folders only, and no mark.
+    fs::remove_dir_all(&folder).unwrap();
+    fs::create_dir_all(folder.join("linked")).unwrap();
+    let old = SystemTime::now() - Duration::from_secs(3600);
+    File::open(&folder).unwrap().set_modified(old).unwrap();
+    cache::clear(&fake.path("cache"), false).unwrap();
+    assert!(!folder.exists());
 }
 
 fn set_mode(path: &Path, mode: u32) {

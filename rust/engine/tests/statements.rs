@@ -54,7 +54,7 @@ fn a_statement_that_hangs_the_compiler_is_left_out() {
     let fake = Fake::new();
     fake.on("statement", "[ $number != 3 ] || sleep 1000");
     let mut plan = fake.plan();
-    plan.statement_timeout = 2.0;
+    plan.statement_timeout = Some(2.0);
     let report = build(plan).report();
     let expected = [
         ("precompile(f, (Int,))", Outcome::Precompiled),
@@ -107,7 +107,7 @@ fn crashes_and_hangs_may_follow_each_other() {
         "case $number in 1) kill -ABRT $$ ;; 2) sleep 1000 ;; 3) exit 9 ;; esac",
     );
     let mut plan = fake.plan();
-    plan.statement_timeout = 2.0;
+    plan.statement_timeout = Some(2.0);
     let report = build(plan).report();
     let outcomes: Vec<Outcome> = outcomes(&report).into_iter().map(|(_, o)| o).collect();
     let expected = [Outcome::Crashed, Outcome::TimedOut, Outcome::Crashed];

@@ -113,7 +113,7 @@ pub unsafe extern "C" fn pcrs_start_dry_run(
     Work::boxed(send, handle, |waker| {
         // SAFETY: the caller's promise.
         let plan = unsafe { read_plan(plan, length) };
-        Work::ask(waker, move |_| dry_run(&plan?))
+        Work::ask(waker, move |stop| dry_run(&plan?, stop))
     })
 }
 
@@ -302,14 +302,19 @@ pub unsafe extern "C" fn pcrs_cache_info(dir: *const u8, length: usize) -> *mut 
     unsafe { with_folder(dir, length, cache::info) }
 }
 
-/// Removes what the cache in the folder `dir` holds: `{"Ok": bytes}` or `{"Err": String}`.
+/// Removes what the cache in the folder `dir` holds, to which others may write if `shared` is not 0:
+/// `{"Ok": bytes}` or `{"Err": String}`.
 ///
 /// # Safety
 /// As `pcrs_cache_info`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pcrs_cache_clear(dir: *const u8, length: usize) -> *mut c_char {
+pub unsafe extern "C" fn pcrs_cache_clear(
+    dir: *const u8,
+    length: usize,
+    shared: c_int,
+) -> *mut c_char {
     // SAFETY: the caller's promise.
-    unsafe { with_folder(dir, length, cache::clear) }
+    unsafe { with_folder(dir, length, |dir| cache::clear(dir, shared != 0)) }
 }
 
 unsafe fn with_folder<T: Serialize>(

@@ -137,12 +137,13 @@ impl<R: Clone> Drop for Job<R> {
 /// Says what a build of `plan` would do, and does nothing.
 ///
 /// # Errors
-/// What [`Build`] would fail with before its first child.
-pub fn dry_run(plan: &BuildPlan) -> Result<DryRun, BuildError> {
+/// What [`Build`] would fail with before its first child; of kind
+/// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) when `stop` is set before the end.
+pub fn dry_run(plan: &BuildPlan, stop: &Stop) -> Result<DryRun, BuildError> {
     let shown = plan.sysimage_path.clone();
     let plan = &at_real_place(plan)?;
     stages::check::input(plan)?;
-    stages::check::output(plan)?;
+    stages::check::output(plan, stop)?;
     let checked = stages::check::tools(plan)?;
     let prefix = beside::work_folder(&plan.sysimage_path);
     let folder = plan.target_dir().join(format!("{prefix}XXXXXX"));
@@ -211,7 +212,7 @@ fn build_in_place(
         }
         return Ok(report);
     }
-    stages::check::output(plan)?;
+    stages::check::output(plan, channel.stop())?;
     let parts = telling(channel, started, || {
         parts::read(plan, &plan.sysimage_path, channel.stop())
     });
@@ -220,13 +221,13 @@ fn build_in_place(
     }
     let stamp = Stamp::new(plan, cache.image_key(), parts);
     let workspace = Workspace::create(&plan.sysimage_path, plan.surroundings.temporary())?;
-    let note = cache.note(workspace.path());
     let log_path = plan
         .log
         .clone()
         .unwrap_or_else(|| workspace.file("build.log"));
     let log = log::create(&log_path)
         .map_err(|e| BuildError::io(Stage::Check, "writing the log", &log_path, &e))?;
+    let note = cache.note(workspace.path());
     let marks = Marks::new();
     let (watchdog, unwatched) = match Watchdog::start(
         [workspace.path(), workspace.temporary()],
@@ -271,8 +272,11 @@ fn build_in_place(
     drop(voice);
     let result = keep_log(plan, &log_path, result);
     // The folder goes while the watchdog still looks on, so that a kill in between leaves nothing.
+    let folder = workspace.path().to_path_buf();
     let closed = workspace.close();
-    drop(note);
+    if let Some(note) = note {
+        note.settle(&folder);
+    }
     drop(watchdog);
     match (result, closed) {
         (Ok(mut report), Err(error)) => {

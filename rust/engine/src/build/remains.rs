@@ -11,7 +11,7 @@ use super::workspace;
 /// The folder of notes, in that of the cache. A note is a file that holds the path of a work folder.
 const NOTES: &str = "work";
 
-/// The note of a work folder; removed when dropped, as the build then has removed the folder.
+/// The note of a work folder.
 #[derive(Debug)]
 pub struct Note(PathBuf);
 
@@ -30,13 +30,19 @@ impl Note {
         fs::write(&note, text).ok()?;
         Some(Self(note))
     }
+
+    /// Removes the note at the end of its build, unless `folder` could not be removed.
+    pub fn settle(self, folder: &Path) {
+        if is_gone(folder) {
+            // Best effort: one that stays speaks of a folder that is gone.
+            let _ = fs::remove_file(self.0);
+        }
+    }
 }
 
-impl Drop for Note {
-    fn drop(&mut self) {
-        // Best effort: one that stays speaks of a folder that is gone.
-        let _ = fs::remove_file(&self.0);
-    }
+/// Whether nothing is at `path`, for certain.
+fn is_gone(path: &Path) -> bool {
+    path.try_exists().is_ok_and(|there| !there)
 }
 
 /// Removes the work folders of dead builds that are noted in the folder `cache`, and gives their
@@ -55,7 +61,7 @@ pub fn clear(cache: &Path) -> u64 {
         if folder.is_absolute() {
             bytes += workspace::remove_if_dead(folder);
         }
-        if !folder.exists() {
+        if is_gone(folder) {
             let _ = fs::remove_file(note.path());
         }
     }

@@ -6,8 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use object::ReadCache;
+use pcrs_cache::Stop;
 
-use crate::error::BuildError;
+use crate::error::{BuildError, Stage};
 use crate::identity::stamp::{self, Stamp};
 use crate::identity::{beside, inspect};
 
@@ -43,11 +44,15 @@ pub fn real(path: &Path) -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// Of kind [`ErrorKind::Input`](crate::ErrorKind::Input), when something else than an image or a
-/// stamp is there, or it is held in its place.
-pub fn check(image: &Path) -> Result<(), BuildError> {
+/// stamp is there, or it is held in its place; of kind [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled)
+/// when `stop` is set before that is known.
+pub fn check(image: &Path, stop: &Stop) -> Result<(), BuildError> {
     let stamp = beside::stamp(image);
     if let Ok(found) = fs::symlink_metadata(image) {
-        let known = found.is_file() && is_image(image).map_err(|e| unreadable(image, &e))?;
+        let known = found.is_file() && is_image(image, stop).map_err(|e| unreadable(image, &e))?;
+        if !known && stop.is_set() {
+            return Err(BuildError::cancelled(Stage::Check));
+        }
         if !known {
             return Err(BuildError::input(format!(
                 "`sysimage_path` is a file that is no sysimage: `{}`",
@@ -85,14 +90,14 @@ fn unreadable(image: &Path, error: &io::Error) -> BuildError {
 }
 
 /// A sysimage of whatever Julia, one that its stamp speaks for, or a file with nothing in it.
-fn is_image(path: &Path) -> io::Result<bool> {
+fn is_image(path: &Path, stop: &Stop) -> io::Result<bool> {
     let file = File::open(path)?;
     if file.metadata()?.len() == 0 {
         return Ok(true);
     }
     // Of an image of many megabytes its tables are enough.
     let data = ReadCache::new(file);
-    Ok(inspect::is_sysimage(&data) || Stamp::of(path).is_some())
+    Ok(inspect::is_sysimage(&data) || Stamp::of(path, stop).is_some())
 }
 
 /// What keeps the file at `path` from being replaced, by a user who may write to its folder.
@@ -185,6 +190,10 @@ pub fn take_over(new: &Path, old: &Path) -> io::Result<()> {
     {
         // Another group is let in no further than everybody.
         mode = mode & 0o707 | (mode & 0o007) << 3;
+    }
+    // Not where it is as it should be: some file systems have no modes to set.
+    if now.mode() & 0o777 == mode {
+        return Ok(());
     }
     fs::set_permissions(new, fs::Permissions::from_mode(mode))
 }

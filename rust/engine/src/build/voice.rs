@@ -5,6 +5,8 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use pcrs_cache::Stop;
+
 use super::channel::Channel;
 use super::event::Event;
 use crate::error::Stage;
@@ -22,6 +24,11 @@ impl<'a> Voice<'a> {
             log: Mutex::new(log),
             started,
         }
+    }
+
+    /// The wish to stop, for what reads.
+    pub fn stop(&self) -> &Stop {
+        self.channel.stop()
     }
 
     pub fn cancelled(&self) -> bool {

@@ -156,7 +156,9 @@ fn sweep(parent: &Path, prefix: &str) {
 
 /// Removes the work folder at `path` if its build is dead, and gives its size in bytes.
 pub fn remove_if_dead(path: &Path) -> u64 {
-    if !is_marked(path) || !is_dead(path) {
+    // One that could not be removed to the end has lost its mark.
+    let is_ours = is_marked(path) || beside::is_work_folder(path) && holds_no_file(path);
+    if !is_ours || !is_dead(path) {
         return 0;
     }
     let bytes = size(path);
@@ -173,6 +175,18 @@ fn is_marked(path: &Path) -> bool {
 
 fn is_dead(path: &Path) -> bool {
     pcrs_cache::is_abandoned(path, &path.join(LOCK))
+}
+
+/// Whether there are but folders in the folder at `path`.
+fn holds_no_file(path: &Path) -> bool {
+    let Ok(mut entries) = fs::read_dir(path) else {
+        return false;
+    };
+    entries.all(|entry| {
+        entry.is_ok_and(|entry| {
+            entry.file_type().is_ok_and(|kind| kind.is_dir()) && holds_no_file(&entry.path())
+        })
+    })
 }
 
 /// Bytes of the files in the folder at `path`.

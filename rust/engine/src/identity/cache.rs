@@ -270,7 +270,12 @@ impl<'a> Cache<'a> {
                 && now.traces.get(index) == Some(key)
             {
                 let file = (TRACE, trace);
-                let files = if trace.exists() { &[file][..] } else { &[] };
+                let files = match trace.try_exists() {
+                    Ok(true) => &[file][..],
+                    Ok(false) => &[],
+                    // It may be there: no trace of nothing.
+                    Err(_) => continue,
+                };
                 let key = if on_layer { before.on_layer(key) } else { *key };
                 self.keep(voice, Kind::Trace, &key, files, &Value::Null);
             }
@@ -406,12 +411,12 @@ pub fn info(dir: &Path) -> Result<CacheInfo, String> {
 }
 
 /// Removes every entry that no build uses, and the work folders of builds that died; gives the
-/// bytes removed.
+/// bytes removed. Where the folder is `shared`, those who may write to it are trusted.
 ///
 /// # Errors
 /// When the folder cannot be listed.
-pub fn clear(dir: &Path) -> Result<u64, String> {
-    let store = Store::new(dir);
+pub fn clear(dir: &Path, shared: bool) -> Result<u64, String> {
+    let store = Store::new(dir).shared(shared);
     let removed = store.clear(None).map_err(|e| e.to_string())?;
     // Who else can write there could name any folder.
     let of_the_dead = match store.doubt() {

@@ -541,7 +541,9 @@ fn options(plan: &BuildPlan) -> Key {
     // The image's own stamp tells of it.
     key.field("all_packages", plan.all_packages.to_string());
     // Decides which statements are left out.
-    key.field("timeout", plan.statement_timeout.to_string());
+    if let Some(limit) = plan.statement_timeout {
+        key.field("timeout", limit.to_string());
+    }
     for package in &plan.packages {
         key.field("load", package.load.to_string());
         key.field("requested", package.requested.to_string());

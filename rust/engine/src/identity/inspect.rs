@@ -1,9 +1,9 @@
 //! What a sysimage that exists says of itself.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
-use object::{Object, ObjectSymbol, ReadRef};
+use object::{Object, ObjectSymbol, ReadCache, ReadRef};
 use pcrs_cache::{Stop, hash_file_until};
 use serde::Serialize;
 
@@ -43,9 +43,14 @@ pub fn inspect(path: &Path, version: JuliaVersion, stop: &Stop) -> Result<Inspec
         stamp,
     };
     if inspected.stamp.is_none() {
-        let data = fs::read(path).map_err(|e| e.to_string())?;
-        inspected.is_sysimage = Some(is_sysimage(&data[..]));
-        inspected.fits_julia = fits(&data, version);
+        let open = || File::open(path).map_err(|e| e.to_string());
+        // Of a file that is none, nothing more is read.
+        let known = is_sysimage(&ReadCache::new(open()?));
+        inspected.is_sysimage = Some(known);
+        if known {
+            let data = fs::read(path).map_err(|e| e.to_string())?;
+            inspected.fits_julia = fits(&data, version);
+        }
     }
     Ok(inspected)
 }

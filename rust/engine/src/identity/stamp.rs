@@ -174,10 +174,11 @@ impl Stamp {
         (stamp.schema == SCHEMA).then_some(stamp)
     }
 
-    /// The stamp of `image`, if it was written for the file that is there.
-    pub fn of(image: &Path) -> Option<Self> {
+    /// The stamp of `image`, if it was written for the file that is there; none when `stop` is set before
+    /// that is known.
+    pub fn of(image: &Path, stop: &Stop) -> Option<Self> {
         let stamp = Self::read(image)?;
-        let hash = hash_file(image).ok()?.to_string();
+        let hash = hash_file_until(image, stop).ok()?.to_string();
         stamp.is_of(&hash).then_some(stamp)
     }
 

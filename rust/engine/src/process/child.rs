@@ -50,6 +50,8 @@ pub struct Ended {
     pub seconds: f64,
     /// Why it failed, if it did.
     pub words: LastWords,
+    /// It told of a full disk.
+    pub lacked_space: bool,
     /// Ended by the watching closure, or for being idle.
     pub killed: bool,
     /// Ended as it neither wrote nor computed anything.
@@ -60,7 +62,7 @@ pub struct Ended {
 const FULL_DISK: [&str; 3] = ["no space left on device", "enospc", "disk quota exceeded"];
 
 /// Whether a line of output tells of a full disk.
-pub fn tells_of_full_disk(line: &str) -> bool {
+fn tells_of_full_disk(line: &str) -> bool {
     let line = line.to_ascii_lowercase();
     FULL_DISK.iter().any(|words| line.contains(words))
 }
@@ -75,11 +77,6 @@ const NO_CODE_FOR_CPU: [&str; 2] = [
 impl Ended {
     pub fn success(&self) -> bool {
         self.status.success() && !self.killed
-    }
-
-    /// The disk was full, as far as the child tells.
-    pub fn lacked_space(&self) -> bool {
-        self.words.any(tells_of_full_disk)
     }
 
     /// Its image had no code for the CPU that it was to start on.
@@ -130,7 +127,7 @@ pub fn run(
 
     let mut words = LastWords::default();
     let mut killed = false;
-    let mut full_disk = false;
+    let mut lacked_space = false;
     let mut last_look = Instant::now();
     let mut pause = Duration::from_millis(1);
     let mut exited: Option<(ExitStatus, Instant)> = None;
@@ -148,7 +145,7 @@ pub fn run(
                     &format!("{}{line}", invocation.prefix),
                     invocation.show | waiting.includes(&line),
                 );
-                full_disk |= tells_of_full_disk(&line);
+                lacked_space |= tells_of_full_disk(&line);
                 words.take(line);
                 // A child that never pauses must not keep us from looking up.
                 if last_look.elapsed() < TICK {
@@ -200,7 +197,7 @@ pub fn run(
     };
     watch();
     // A file that it could not write may be there, and shorter than it should be.
-    if full_disk && ctx.cache.distrust_this_build() && status.success() && !killed {
+    if lacked_space && ctx.cache.distrust_this_build() && status.success() && !killed {
         ctx.warn(
             stage,
             format!(
@@ -214,6 +211,7 @@ pub fn run(
         status,
         seconds: started.elapsed().as_secs_f64(),
         words,
+        lacked_space,
         killed,
         idle,
     })
@@ -292,7 +290,7 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
             ctx.plan.cpu_target
         ));
     }
-    if ended.lacked_space() {
+    if ended.lacked_space {
         error.cause = Some("no space is left on the disk".into());
         error.hint = Some(format!(
             "free some space on the disk of `{}` and of the temporary folder; a build needs about \

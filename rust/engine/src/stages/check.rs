@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::path::Path;
 
+use pcrs_cache::Stop;
+
 use crate::build::{log, target};
 use crate::error::BuildError;
 use crate::identity::inspect;
@@ -66,10 +68,10 @@ pub fn input(plan: &BuildPlan) -> Result<(), BuildError> {
 /// needs.
 ///
 /// # Errors
-/// As [`input`].
-pub fn output(plan: &BuildPlan) -> Result<(), BuildError> {
+/// As [`input`]; and when `stop` is set before the end.
+pub fn output(plan: &BuildPlan, stop: &Stop) -> Result<(), BuildError> {
     writable_folder("sysimage_path", &plan.sysimage_path)?;
-    target::check(&plan.sysimage_path)?;
+    target::check(&plan.sysimage_path, stop)?;
     match &plan.log {
         Some(log) => log_file(log),
         None => Ok(()),
@@ -122,19 +124,18 @@ fn options(plan: &BuildPlan) -> Result<(), BuildError> {
                 .hint("use 1 or more, or leave it out"));
         }
     }
-    if plan.statement_timeout.is_nan() || plan.statement_timeout <= 0.0 {
-        return Err(BuildError::input(format!(
-            "`statement_timeout` is {}; it must be a positive number of seconds",
-            plan.statement_timeout
-        )));
-    }
-    if let Some(limit) = plan.idle_limit
-        && (limit.is_nan() || limit <= 0.0)
-    {
-        return Err(BuildError::input(format!(
-            "`idle_limit` is {limit}; it must be a positive number of seconds"
-        ))
-        .hint("`Inf` waits for ever"));
+    for (keyword, limit) in [
+        ("statement_timeout", plan.statement_timeout),
+        ("idle_limit", plan.idle_limit),
+    ] {
+        if let Some(limit) = limit
+            && (limit.is_nan() || limit <= 0.0)
+        {
+            return Err(BuildError::input(format!(
+                "`{keyword}` is {limit}; it must be a positive number of seconds"
+            ))
+            .hint("`Inf` sets no limit"));
+        }
     }
     for name in &plan.environment_inputs {
         if name.is_empty() || name.contains(['=', '\0']) {

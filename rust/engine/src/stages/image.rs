@@ -236,7 +236,7 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
             return Err(follower.place(error).into());
         }
         let killed = ended.was_killed_from_outside();
-        if base.linked && !killed && !ended.lacked_space() && follower.is_nobodys_code() {
+        if base.linked && !killed && !ended.lacked_space && follower.is_nobodys_code() {
             let why = error.cause.take().unwrap_or_default();
             return Err(Setback::Slower(format!("its process failed: {why}")));
         }
@@ -253,7 +253,7 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
             return Err(follower.place(error).into());
         };
         let text = work.statements.text(number);
-        if ended.lacked_space() || ended.was_killed_from_outside() {
+        if ended.lacked_space || ended.was_killed_from_outside() {
             // No fault of the statement, and no better without it.
             error.message = format!("compiling the image failed at the statement `{text}`");
             return Err(error.into());
@@ -268,7 +268,7 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
             return Err(error.hint(hint).into());
         }
         let (outcome, detail) = if ended.killed {
-            let limit = ctx.plan.statement_timeout;
+            let limit = ctx.plan.statement_timeout.unwrap_or(f64::INFINITY);
             (Outcome::TimedOut, format!("it took more than {limit} s"))
         } else {
             (Outcome::Crashed, error.cause.take().unwrap_or_default())
@@ -435,9 +435,11 @@ impl<'a> Follower<'a> {
                 self.take(&key, value);
             }
         }
-        let limit = Duration::try_from_secs_f64(self.ctx.plan.statement_timeout);
+        let limit = self.ctx.plan.statement_timeout;
+        // A number that no clock holds is no limit either.
+        let limit = limit.and_then(|limit| Duration::try_from_secs_f64(limit).ok());
         match (&self.under_way, limit) {
-            (Some((_, since)), Ok(limit)) if since.elapsed() > limit => Verdict::Kill,
+            (Some((_, since)), Some(limit)) if since.elapsed() > limit => Verdict::Kill,
             _ if self.given.is_none() => Verdict::Expected,
             _ => Verdict::GoOn,
         }

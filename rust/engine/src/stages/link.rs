@@ -11,7 +11,7 @@ use crate::error::{BuildError, Stage};
 use crate::julia::linker::{Input, Linker, entries};
 use crate::linked::{Setback, job, step};
 use crate::plan::{BuildPlan, file_name};
-use crate::process::child;
+use crate::process::child::{self, Verdict};
 use crate::process::invocation::Invocation;
 use crate::report::{How, LinkedCode, RefusedCache};
 
@@ -148,22 +148,19 @@ fn link_parts(
     let mut failed = String::new();
     for linker in checked.linker.for_parts(&plan.julia) {
         let command = linker.invocation(plan, Stage::Link, &Input::Linked(input), image, &name);
-        match child::run_ok(ctx, &command) {
-            Ok(_) => return Ok(linker),
-            Err(error)
-                if ctx.cancelled()
-                    || error
-                        .cause
-                        .as_deref()
-                        .is_some_and(child::tells_of_full_disk) =>
-            {
-                return Err(Setback::Failed(error));
-            }
-            Err(error) => {
-                ctx.log(&format!("{} cannot link it: {error}", linker.describe()));
-                failed = format!("the link failed: {error}");
-            }
+        let ended = match child::run(ctx, &command, &mut || Verdict::GoOn) {
+            Ok(ended) if ended.success() => return Ok(linker),
+            Err(error) if ctx.cancelled() => return Err(Setback::Failed(error)),
+            ended => ended,
+        };
+        // In full it would take more space.
+        let lacked_space = ended.as_ref().is_ok_and(|ended| ended.lacked_space);
+        let error = ended.map_or_else(|error| error, |ended| child::failure(ctx, &command, &ended));
+        if lacked_space {
+            return Err(Setback::Failed(error));
         }
+        ctx.log(&format!("{} cannot link it: {error}", linker.describe()));
+        failed = format!("the link failed: {error}");
     }
     Err(Setback::Slower(failed))
 }

@@ -12,6 +12,7 @@ use crate::build::context::Context;
 use crate::build::target;
 use crate::error::{BuildError, ErrorKind, Stage};
 use crate::identity::beside;
+use crate::on_disk;
 use crate::report::BuildReport;
 
 /// # Errors
@@ -20,8 +21,11 @@ pub fn publish(ctx: &Context<'_>, image: &Path, report: &BuildReport) -> Result<
     let target = &ctx.plan.sysimage_path;
     let old_stamp = beside::stamp(target);
     // Again: a build takes long enough for something else to appear there.
-    target::check(target).map_err(|mut error| {
-        (error.kind, error.stage) = (ErrorKind::Failed, Stage::Publish);
+    target::check(target, ctx.stop()).map_err(|mut error| {
+        if error.kind != ErrorKind::Cancelled {
+            error.kind = ErrorKind::Failed;
+        }
+        error.stage = Stage::Publish;
         error
     })?;
     let stamp = new_stamp(ctx, image, report);
@@ -59,7 +63,7 @@ fn new_stamp(ctx: &Context<'_>, image: &Path, report: &BuildReport) -> Result<Pa
 
 /// So that after a loss of power there is the older image or the new one, and no empty file.
 fn flush(path: &Path) -> std::io::Result<()> {
-    fs::File::open(path)?.sync_all()
+    on_disk::wait(&fs::File::open(path)?)
 }
 
 fn replace(image: &Path, target: &Path) -> Result<(), BuildError> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use pcrs_statements::classify::{Class, Hints, classify, starts_a_name};
 use pcrs_statements::{Merged, SourceFile, SourceKind, code_in};
 
-use super::count;
+use super::{count, trace};
 use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
 use crate::plan::{BuildPlan, file_name};
@@ -98,12 +98,7 @@ pub fn merge(
         Some(workload) => (workload.file(), workload.is_test_suite()),
         None => (trace.clone(), false),
     };
-    // A workload that compiles nothing writes no trace.
-    let traces: Vec<(usize, &PathBuf)> = traces
-        .iter()
-        .enumerate()
-        .filter(|(_, trace)| trace.exists())
-        .collect();
+    let traces = trace::written(Stage::Statements, traces)?;
     for (i, trace) in &traces {
         let (file, of_tests) = workload(*i, trace);
         add(trace, SourceKind::Trace, &file, false, of_tests);

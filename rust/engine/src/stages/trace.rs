@@ -53,6 +53,21 @@ pub fn what(plan: &BuildPlan, jobs: &[Job]) -> String {
 /// The last line of a whole trace, as `whole.jl` has it.
 const END: &str = "# end of statements";
 
+/// Those of `traces` that are there, with their places: a workload that compiles nothing writes none.
+///
+/// # Errors
+/// When that cannot be told of one: it would be lost without a word.
+pub fn written(stage: Stage, traces: &[PathBuf]) -> Result<Vec<(usize, &PathBuf)>, BuildError> {
+    let mut written = Vec::new();
+    for (index, trace) in traces.iter().enumerate() {
+        let there = trace.try_exists();
+        if there.map_err(|e| BuildError::io(stage, "reading", trace, &e))? {
+            written.push((index, trace));
+        }
+    }
+    Ok(written)
+}
+
 impl Job {
     /// Takes what Julia wrote for the trace where `recorder.jl` has not come to its end: a script may
     /// end its process by force, and a disk be full.
@@ -63,11 +78,15 @@ impl Job {
         }
         let taken = match std::fs::remove_file(&self.trace) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            // No trace at all is a workload that compiled nothing.
-            _ if !self.raw.exists() => return Ok(()),
-            _ => std::fs::copy(&self.raw, &self.trace),
+            _ => self.raw.try_exists().and_then(|traced| match traced {
+                true => pcrs_cache::copy(&self.raw, &self.trace)
+                    .map(drop)
+                    .map_err(|e| e.source),
+                // No trace at all is a workload that compiled nothing.
+                false => Ok(()),
+            }),
         };
-        taken.map(drop).map_err(|e| {
+        taken.map_err(|e| {
             BuildError::io(self.invocation.stage, "writing the trace", &self.trace, &e)
         })
     }
@@ -307,4 +326,22 @@ fn parallel(plan: &BuildPlan, jobs: usize) -> usize {
         .trace_jobs
         .map_or_else(|| memory::fitting(0, MEMORY_PER_JOB), |jobs| jobs as usize);
     chosen.clamp(1, jobs)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_that_cannot_be_looked_at_is_not_one_that_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("trace-2.jl"), "").unwrap();
+        std::os::unix::fs::symlink(path("trace-3.jl"), path("trace-3.jl")).unwrap();
+        let traces = ["trace-1.jl", "trace-2.jl", "trace-3.jl"].map(path);
+        let found = written(Stage::Statements, &traces[..2]).unwrap();
+        assert_eq!(found, [(1, &traces[1])]);
+        let error = written(Stage::Statements, &traces).unwrap_err();
+        assert!(error.to_string().contains("trace-3.jl"), "{error}");
+    }
 }

@@ -245,10 +245,9 @@ fn residual(
         .iter()
         .map(|entry| (entry.text.as_str(), entry.outcome))
         .collect();
-    let sources: Vec<SourceFile> = traces
-        .iter()
-        .filter(|trace| trace.exists())
-        .map(|trace| SourceFile {
+    let sources: Vec<SourceFile> = trace::written(Stage::Verify, traces)?
+        .into_iter()
+        .map(|(_, trace)| SourceFile {
             path: trace.clone(),
             kind: SourceKind::Trace,
         })

@@ -236,7 +236,7 @@ impl Fake {
             log: None,
             verify: Verify::Load,
             strict: false,
-            statement_timeout: 60.0,
+            statement_timeout: Some(60.0),
             image_threads: Some(1),
             trace_jobs: Some(1),
             workload_deps: Vec::new(),
