@@ -646,6 +646,19 @@ impl Scene {
         match told.result {
             Ok(report) => {
                 require!(is(NEW), "a good build left the old image");
+                let unremoved = report
+                    .warnings
+                    .iter()
+                    .find(|text| text.contains("work folder"));
+                require!(
+                    unremoved.is_none() || self.may_leave(round, false),
+                    "a good build says {unremoved:?}"
+                );
+                require!(
+                    report.warnings.is_empty() || self.may_leave(round, false),
+                    "the report warns: {:?}",
+                    report.warnings
+                );
                 self.check_report(round, &report)?;
             }
             Err(error) => {
@@ -675,14 +688,22 @@ impl Scene {
         Ok(())
     }
 
+    /// Whether a work folder may be left to the next build.
+    fn may_leave(&self, round: &Round, died: bool) -> bool {
+        // It may have died before there was a watchdog, which children wait for.
+        let unwatched = round.watchdog_may_die() || self.fake.started().is_empty();
+        let unremovable = round.fault.is_some_and(|fault| match fault.kind {
+            "no-clearing" => true,
+            "bad-disk" => fault.times > 1,
+            _ => false,
+        });
+        died && unwatched || unremovable
+    }
+
     /// Nothing is left but images, stamps and logs.
     fn check_left(&self, round: &Round, died: bool) -> Result<(), String> {
         let fake = &self.fake;
-        // It may have died before there was a watchdog, which children wait for.
-        let unswept = died && (round.watchdog_may_die() || fake.started().is_empty())
-            // What cannot be removed stays.
-            || round.fault.is_some_and(|fault| fault.kind == "no-clearing" || fault.kind == "bad-disk" && fault.times > 1);
-        if unswept {
+        if self.may_leave(round, died) {
             return Ok(());
         }
         let known = |name: &String| {
