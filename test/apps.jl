@@ -4,7 +4,7 @@ module Apps
 
 using PackageCompilerRS
 using PackageCompilerRS: Libdl, checked_executables, copy_library, is_version_of, library_names, loaded_by,
-    part_of, read_toml, replace_folder, runtime_libraries, toml
+    part_of, in_work_folder, read_toml, replace_folder, runtime_libraries, toml, work_prefix
 using Test
 using ..Main: FIXTURES, LINKABLE, with_fixtures
 
@@ -93,6 +93,9 @@ end
     @test occursin("`version` is \"one\"", refusal(() -> library_names("x", "one", "major")))
 end
 
+"The number of a process that has ended."
+dead_pid() = parse(Int, readchomp(`sh -c 'echo $$'`))
+
 @testset "a folder is replaced as a whole" begin
     if Sys.islinux()
         mktempdir() do dir
@@ -101,6 +104,21 @@ end
             touch(joinpath(old, "of old"))
             replace_folder(new, old)
             @test readdir(old) == ["of new"]
+        end
+    end
+end
+
+@testset "the work of a killed build is removed, that of others is not" begin
+    if Sys.islinux()
+        mktempdir() do dir
+            target = joinpath(dir, "app")
+            remains = joinpath(dir, string(work_prefix(target), dead_pid(), "-x"))
+            alive = joinpath(dir, string(work_prefix(target), getpid(), "-x"))
+            foreach(mkdir, (remains, alive, joinpath(dir, ".app.app-elsewhere-1-x")))
+            name = in_work_folder(work -> (touch(joinpath(work, "file")); basename(work)), target)
+            @test startswith(name, work_prefix(target))
+            @test readdir(target) == ["file"]
+            @test sort(readdir(dir)) == sort(["app", ".app.app-elsewhere-1-x", basename(alive)])
         end
     end
 end

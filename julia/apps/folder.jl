@@ -36,8 +36,9 @@ fails, nothing is left.
 """
 function in_work_folder(make, target)
     parent = dirname(target)
+    remove_remains(target)
     work = with_cause("a folder in `$parent` cannot be made") do
-        mktempdir(mkpath(parent); prefix=string('.', basename(target), ".app-"), cleanup=true)
+        mktempdir(mkpath(parent); prefix=string(work_prefix(target), getpid(), '-'))
     end
     try
         result = make(work)
@@ -48,6 +49,23 @@ function in_work_folder(make, target)
         rm(work; force=true, recursive=true)
     end
 end
+
+"How the names of folders begin in which this machine makes `target`."
+work_prefix(target) = string('.', basename(target), ".app-", gethostname(), '-')
+
+"Removes folders of builds that were killed: those of processes that are no more."
+function remove_remains(target)
+    parent, prefix = dirname(target), work_prefix(target)
+    isdir(parent) || return nothing
+    for name in readdir(parent)
+        startswith(name, prefix) || continue
+        pid = tryparse(Int32, first(split(SubString(name, ncodeunits(prefix) + 1), '-')))
+        pid === nothing || is_alive(pid) || rm(joinpath(parent, name); force=true, recursive=true)
+    end
+    return nothing
+end
+
+is_alive(pid) = ccall(:kill, Cint, (Cint, Cint), pid, 0) == 0 || Libc.errno() != Libc.ESRCH
 
 function current_umask()
     mask = ccall(:umask, Cuint, (Cuint,), 0o022)
