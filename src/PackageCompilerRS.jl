@@ -17,7 +17,7 @@ export cache_info, clear_cache!
 export create_app, create_library, AppReport, audit_app, AppAudit
 export sysimage_status, SysimageStatus
 export install_launcher, remove_launcher, list_launchers, LauncherError
-export record, start_recording, stop_recording, julia_record, RecordingError
+export record_statements, start_recording, stop_recording, julia_record, RecordingError
 
 include("../julia/folder.jl")
 include("../julia/json.jl")
@@ -60,6 +60,9 @@ include("../julia/recording/whole.jl")
 include("../julia/recording/recording.jl")
 
 include("../julia/command.jl")
+
+# Documented, and not exported: the names are too common. Julia before 1.11 cannot read `public`.
+VERSION >= v"1.11-" && Core.eval(@__MODULE__, Expr(:public, :record, :Launcher, :CacheInfo))
 
 include("../julia/building/precompile.jl")
 ccall(:jl_generating_output, Cint, ()) == 1 && run_for_precompilation()

@@ -17,7 +17,7 @@ folder() = realpath(mktempdir())
 @testset "Recording" begin
     @testset "a block" begin
         path = joinpath(folder(), "new folder", "é statements.jl")
-        value = quietly(() -> record(() -> recorded_outer(2026), path))
+        value = quietly(() -> record_statements(() -> recorded_outer(2026), path))
         @test value == "4 2026"
         lines = readlines(path)
         @test lines[1] == "# Precompile statements recorded by Julia $VERSION"
@@ -34,7 +34,7 @@ folder() = realpath(mktempdir())
 
     @testset "statements are Julia's, and can be evaluated" begin
         path = joinpath(folder(), "statements.jl")
-        quietly(() -> record(() -> recorded_outer(2025), path))
+        quietly(() -> record_statements(() -> recorded_outer(2025), path))
         scope = PackageCompilerRS.scope_of_packages()
         for line in statements(path)
             signature = PackageCompilerRS.signature_of(scope, line)
@@ -71,16 +71,16 @@ folder() = realpath(mktempdir())
 
     @testset "recordings merge" begin
         path = joinpath(folder(), "statements.jl")
-        quietly(() -> record(() -> recorded_outer(2024), path))
+        quietly(() -> record_statements(() -> recorded_outer(2024), path))
         first = readlines(path)
-        quietly(() -> record(() -> recorded_outer(2024), path))
+        quietly(() -> record_statements(() -> recorded_outer(2024), path))
         @test first ⊆ readlines(path)
         @test allunique(readlines(path))
         @test count(startswith("#"), readlines(path)) == 1
         # Lines of another origin stay.
         own = joinpath(dirname(path), "own.jl")
         write(own, "# mine\nprecompile(Tuple{typeof(Base.sin), Float64})\n")
-        quietly(() -> record(() -> recorded_outer(2023), own))
+        quietly(() -> record_statements(() -> recorded_outer(2023), own))
         @test startswith(readlines(own)[1], "# Precompile statements recorded by Julia")
         @test readlines(own)[2:3] == ["# mine", "precompile(Tuple{typeof(Base.sin), Float64})"]
     end
@@ -88,7 +88,7 @@ folder() = realpath(mktempdir())
     @testset "a recording that fails keeps what there is" begin
         path = joinpath(folder(), "statements.jl")
         @test_throws ErrorException quietly() do
-            record(path) do
+            record_statements(path) do
                 recorded_outer(2022)
                 error("stop here")
             end
@@ -109,7 +109,7 @@ folder() = realpath(mktempdir())
         # Another patch release is as good.
         patch = "$(VERSION.major).$(VERSION.minor).99"
         write(path, replace(other, "1.2.3" => patch))
-        quietly(() -> record(() -> nothing, path))
+        quietly(() -> record_statements(() -> nothing, path))
         @test readlines(path)[1] == "# Precompile statements recorded by Julia $patch, $VERSION"
         @test readlines(path)[2] == "precompile(Tuple{typeof(f)})"
     end
@@ -126,10 +126,10 @@ folder() = realpath(mktempdir())
         place = folder()
         real, link = joinpath(mkpath(joinpath(place, "store")), "real.jl"), joinpath(place, "s.jl")
         symlink(joinpath("store", "real.jl"), link)
-        quietly(() -> record(() -> nothing, link))
+        quietly(() -> record_statements(() -> nothing, link))
         @test islink(link) && isfile(real)
         chmod(real, 0o640)
-        quietly(() -> record(() -> nothing, link))
+        quietly(() -> record_statements(() -> nothing, link))
         @test islink(link) && filemode(real) & 0o777 == 0o640
         @test readdir(dirname(real)) == ["real.jl"]
     end
@@ -213,7 +213,7 @@ folder() = realpath(mktempdir())
         code = """
             using PackageCompilerRS
             struct Before end; [Before()] == [Before()]
-            record($(repr(path))) do
+            record_statements($(repr(path))) do
                 @eval (struct Meanwhile end; [Meanwhile()] == [Meanwhile()])
             end
             struct After end; [After()] == [After()]

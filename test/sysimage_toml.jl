@@ -57,6 +57,10 @@ end
         @test options[:workload_deps] == String[]
         @test PackageCompilerRS.options_from(options) isa Options
     end
+    with_toml("sysimage_path = \"X.so\"\nworkload = [\"a.jl\", \"/b.jl\"]") do project
+        _, options = with_sysimage_toml(nothing, pairs(NamedTuple()), project)
+        @test options[:workload] == [joinpath(project, "a.jl"), "/b.jl"]
+    end
     for (text, key, value) in (
         ("sysimage_build_args = \"-O1 '--a b'\"", :sysimage_build_args, `-O1 '--a b'`),
         ("verify = false", :verify, false),
@@ -115,11 +119,18 @@ end
         @test given.sysimage_path == joinpath(project, "X.so")
         @test [p.name for p in given.packages] == ["Trigger"]
         @test any(c -> occursin("--cpu-target=native", c.command), given.commands)
-        # With a path of its own a call has nothing to do with the file.
+        # The path is a key like others: so a project has several images.
         other = joinpath(project, "Y.so")
-        plain = create_sysimage("Trigger"; project=project, sysimage_path=other, dry_run=true)
-        @test plain.sysimage_path == other
-        @test !any(c -> occursin("--cpu-target=generic", c.command), plain.commands)
+        second = create_sysimage("Trigger"; project=project, sysimage_path=other, script=nothing)
+        @test second.sysimage_path == other
+        @test any(c -> occursin("--cpu-target=generic", c.command), second.commands)
+    end
+    # The call may be all that names a path.
+    with_toml("packages = [\"Trigger\"]") do project
+        other = joinpath(project, "Y.so")
+        preview = create_sysimage(; project=project, sysimage_path=other, dry_run=true)
+        @test preview.sysimage_path == other
+        @test [p.name for p in preview.packages] == ["Trigger"]
     end
     # `nothing` as in the signature is no path.
     with_toml("sysimage_path = \"X.so\"") do project
@@ -152,7 +163,7 @@ end
         "sysimage_build_args = 1" => ["`sysimage_build_args`", "a string or an array of strings"],
         "verify = \"maybe\"" => ["`verify`", "\"maybe\"", "\"load\", \"trace\" or false"],
         "verify = true" => ["`verify`", "true", "\"load\", \"trace\" or false"],
-        "workload = \"Greeter\"" => ["`workload`", "{ TestSuite = \"Example\" }"],
+        "workload = 1" => ["`workload`", "{ TestSuite = \"Example\" }"],
         "workload = { TestSuit = \"Greeter\" }" => ["`workload`", "TestSuite"],
         "workload = { TestSuite = \"Greeter\", args = [] }" => ["`workload`", "TestSuite"],
         "statement_timeout = 2020-01-01T00:00:00Z" => ["`statement_timeout`", "a number of seconds"],

@@ -59,6 +59,9 @@ end
         precompile_execution_file="a.jl")["workloads"]
     @test [w["kind"] for w in both] == ["script", "test_suite", "test_suite"]
     @test both[1]["path"] == abspath("a.jl")
+    @test plan_of_tests("b.jl")["workloads"] == [Dict{String,Any}("kind" => "script", "path" => abspath("b.jl"))]
+    mixed = plan_of_tests([TestSuite("Suited"), "b.jl"]; precompile_execution_file="a.jl")["workloads"]
+    @test [get(w, "name", basename(w["path"])) for w in mixed] == ["a.jl", "b.jl", "Suited"]
     @test both[2]["args"] == ["a", "b"]
     @test both[3]["sources"] == [joinpath(FIXTURES, "packages", "Extras")]
     # Of the project itself, and of what is only in its Manifest.
@@ -88,8 +91,9 @@ end
         TestSuite("Suitd") => ["`Suitd` is not in the project", "`Suited`"],
         TestSuite("Helper") => ["`Helper` has no tests", joinpath("Helper", "test", "runtests.jl"),
             "precompile_execution_file"],
-        ["run.jl"] => ["`workload` holds \"run.jl\"", "precompile_execution_file"],
-        "Suited" => ["`workload` is \"Suited\"", "TestSuite"],
+        [1] => ["`workload` holds 1", "TestSuite"],
+        "" => ["`workload`", "empty"],
+        "Suited" => ["there is no file", "Suited"],
     )
         err = @test_throws BuildError create_sysimage("Suited"; project=SUITES,
             sysimage_path="X.so", workload=workload, dry_run=true)

@@ -6,8 +6,8 @@ Builds a sysimage that holds `packages`: a name or a vector of names, as `String
 out, all dependencies of the project go in, and the project itself if it is a package. Start Julia
 on the image with `julia --sysimage=PATH`.
 
-The keywords and their defaults are those of PackageCompiler 2.4.5. Without `sysimage_path` they are
-read from a `Sysimage.toml`, see below.
+The keywords and their defaults are those of PackageCompiler 2.4.5. Those that are left out may stand
+in the project's `Sysimage.toml`, see below.
 
 # Keywords
 - `sysimage_path::String`: where the image appears. Its folder is made if need be; an older image
@@ -55,9 +55,9 @@ read from a `Sysimage.toml`, see below.
 - `environment_inputs`: a name or several of environment variables that packages, workloads or
   scripts read, such as `["MY_FLAG"]`, so that another value is noticed. Julia itself does not
   notice: what a package computes from a variable while it is precompiled stays in its cache.
-- `workload`: a [`TestSuite`](@ref) or several: packages whose tests are run like scripts of
-  `precompile_execution_file`. Tests that fail are a warning. `verify=:trace` does not run them
-  again.
+- `workload`: what is run to see what it compiles, one or several: a script's path, as in
+  `precompile_execution_file`, or a [`TestSuite`](@ref), the tests of a package. Scripts come first. Tests
+  that fail are a warning. `verify=:trace` does not run them again.
 - `linked::Bool=true`: link the native code in that lies on the disk already, Julia's own and that of
   the packages' caches, and compile only what neither has. Where that cannot be done everything is
   compiled, as with `false`; the report's `how` tells.
@@ -74,8 +74,8 @@ read from a `Sysimage.toml`, see below.
   variable `PCRS_GUARD=0` turns it off. See also [`sysimage_status`](@ref).
 
 # Sysimage.toml
-Without `sysimage_path` the keywords come from the file `Sysimage.toml` in the folder of the
-project, so that `create_sysimage()` is all a script needs:
+Keywords that the caller leaves out come from the file `Sysimage.toml` in the folder of the project,
+where there is one, so that `create_sysimage()` is all a script needs:
 ```toml
 sysimage_path = "Sysimage.so"
 packages = ["Example"]
@@ -177,10 +177,8 @@ const NOT_GIVEN = NotGiven()
 
 function create(@nospecialize(packages), given)
     options = options_from(given)
-    if options.sysimage_path === nothing
-        packages, given = with_sysimage_toml(packages, given, options.project)
-        options = options_from(given)
-    end
+    packages, given = with_sysimage_toml(packages, given, options.project)
+    options = options_from(given)
     plan = make_plan(packages, options)
     noticed = notices(plan)
     options.dry_run && return BuildPreview(plan, dry_run(plan), noticed)

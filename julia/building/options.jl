@@ -36,7 +36,7 @@ Base.@kwdef mutable struct Options
     guard::Bool = false
     linked::Bool = true
     compile_all::Bool = false
-    workload::Union{TestSuite,AbstractVector} = TestSuite[]
+    workload::Union{TestSuite,AbstractString,AbstractVector} = TestSuite[]
     exclude::Union{Names,AbstractVector} = String[]
 end
 
@@ -83,7 +83,8 @@ function in_words(type)
     type === Union{Nothing,AbstractString} && return "a path as a String"
     type === Union{Nothing,Integer} && return "a whole number, 1 or more"
     type === Union{AbstractString,AbstractVector} && return "a path as a String, or a vector of them"
-    type === Union{TestSuite,AbstractVector} && return "a `TestSuite`, or a vector of them"
+    type === Union{TestSuite,AbstractString,AbstractVector} &&
+        return "a script's path as a String, a `TestSuite`, or a vector of them"
     type === Union{Names,AbstractVector} && return "a name as a String or Symbol, or a vector of them"
     return "a $type"
 end
@@ -114,6 +115,7 @@ function check_options(options)
             check_text("`$keyword`", abspath(file))
         end
     end
+    check_workload(options.workload)
     check_text("`cpu_target`", options.cpu_target)
     check_cpu_target(options.cpu_target)
     foreach(arg -> check_text("`sysimage_build_args`", arg), options.sysimage_build_args.exec)
@@ -128,6 +130,18 @@ end
 function seconds_of_limit(limit)
     seconds = Float64(limit)
     return isinf(seconds) ? nothing : seconds
+end
+
+function check_workload(workload)
+    for item in (workload isa AbstractVector ? workload : (workload,))
+        item isa TestSuite && continue
+        item isa AbstractString ||
+            throw(wrong_item(:workload, item, "paths of scripts as Strings, and `TestSuite(\"Name\")`"))
+        isempty(strip(item)) && throw(BuildError("`workload` holds an empty file name";
+            hint="give the path of a script, or a `TestSuite`"))
+        check_text("`workload`", abspath(item))
+    end
+    return nothing
 end
 
 function check_numbers(options)

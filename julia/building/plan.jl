@@ -116,14 +116,20 @@ end
 "What is run to see what it compiles: scripts, then test suites."
 function workloads(environment, options)
     found = Dict{String,Any}[]
+    given = options.workload isa AbstractVector ? options.workload : [options.workload]
     for path in absolute(options.precompile_execution_file)
-        push!(found, Dict{String,Any}("kind" => "script", "path" => path))
+        push!(found, planned_script(path))
     end
-    for suite in test_suites(options.workload)
-        push!(found, planned_tests(environment, suite))
+    for item in given
+        item isa AbstractString && push!(found, planned_script(abspath(item)))
+    end
+    for item in given
+        item isa TestSuite && push!(found, planned_tests(environment, item))
     end
     return found
 end
+
+planned_script(path) = Dict{String,Any}("kind" => "script", "path" => path)
 
 absolute(files) = String[abspath(file) for file in list(files)]
 

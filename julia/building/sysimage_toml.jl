@@ -16,6 +16,7 @@ is_texts(value) = is_text(value) || value isa AbstractVector && all(is_text, val
 is_suite(value) = value isa AbstractDict && is_text(get(value, "TestSuite", nothing)) &&
     issubset(keys(value), ("TestSuite", "test_args")) &&
     is_texts(get(value, "test_args", String[]))
+is_workload(value) = is_text(value) || is_suite(value)
 
 as_it_is(value, folder) = value
 # An empty path is a mistake that is told of later.
@@ -23,9 +24,10 @@ in_folder(path::AbstractString, folder) = isempty(strip(path)) ? path : joinpath
 in_folder(paths::AbstractVector, folder) = String[in_folder(path, folder) for path in paths]
 command(words::AbstractVector, folder) = Cmd(String[words...])
 command(text::AbstractString, folder) = Cmd(Base.shell_split(text))
-suite(table::AbstractDict, folder) =
+workload_of(path::AbstractString, folder) = in_folder(path, folder)
+workload_of(table::AbstractDict, folder) =
     TestSuite(table["TestSuite"]; test_args=list(get(table, "test_args", String[])))
-suite(tables::AbstractVector, folder) = TestSuite[suite(table, folder) for table in tables]
+workload_of(items::AbstractVector, folder) = Any[workload_of(item, folder) for item in items]
 
 const TOML_FLAG = TomlKey("true or false", value -> value isa Bool, as_it_is)
 const TOML_COUNT = TomlKey("a whole number", value -> is_number(value) && value isa Integer, as_it_is)
@@ -40,8 +42,8 @@ const SYSIMAGE_TOML_KEYS = Dict{String,TomlKey}(
     "sysimage_path" => TOML_PATH,
     "precompile_execution_file" => TOML_PATHS,
     "precompile_statements_file" => TOML_PATHS,
-    "workload" => TomlKey("a table as in `{ TestSuite = \"Example\" }`, or an array of them",
-        value -> is_suite(value) || value isa AbstractVector && all(is_suite, value), suite),
+    "workload" => TomlKey("a script's path, a table as in `{ TestSuite = \"Example\" }`, or an array of them",
+        value -> is_workload(value) || value isa AbstractVector && all(is_workload, value), workload_of),
     "incremental" => TOML_FLAG,
     "linked" => TOML_FLAG,
     "compile_all" => TOML_FLAG,
@@ -74,22 +76,27 @@ const SYSIMAGE_TOML_KEYS = Dict{String,TomlKey}(
 """
     with_sysimage_toml(packages, keywords, project) -> (packages, keywords)
 
-For a call without `sysimage_path`: adds what the `Sysimage.toml` beside the project file of `project` says and the caller does not.
+Adds what the `Sysimage.toml` beside the project file of `project` says and the caller does not. Without that
+file the call must have a `sysimage_path`.
 
 # Errors
-`BuildError` when there is no such file, it names no `sysimage_path`, or a key or value in it is not
+`BuildError` when neither names a `sysimage_path`, or a key or value in it is not
 one that `create_sysimage` takes.
 """
 function with_sysimage_toml(packages, keywords, project)
+    given = Dict{Symbol,Any}(keywords)
+    get(given, :sysimage_path, nothing) === nothing && delete!(given, :sysimage_path)
     file = joinpath(dirname(find_project(project)), SYSIMAGE_TOML)
-    isfile(file) || throw(BuildError("`sysimage_path` is missing, and there is no `$file`";
+    if !isfile(file)
+        haskey(given, :sysimage_path) && return packages, given
+        throw(BuildError("`sysimage_path` is missing, and there is no `$file`";
         hint="give the keyword, or write that file; a minimal one is the line " *
              "`sysimage_path = \"Sysimage.$(Libdl.dlext)\"`"))
+    end
     options = read_sysimage_toml(file)
-    haskey(options, :sysimage_path) || throw(BuildError("`$file` has no `sysimage_path`";
+    haskey(options, :sysimage_path) || haskey(given, :sysimage_path) || throw(BuildError("`$file` has no `sysimage_path`";
         hint="add a line such as `sysimage_path = \"Sysimage.$(Libdl.dlext)\"`"))
     own = pop!(options, :packages, nothing)
-    given = Dict{Symbol,Any}(pair for pair in keywords if pair[1] !== :sysimage_path)
     return something(packages, Some(own)), merge(options, given)
 end
 

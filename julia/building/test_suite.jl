@@ -36,21 +36,6 @@ function Base.show(io::IO, suite::TestSuite)
 end
 
 """
-    test_suites(workload) -> Vector{TestSuite}
-
-# Errors
-`BuildError` for anything else in `workload`.
-"""
-test_suites(workload::TestSuite) = [workload]
-function test_suites(workload::AbstractVector)
-    for item in workload
-        item isa TestSuite || throw(BuildError("`workload` holds $(repr(item))";
-            hint="give `TestSuite(\"Name\")`; scripts go into `precompile_execution_file`"))
-    end
-    return TestSuite[suite for suite in workload]
-end
-
-"""
     planned_tests(environment, suite) -> Dict{String,Any}
 
 # Errors

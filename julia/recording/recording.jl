@@ -37,8 +37,8 @@ const HAS_HOOK = Ref(false)
 const TRACE_PATH = Ref("")
 
 """
-    record(f, path)
-    record(path) do ... end
+    record_statements(f, path)
+    record_statements(path) do ... end
 
 Calls `f()` and writes what Julia compiled meanwhile to the file at `path`, as statements for the
 keyword `precompile_statements_file` of [`create_sysimage`](@ref). Returns what `f()` returns. When
@@ -53,20 +53,28 @@ gets the new statements added. See [`start_recording`](@ref) for what is recorde
 # Examples
 ```julia
 using PackageCompilerRS, Dates
-record("statements.jl") do
+record_statements("statements.jl") do
     Dates.format(Date(2026, 1, 1), "d. U yyyy")
 end
 ```
 """
-function record(f, path::AbstractString)
+function record_statements(f, path::AbstractString)
     start_recording(path)
     try
-        # Not compiled as a part of `record`, before the recording starts.
+        # Not compiled as a part of `record_statements`, before the recording starts.
         return Base.invokelatest(f)
     finally
         stop_recording()
     end
 end
+
+"""
+    PackageCompilerRS.record(f, path)
+
+The former name of [`record_statements`](@ref). It is not exported, as plotting packages export one of
+the same name.
+"""
+const record = record_statements
 
 """
     start_recording(path) -> String
