@@ -182,7 +182,8 @@ function compare(stamp, image, project_file)
     end
     plan = stamp["plan"]
     requested = requested_now(plan, environment)
-    order = load_order(environment, requested)
+    stdlibs = String[name for name in get(plan, "stdlibs", [])]
+    order = load_order(environment, [requested; add_stdlibs!(environment, filter(is_stdlib, stdlibs))])
     find_missing!(problems, environment, requested, order)
     now = try
         stamp_of(plan_now(plan, environment, requested, order), image)
@@ -223,7 +224,7 @@ end
 
 "`plan` with this session's Julia and the project as it is."
 function plan_now(plan, environment, requested, order)
-    options = (include_transitive_dependencies=true,)
+    options = (include_transitive_dependencies=true, include_stdlibs=String[])
     return merge(plan, Dict{String,Any}(
         "julia" => describe_julia(),
         "project" => describe_project(environment, order),

@@ -239,6 +239,13 @@ function test_images(fixtures)
         end
     end
 
+    timed("a session on the image has its prompt at once") do
+        # Julia 1.11 took the prompt out of its own image.
+        id = "Base.PkgId(Base.UUID(\"3fa0cd96-eef1-5676-8a61-b3b8758bbffb\"), \"REPL\")"
+        @test evaluated(linked, project, "print(haskey(Base.loaded_modules, $id))") == "true"
+        @test evaluated(linked, project, "print(isdefined(Main, :REPL))") == "false"
+    end
+
     timed("the collector finds all objects of the code") do
         stress = joinpath(SCRIPTS, "stress.jl")
         for threads in ("1", "2")

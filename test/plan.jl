@@ -137,6 +137,22 @@ end
     end
 end
 
+@testset "standard libraries that the project does not name" begin
+    loaded(plan) = [p["name"] for p in plan["packages"] if p["load"]]
+    plan(; keywords...) = plan_of("Greeter"; include_transitive_dependencies=false, keywords...)
+    # The prompt, which Julia 1.11 took out of its own image.
+    @test ("REPL" in loaded(plan())) == (VERSION >= v"1.11")
+    @test !("REPL" in loaded(plan(; incremental=false)))
+    @test plan(; include_stdlibs=[])["stdlibs"] == []
+    both = plan(; include_stdlibs=[:Random, "Test"])
+    @test issubset(["Greeter", "Random", "Test"], loaded(both))
+    # With what they need, which is not asked for by name.
+    @test "Serialization" in [p["name"] for p in both["packages"]]
+    @test [p["name"] for p in both["packages"] if p["requested"]] == ["Greeter"]
+    err = @test_throws BuildError plan(; include_stdlibs="Rendom")
+    @test all(words -> occursin(words, sprint(showerror, err.value)), ["`Rendom`", "did you mean `Random`"])
+end
+
 @testset "packages under development are told of" begin
     mktempdir() do dir
         preview = create_sysimage("Greeter"; sysimage_path=joinpath(dir, "X.so"), project=PROJECT,

@@ -53,6 +53,8 @@ function plan_bundle(call, package_dir, target, keywords; force, include_lazy_ar
     # The folder may be given with a separator at its end.
     isempty(basename(target)) && (target = dirname(target))
     options = options_from(keywords)
+    # Nobody has a prompt there.
+    options.include_stdlibs === nothing && (options.include_stdlibs = String[])
     options.sysimage_path = joinpath(target, "lib", "julia", "sys." * Libdl.dlext)
     options.project = package_dir
     check_options(options)

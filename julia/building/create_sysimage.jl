@@ -61,6 +61,11 @@ in the project's `Sysimage.toml`, see below.
 - `linked::Bool=true`: link the native code in that lies on the disk already, Julia's own and that of
   the packages' caches, and compile only what neither has. Where that cannot be done everything is
   compiled, as with `false`; the report's `how` tells.
+- `include_stdlibs`: a name or several of standard libraries that go in with all that they need, though
+  the project does not name them. By default `["REPL"]` on Julia 1.11 and newer with
+  `incremental=true`, so that a session on the image has its prompt at once: Julia's own image has no
+  prompt there any more, and the caches of standard libraries fit that image alone. `["REPL", "Pkg"]`
+  if Pkg is used in such sessions; `[]` for an image that only runs scripts.
 - `compile_all::Bool=false`: Julia's own image build compiles every method with a concrete signature,
   whether anybody asked for it or not. On Julia 1.12 a linked image does so only for `packages`; of
   their dependencies it has what their caches have compiled, what statements ask for and what these
@@ -144,6 +149,7 @@ function create_sysimage(packages=nothing;
     guard=NOT_GIVEN,
     linked=NOT_GIVEN,
     compile_all=NOT_GIVEN,
+    include_stdlibs=NOT_GIVEN,
     workload=NOT_GIVEN,
     exclude=NOT_GIVEN,
     unknown...,
@@ -162,6 +168,7 @@ function create_sysimage(packages=nothing;
         :idle_limit => idle_limit, :environment_inputs => environment_inputs,
         :image_threads => image_threads, :trace_jobs => trace_jobs, :workload_deps => workload_deps,
         :force => force, :guard => guard, :linked => linked, :compile_all => compile_all,
+        :include_stdlibs => include_stdlibs,
         :workload => workload, :exclude => exclude,
     ]
     filter!(pair -> pair.second !== NOT_GIVEN, given)

@@ -46,7 +46,8 @@ function make_plan(packages, options::Options)
         installed_environment(project_file; quiet=options.quiet)
     requested = requested_packages(environment, names)
     isempty(excluded) || (requested = without(environment, requested, excluded))
-    order = load_order(environment, requested)
+    stdlibs = stdlibs_of(options)
+    order = load_order(environment, [requested; add_stdlibs!(environment, stdlibs)])
     base = base_of(options)
     check_stdlibs(order, base)
     return Dict{String,Any}(
@@ -56,6 +57,7 @@ function make_plan(packages, options::Options)
         "packages" => planned(order, environment, requested, options),
         "all_packages" => names === nothing,
         "exclude" => sort!(excluded),
+        "stdlibs" => stdlibs,
         "import_into_main" => options.import_into_main,
         "workloads" => workloads(environment, options),
         "statement_files" => absolute(options.precompile_statements_file),
@@ -266,8 +268,16 @@ function planned_package(package, environment, requested, settled, options)
     table["direct"] = get(environment.direct, package.id.name, nothing) == package.id.uuid &&
                       package.path != dirname(environment.project_file)
     table["settled"] = package.id.uuid in settled
-    table["load"] = asked || options.include_transitive_dependencies
+    table["load"] = asked || options.include_transitive_dependencies ||
+                    package.id.name in stdlibs_of(options)
     return table
+end
+
+"Names of the standard libraries that go in beside `packages`."
+function stdlibs_of(options)
+    # A base without standard libraries is asked for to be without what nobody names.
+    options.include_stdlibs === nothing && return options.incremental ? default_stdlibs() : String[]
+    return something(package_names(options.include_stdlibs, "include_stdlibs"), String[])
 end
 
 function base_of(options)
@@ -306,9 +316,6 @@ end
 is_replaced_stdlib(package) = (package.path !== nothing || package.tree_hash !== nothing) &&
     isdir(joinpath(Sys.STDLIB, package.id.name)) && stdlib_uuid(package.id) == package.id.uuid
 
-stdlib_table(id) = read_toml(joinpath(Sys.STDLIB, id.name, "Project.toml"))
-stdlib_uuid(id) = (uuid = get(stdlib_table(id), "uuid", nothing); uuid === nothing ? nothing : Base.UUID(uuid))
-stdlib_version(id) = get(stdlib_table(id), "version", nothing)
 
 """
 The image that a session like this one builds on. One of ours holds packages as they were, which

@@ -71,6 +71,7 @@ const SYSIMAGE_TOML_KEYS = Dict{String,TomlKey}(
     "force" => TOML_FLAG,
     "guard" => TOML_FLAG,
     "exclude" => TOML_NAMES,
+    "include_stdlibs" => TOML_NAMES,
 )
 
 """

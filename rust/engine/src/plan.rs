@@ -27,6 +27,9 @@ pub struct BuildPlan {
     /// Names of packages of the project that were left out of all of them.
     #[serde(default)]
     pub exclude: Vec<String>,
+    /// Names of standard libraries that go in though the project does not name them.
+    #[serde(default)]
+    pub stdlibs: Vec<String>,
     /// Whether requested packages are bound in `Main`.
     pub import_into_main: bool,
     /// What is run so that the statements it compiles go into the image.

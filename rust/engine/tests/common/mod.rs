@@ -218,6 +218,7 @@ impl Fake {
             packages: vec![package("Needed", '1', false), package("Asked", '2', true)],
             all_packages: false,
             exclude: Vec::new(),
+            stdlibs: Vec::new(),
             import_into_main: true,
             workloads: Vec::new(),
             statement_files: Vec::new(),
