@@ -7,7 +7,7 @@ const EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_STALE, EXIT_UNKNOWN = 0, 1, 2, 3,
 const USAGE = """
     usage: julia -m PackageCompilerRS COMMAND ...
 
-      build [PACKAGE...]       build a sysimage (`create_sysimage`; without `--sysimage_path` by Sysimage.toml)
+      build [PACKAGE...]       build a sysimage (`create_sysimage`; what is left out is taken from Sysimage.toml)
       status IMAGE             whether an image is what its project would give now (`sysimage_status`)
       app PACKAGE_DIR FOLDER   make an app (`create_app`; `--executables=NAME=FUNCTION`, once for each)
       library PACKAGE_DIR FOLDER
@@ -30,7 +30,7 @@ function command(words)
     try
         return obey(map(String, words))
     catch err
-        err isa BuildError || rethrow()
+        err isa Union{BuildError,FileError} || rethrow()
         showerror(stderr, err)
         println(stderr)
         return EXIT_FAILED
@@ -129,7 +129,8 @@ function option_value(name, text)
         return Pair{String,String}[parts[1] => parts[2]]
     end
     name === :sysimage_build_args && return Cmd(Base.shell_split(text))
-    name === :workload && return TestSuite(text)
+    # No package has a dot in its name.
+    name === :workload && return endswith(text, ".jl") ? text : TestSuite(text)
     name === :verify && return text == "false" ? false : Symbol(text)
     text in ("true", "false") && return text == "true"
     expected = name in fieldnames(Options) ? fieldtype(Options, name) : AbstractString
@@ -147,9 +148,24 @@ function run_command(words)
     end
 end
 
-# What `julia -m PackageCompilerRS` calls (Julia 1.12); by hand: `exit(PackageCompilerRS.main(ARGS))`.
 if isdefined(Base, Symbol("@main"))
     @eval (@main)(words) = run_command(words)
 else
     main(words) = run_command(words)
 end
+
+@doc """
+    PackageCompilerRS.main(words) -> Int
+
+The command for shells: what `julia -m PackageCompilerRS WORDS...` calls (Julia 1.12). Gives the exit code: 0 done, or
+fresh; 1 failed; 2 not understood; 3 stale; 4 unknown whether it is fresh.
+
+# Arguments
+- `words`: the words of a command line, as Strings; `["help"]` prints what there is.
+
+# Examples
+```julia
+using PackageCompilerRS
+PackageCompilerRS.main(["help"])
+```
+""" main

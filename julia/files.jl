@@ -1,4 +1,4 @@
-# What launchers and recordings share: their errors, and files that users keep.
+# What all but builds share: their errors, and files that users keep.
 
 """
     FileError <: Exception
@@ -22,12 +22,19 @@ The project's file, as of `find_project(project)`.
 An `E` that says what the `BuildError` would.
 """
 function find_project(::Type{E}, project) where {E<:FileError}
-    try
-        return find_project(project)
+    return outside_build(() -> find_project(project), E)
+end
+
+"Runs `f()`, which builds share: where nothing is built, its `BuildError`, which speaks of stages, becomes an `E`."
+function outside_build(f, ::Type{E}) where {E<:FileError}
+    failure = try
+        return f()
     catch err
         err isa BuildError || rethrow()
-        throw(E(err.message, err.cause, err.hint))
+        err
     end
+    # Outside of `catch`, so that nobody is shown the stack of the first too.
+    throw(E(failure.message, failure.cause, failure.hint))
 end
 
 """

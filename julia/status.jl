@@ -56,6 +56,21 @@ function Base.show(io::IO, ::MIME"text/plain", status::SysimageStatus)
 end
 
 """
+    StatusError <: Exception
+
+An image that could not be compared. Fields:
+
+- `message::String`: what failed;
+- `cause::Union{String,Nothing}`: why, as far as is known;
+- `hint::Union{String,Nothing}`: what to do next.
+"""
+struct StatusError <: FileError
+    message::String
+    cause::Union{String,Nothing}
+    hint::Union{String,Nothing}
+end
+
+"""
     sysimage_status(path; project=nothing) -> SysimageStatus
     sysimage_status(; project=nothing) -> SysimageStatus
 
@@ -81,7 +96,7 @@ session runs on, the loaded packages are compared with the Manifest.
 A [`SysimageStatus`](@ref); a missing image is `:unknown`.
 
 # Errors
-[`BuildError`](@ref) when `project` does not exist, or the image cannot be read.
+[`StatusError`](@ref) when `project` does not exist, or the image cannot be read.
 
 # Examples
 ```julia
@@ -93,8 +108,14 @@ if status.state !== :fresh
 end
 ```
 """
-function sysimage_status(path::AbstractString; project::Union{Nothing,AbstractString}=nothing)
-    isempty(strip(path)) && throw(BuildError("the path of the sysimage is empty";
+sysimage_status(path::AbstractString; project::Union{Nothing,AbstractString}=nothing) =
+    outside_build(() -> status_of(path, project), StatusError)
+
+sysimage_status(; project::Union{Nothing,AbstractString}=nothing) =
+    outside_build(() -> status_of_session(project), StatusError)
+
+function status_of(path, project)
+    isempty(strip(path)) && throw(StatusError("the path of the sysimage is empty";
         hint="give the path of the image, or call `sysimage_status()` for that of this session"))
     check_text("the path of the sysimage", path)
     image = abspath(path)
@@ -116,7 +137,7 @@ function compared(stamp, image, project_file)
     return SysimageStatus(image, project_file, compare(stamp, image, project_file))
 end
 
-function sysimage_status(; project::Union{Nothing,AbstractString}=nothing)
+function status_of_session(project)
     image, stamp = running_sysimage(), stamp_of_session()
     active = Base.active_project()
     has_none = project === nothing && (active === nothing || !isfile(active))

@@ -13,15 +13,16 @@ VERSION < v"1.9" && @eval Base.Experimental.@optlevel 0
 
 export create_sysimage, BuildError, BuildPreview, BuildReport, slowest_statements, write_report
 export TestSuite
-export cache_info, clear_cache!
+export cache_info, clear_cache!, CacheError
 export create_app, create_library, AppReport, audit_app, AppAudit
-export sysimage_status, SysimageStatus
+export sysimage_status, SysimageStatus, StatusError
 export install_launcher, remove_launcher, list_launchers, LauncherError
 export record_statements, start_recording, stop_recording, julia_record, RecordingError
 
 include("../julia/folder.jl")
 include("../julia/json.jl")
 include("../julia/building/error.jl")
+include("../julia/files.jl")
 include("../julia/building/installation.jl")
 include("../julia/building/environment.jl")
 include("../julia/building/stdlibs.jl")
@@ -47,7 +48,6 @@ include("../julia/apps/audit.jl")
 include("../julia/apps/bundle.jl")
 include("../julia/apps/create_app.jl")
 include("../julia/apps/create_library.jl")
-include("../julia/files.jl")
 include("../julia/launchers/launchers.jl")
 include("../julia/launchers/places.jl")
 include("../julia/launchers/contents.jl")
@@ -63,7 +63,7 @@ include("../julia/recording/recording.jl")
 include("../julia/command.jl")
 
 # Documented, and not exported: the names are too common. Julia before 1.11 cannot read `public`.
-VERSION >= v"1.11-" && Core.eval(@__MODULE__, Expr(:public, :record, :Launcher, :CacheInfo))
+VERSION >= v"1.11-" && Core.eval(@__MODULE__, Expr(:public, :record, :main, :Launcher, :CacheInfo))
 
 include("../julia/building/precompile.jl")
 ccall(:jl_generating_output, Cint, ()) == 1 && run_for_precompilation()

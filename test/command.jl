@@ -27,6 +27,8 @@ end
     @test Dict(given) == Dict(:force => true, :cpu_target => "native", :incremental => false,
         :precompile_execution_file => ["a.jl", "b=c.jl"], :idle_limit => 2.5, :trace_jobs => 3)
     @test option_value(:sysimage_build_args, "-O1 --strip-metadata") == `-O1 --strip-metadata`
+    @test option_value(:workload, "run.jl") == "run.jl"
+    @test option_value(:workload, "Suited").package == "Suited"
     @test option_value(:verify, "trace") === :trace
     @test option_value(:verify, "false") === false
     @test option_value(:executables, "a=f") == ["a" => "f"]

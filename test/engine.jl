@@ -47,3 +47,16 @@ end
     wait(counter)
     @test ticks[] > 0
 end
+
+@testset "names" begin
+    # Makie has a `record` too, and is loaded in just the sessions that record.
+    @test !Base.isexported(PackageCompilerRS, :record) && isdefined(PackageCompilerRS, :record)
+    documented = [String(match[1]) for page in (joinpath(dirname(@__DIR__), "docs", "src", "reference.md"),)
+        for block in eachmatch(r"```@docs\n(.*?)```"s, read(page, String)) for match in eachmatch(r"^(\S+)$"m, block[1])]
+    for name in replace.(documented, "PackageCompilerRS." => "")
+        @test isdefined(PackageCompilerRS, Symbol(name))
+        public = VERSION >= v"1.11" ? Base.ispublic(PackageCompilerRS, Symbol(name)) :
+            Symbol(name) in names(PackageCompilerRS) || name in ("CacheInfo", "Launcher", "main", "record")
+        @test public
+    end
+end

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Runs test/runtests.jl on each Julia of this machine: $JULIA, the one on PATH or the project's
-# own, and those that juliaup keeps. Says what it skips.
+# own, and those that juliaup keeps. Says what it skips. Without arguments all tests run.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root" || exit 1
+[ $# -gt 0 ] || set -- all
 
 first=$(deps/setup_julia.sh --print-path) || exit 1
 julias=("$first")

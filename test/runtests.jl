@@ -1,12 +1,18 @@
-# The parts without an image take seconds; the images take minutes, see apps.jl, linked.jl and images.jl. Names given
-# as arguments choose test files: `julia --project test/runtests.jl json plan`.
+# Without arguments what takes minutes, with one image. `all` adds apps.jl, linked.jl and images.jl, many images that
+# take far longer. Names choose test files: `julia --project test/runtests.jl json plan`, or
+# `Pkg.test("PackageCompilerRS"; test_args=["all"])`.
 
 using PackageCompilerRS
 using Test
 
-const FILES = ["json", "environment", "plan", "engine", "cache", "sysimage_toml", "test_suite", "errors", "status",
-    "jsonc", "launchers", "recording", "docs", "command", "apps", "linked", "images"]
-const CHOSEN = isempty(ARGS) ? FILES : ARGS
+const FILES = ["json", "environment", "plan", "engine", "cache", "sysimage_toml", "test_suite", "errors", "progress",
+    "status", "jsonc", "launchers", "recording", "docs", "command", "one_image", "apps", "linked",
+    "images"]
+const LONG = ["apps", "linked", "images"]
+const CHOSEN = ARGS == ["all"] ? FILES : isempty(ARGS) ? setdiff(FILES, LONG) : ARGS
+
+unknown = setdiff(CHOSEN, FILES)
+isempty(unknown) || error("no such tests: ", join(unknown, ", "), "; there are all, ", join(FILES, ", "))
 
 include("helpers.jl")
 

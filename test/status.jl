@@ -525,9 +525,10 @@ end
               package  Frames 1.7.0 in the image, 1.7.1 in the Manifest
             Build it again with `create_sysimage`"""
     end
-    @test_throws BuildError sysimage_status("")
-    @test_throws BuildError sysimage_status("a\0b")
-    @test_throws BuildError sysimage_status("X.so"; project="/nowhere")
+    @test_throws StatusError sysimage_status("")
+    @test_throws StatusError sysimage_status("a\0b")
+    err = @test_throws StatusError sysimage_status("X.so"; project="/nowhere")
+    @test startswith(sprint(showerror, err.value), "StatusError: `project` does not exist")
 end
 
 module GuardInTests

@@ -21,7 +21,7 @@ function error_of(text)
 end
 
 @testset "each keyword has its key" begin
-    keywords = setdiff(string.(fieldnames(Options)), ["project"])
+    keywords = setdiff(string.(fieldnames(Options)), ["project", "image"])
     @test sort(collect(keys(SYSIMAGE_TOML_KEYS))) == sort([keywords; "packages"])
 end
 
@@ -41,7 +41,7 @@ end
         image_threads = 2
         workload_deps = []
         """) do project
-        packages, options = with_sysimage_toml(nothing, pairs(NamedTuple()), project)
+        packages, options = with_sysimage_toml(nothing, Dict{Symbol,Any}(), Options(; project=project))
         @test packages == ["Greeter", "Trigger"]
         @test options[:sysimage_path] == joinpath(project, "images", "X.so")
         @test options[:precompile_execution_file] == joinpath(project, "run.jl")
@@ -69,7 +69,7 @@ end
         ("statement_timeout = 10", :statement_timeout, 10),
     )
         with_toml("sysimage_path = \"X.so\"\n" * text) do project
-            @test with_sysimage_toml(nothing, pairs(NamedTuple()), project)[2][key] == value
+            @test with_sysimage_toml(nothing, Dict{Symbol,Any}(), Options(; project=project))[2][key] == value
         end
     end
 end
@@ -80,11 +80,63 @@ end
         "[[workload]]\nTestSuite = \"A\"\n[[workload]]\nTestSuite = \"B\"\ntest_args = [\"quick\", \"x y\"]",
     )
         with_toml("sysimage_path = \"X.so\"\n" * text) do project
-            suites = with_sysimage_toml(nothing, pairs(NamedTuple()), project)[2][:workload]
+            suites = with_sysimage_toml(nothing, Dict{Symbol,Any}(), Options(; project=project))[2][:workload]
             @test [suite.package for suite in suites] == ["A", "B"]
             @test [suite.test_args for suite in suites] == [String[], ["quick", "x y"]]
         end
     end
+end
+
+@testset "scripts as workloads" begin
+    for (text, expected) in (
+        "workload = \"a.jl\"" => project -> joinpath(project, "a.jl"),
+        "workload = [\"a.jl\", { TestSuite = \"A\" }]" => project -> joinpath(project, "a.jl"),
+    )
+        # The TOML parser of Julia 1.5 takes arrays of one type only.
+        VERSION < v"1.6" && startswith(text, "workload = [") && continue
+        with_toml("sysimage_path = \"X.so\"\n" * text) do project
+            value = with_sysimage_toml(nothing, Dict{Symbol,Any}(), Options(; project=project))[2][:workload]
+            @test (value isa String ? value : value[1]) == expected(project)
+            @test value isa String || value[2].package == "A"
+        end
+    end
+end
+
+@testset "several images" begin
+    text = """
+        cpu_target = "generic"
+        packages = "Greeter"
+        [images.one]
+        sysimage_path = "One.so"
+        [images.two]
+        sysimage_path = "Two.so"
+        packages = "Trigger"
+        cpu_target = "native"
+        """
+    with_toml(text) do project
+        preview(; keywords...) = create_sysimage(; project=project, dry_run=true, quiet=true, keywords...)
+        one, two = preview(; image="one"), preview(; image=:two)
+        @test one.sysimage_path == joinpath(project, "One.so")
+        @test one.packages[end].name == "Greeter"
+        @test any(c -> occursin("--cpu-target=generic", c.command), one.commands)
+        @test two.sysimage_path == joinpath(project, "Two.so")
+        @test [p.name for p in two.packages] == ["Trigger"]
+        @test any(c -> occursin("--cpu-target=native", c.command), two.commands)
+        moved = preview(; image="two", sysimage_path=joinpath(project, "Y.so"))
+        @test moved.sysimage_path == joinpath(project, "Y.so")
+        @test [p.name for p in moved.packages] == ["Trigger"]
+        for (keywords, words) in (
+            NamedTuple() => ["has several images", "`image=\"one\"`, `image=\"two\"`"],
+            (image="three",) => ["has no image `three`", "`image=\"one\"`"],
+            (image=1,) => ["`image` is 1", "a name as a String or Symbol"],
+        )
+            err = @test_throws BuildError preview(; keywords...)
+            message = sprint(showerror, err.value)
+            @test filter(word -> !occursin(word, message), words) == []
+        end
+    end
+    err = @test_throws BuildError create_sysimage(; project=PROJECT, sysimage_path="X.so", image="a", dry_run=true)
+    @test occursin("`image` is given, and there is no", err.value.message)
 end
 
 @testset "a call without arguments" begin
@@ -119,11 +171,14 @@ end
         @test given.sysimage_path == joinpath(project, "X.so")
         @test [p.name for p in given.packages] == ["Trigger"]
         @test any(c -> occursin("--cpu-target=native", c.command), given.commands)
-        # The path is a key like others: so a project has several images.
+        # A path of its own is one key like others.
         other = joinpath(project, "Y.so")
-        second = create_sysimage("Trigger"; project=project, sysimage_path=other, script=nothing)
-        @test second.sysimage_path == other
-        @test any(c -> occursin("--cpu-target=generic", c.command), second.commands)
+        moved = @test_logs (:info, r"is taken from `.*Sysimage.toml`") create_sysimage("Trigger";
+            project=project, sysimage_path=other, script=nothing)
+        @test moved.sysimage_path == other
+        @test [p.name for p in moved.packages] == ["Trigger"]
+        @test any(c -> occursin("--cpu-target=generic", c.command), moved.commands)
+        @test_logs create_sysimage(; project=project, sysimage_path=other, script=nothing, quiet=true)
     end
     # The call may be all that names a path.
     with_toml("packages = [\"Trigger\"]") do project
@@ -132,6 +187,9 @@ end
         @test preview.sysimage_path == other
         @test [p.name for p in preview.packages] == ["Trigger"]
     end
+    # Where there is no file, or no project, it is not asked for.
+    err = @test_throws BuildError create_sysimage(; project="/nowhere", sysimage_path="X.so", dry_run=true)
+    @test occursin("`project` does not exist", err.value.message)
     # `nothing` as in the signature is no path.
     with_toml("sysimage_path = \"X.so\"") do project
         preview = create_sysimage("Greeter"; project=project, sysimage_path=nothing, dry_run=true)
@@ -163,7 +221,11 @@ end
         "sysimage_build_args = 1" => ["`sysimage_build_args`", "a string or an array of strings"],
         "verify = \"maybe\"" => ["`verify`", "\"maybe\"", "\"load\", \"trace\" or false"],
         "verify = true" => ["`verify`", "true", "\"load\", \"trace\" or false"],
-        "workload = 1" => ["`workload`", "{ TestSuite = \"Example\" }"],
+        "workload = 1" => ["`workload`", "{ TestSuite = \"Example\" }", "path of a script"],
+        "image = \"a\"" => ["unknown key `image`", "[images.NAME]"],
+        "images = 1" => ["`images`", "a table for each image"],
+        "[images]\na = 1" => ["`images`", "a table for each image"],
+        "[images.a]\nstrit = true" => ["unknown key `strit`", "did you mean `strict`"],
         "workload = { TestSuit = \"Greeter\" }" => ["`workload`", "TestSuite"],
         "workload = { TestSuite = \"Greeter\", args = [] }" => ["`workload`", "TestSuite"],
         "statement_timeout = 2020-01-01T00:00:00Z" => ["`statement_timeout`", "a number of seconds"],

@@ -64,6 +64,10 @@ end
     @test [get(w, "name", basename(w["path"])) for w in mixed] == ["a.jl", "b.jl", "Suited"]
     @test both[2]["args"] == ["a", "b"]
     @test both[3]["sources"] == [joinpath(FIXTURES, "packages", "Extras")]
+    # Scripts are workloads by either keyword, and run once.
+    scripts = plan_of_tests(["b.jl", TestSuite("Extras"), "a.jl"]; precompile_execution_file="a.jl")["workloads"]
+    @test [get(w, "name", basename(w["path"])) for w in scripts] == ["a.jl", "b.jl", "Extras"]
+    @test plan_of_tests("b.jl")["workloads"] == [Dict{String,Any}("kind" => "script", "path" => abspath("b.jl"))]
     # Of the project itself, and of what is only in its Manifest.
     with_fixtures() do fixtures
         project = joinpath(fixtures, "project")

@@ -33,6 +33,7 @@ const OF_BUNDLES = Dict{Symbol,String}(
     :project => "the first argument is the package's folder",
     :guard => "an app has no project to compare with",
     :dry_run => "use `create_sysimage(...; dry_run=true)` to see what the image would be made of",
+    :image => "an app is not described by a Sysimage.toml",
     :exclude => "all that the package needs goes in",
     :import_into_main => "executables call functions of the package",
     :julia_init_c_file => "no C file is compiled: `init_julia` and `shutdown_julia` are ready-made",

@@ -54,6 +54,21 @@ end
 is_cache_shared() = get(ENV, "PCRS_CACHE_SHARED", "") == "1"
 
 """
+    CacheError <: Exception
+
+The cache could not be looked at or cleared. Fields:
+
+- `message::String`: what failed;
+- `cause::Union{String,Nothing}`: why, as far as is known;
+- `hint::Union{String,Nothing}`: what to do next.
+"""
+struct CacheError <: FileError
+    message::String
+    cause::Union{String,Nothing}
+    hint::Union{String,Nothing}
+end
+
+"""
     CacheInfo
 
 What [`cache_info`](@ref) gives: `dir`, and `kinds`, a vector of `(kind, entries, bytes)` with the
@@ -72,7 +87,7 @@ folder, or none if empty; `PCRS_CACHE_GB` how much is kept (10 by default), leas
 entries going first. A folder to which others may write is not used, unless `PCRS_CACHE_SHARED` is `1`.
 
 # Errors
-`BuildError` when the folder cannot be read.
+[`CacheError`](@ref) when the folder cannot be read.
 
 # Examples
 ```julia
@@ -84,7 +99,7 @@ function cache_info()
     adopt_former_cache()
     dir = cache_dir()
     dir === nothing && return CacheInfo(nothing, [])
-    answer = GC.@preserve dir ccall(engine(:pcrs_cache_info), Ptr{UInt8}, (Ptr{UInt8}, Csize_t),
+    answer = GC.@preserve dir ccall(engine_for_cache(:pcrs_cache_info), Ptr{UInt8}, (Ptr{UInt8}, Csize_t),
         pointer(dir), sizeof(dir))
     table = cache_answer(dir, answer)
     return CacheInfo(dir, [(kind=Symbol(k["kind"]), entries=k["entries"], bytes=k["bytes"])
@@ -113,7 +128,7 @@ Removes all results of earlier builds but those in use, and the work folders of 
 with their machine; gives the number of bytes removed. Images that were built stay where they are.
 
 # Errors
-`BuildError` when the folder cannot be read.
+[`CacheError`](@ref) when the folder cannot be read.
 
 # Examples
 ```julia
@@ -125,14 +140,16 @@ function clear_cache!()
     adopt_former_cache()
     dir = cache_dir()
     dir === nothing && return 0
-    answer = GC.@preserve dir ccall(engine(:pcrs_cache_clear), Ptr{UInt8}, (Ptr{UInt8}, Csize_t, Cint),
+    answer = GC.@preserve dir ccall(engine_for_cache(:pcrs_cache_clear), Ptr{UInt8}, (Ptr{UInt8}, Csize_t, Cint),
         pointer(dir), sizeof(dir), is_cache_shared())
     return cache_answer(dir, answer)
 end
 
+engine_for_cache(name) = outside_build(() -> engine(name), CacheError)
+
 function cache_answer(dir, answer)
     result = parse_json(take_string(answer))
     haskey(result, "Ok") && return result["Ok"]
-    throw(BuildError("the cache in `$dir` cannot be read"; cause=result["Err"],
+    throw(CacheError("the cache in `$dir` cannot be read"; cause=result["Err"],
         hint="set PCRS_CACHE_DIR to another folder, or remove this one"))
 end

@@ -74,6 +74,7 @@ in the project's `Sysimage.toml`, see below.
 - `exclude`: a name or a vector of names, of packages of the project to leave out when `packages` is
   left out, such as those under development. One that another package needs goes in all the same,
   so that excluding it is an error.
+- `image`: the name of the image meant, where the project's `Sysimage.toml` has several.
 - `guard::Bool=false`: sessions on the image warn at their start when the active project's Manifest
   disagrees with the packages in the image, which Julia would use without a word. The environment
   variable `PCRS_GUARD=0` turns it off. See also [`sysimage_status`](@ref).
@@ -89,9 +90,10 @@ workload = { TestSuite = "Example", test_args = ["quick"] }
 sysimage_build_args = ["-O1", "--strip-metadata"]
 verify = "trace"
 ```
-The keys are `packages` and all keywords but `project`. Paths start at the file's folder; a
+The keys are `packages` and all keywords but `project` and `image`. Paths start at the file's folder; a
 `sysimage_build_args` in one string is split into words. What the caller gives goes before what the
-file says.
+file says. Several images have a table each, `[images.NAME]`, whose keys go before those above it;
+`image="NAME"` chooses one.
 
 # Unchanged builds
 An image whose inputs have not changed is not built again: `report.origin` is `:up_to_date` then,
@@ -152,6 +154,7 @@ function create_sysimage(packages=nothing;
     include_stdlibs=NOT_GIVEN,
     workload=NOT_GIVEN,
     exclude=NOT_GIVEN,
+    image=NOT_GIVEN,
     unknown...,
 )
     @nospecialize # Julia takes no more than 32 marks, an argument each.
@@ -169,7 +172,7 @@ function create_sysimage(packages=nothing;
         :image_threads => image_threads, :trace_jobs => trace_jobs, :workload_deps => workload_deps,
         :force => force, :guard => guard, :linked => linked, :compile_all => compile_all,
         :include_stdlibs => include_stdlibs,
-        :workload => workload, :exclude => exclude,
+        :workload => workload, :exclude => exclude, :image => image,
     ]
     filter!(pair -> pair.second !== NOT_GIVEN, given)
     for (name, value) in unknown
@@ -184,13 +187,14 @@ const NOT_GIVEN = NotGiven()
 
 function create(@nospecialize(packages), given)
     options = options_from(given)
-    packages, given = with_sysimage_toml(packages, given, options.project)
+    packages, given = with_sysimage_toml(packages, given, options)
     options = options_from(given)
     plan = make_plan(packages, options)
     noticed = notices(plan)
     options.dry_run && return BuildPreview(plan, dry_run(plan), noticed)
     report = follow_plan(plan, noticed; quiet=options.quiet)
-    options.quiet || print_summary(stderr, report)
+    # A prompt shows the report, which begins with it.
+    options.quiet || isinteractive() || print_summary(stderr, report)
     return report
 end
 

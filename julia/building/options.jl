@@ -39,6 +39,7 @@ Base.@kwdef mutable struct Options
     include_stdlibs::Union{Nothing,Names,AbstractVector} = nothing
     workload::Union{TestSuite,AbstractString,AbstractVector} = TestSuite[]
     exclude::Union{Names,AbstractVector} = String[]
+    image::Union{Nothing,Names} = nothing
 end
 
 """
@@ -86,6 +87,7 @@ function in_words(type)
     type === Union{AbstractString,AbstractVector} && return "a path as a String, or a vector of them"
     type === Union{TestSuite,AbstractString,AbstractVector} &&
         return "a script's path as a String, a `TestSuite`, or a vector of them"
+    type === Union{Nothing,Names} && return "a name as a String or Symbol"
     type in (Union{Names,AbstractVector}, Union{Nothing,Names,AbstractVector}) && return "a name as a String or Symbol, or a vector of them"
     return "a $type"
 end

@@ -54,7 +54,7 @@ function run_samples()
     precompile(next_event, (Build,))
     report = BuildReport(parse_json(SAMPLE_REPORT))
     sprint(show, MIME"text/plain"(), report)
-    lines = LineProgress(IOBuffer(), Set(["publish"]))
+    lines = LineProgress(IOBuffer())
     foreach(event -> show_event(lines, event), (
         Dict{String,Any}("event" => "stage_started", "stage" => "image", "what" => "x"),
         Dict{String,Any}("event" => "stage_finished", "stage" => "image", "seconds" => 1.0),

@@ -4,11 +4,24 @@ abstract type Progress end
 
 struct NoProgress <: Progress end
 
-"One line a stage; for files, CI and notebooks."
-struct LineProgress <: Progress
+"A line where a stage begins and ends, and now and then between; for files, CI and notebooks."
+mutable struct LineProgress <: Progress
     io::IO
+    "Stages whose beginning and end are not told, as they mostly take no time."
     quiet_stages::Set{String}
+    "Seconds after which a stage that is silent says that it is under way."
+    silence::Float64
+    stage::String
+    label::String
+    done::Int
+    total::Int
+    stage_start::Float64
+    last_line::Float64
+    timer::Union{Timer,Nothing}
 end
+
+LineProgress(io; silence=30.0) = LineProgress(io, Set(["statements", "publish"]), silence, "", "", 0, 0,
+    time(), time(), nothing)
 
 "A line that is drawn anew, below the lines of the stages that are done."
 mutable struct BarProgress <: Progress
@@ -31,10 +44,15 @@ What fits `io`: nothing if `quiet`, a bar on a terminal that a person looks at, 
 function progress_for(io; quiet)
     quiet && return NoProgress()
     moving = io isa Base.TTY && !haskey(ENV, "CI") && get(ENV, "TERM", "") != "dumb"
-    moving || return LineProgress(io, Set(["statements", "publish"]))
+    moving || return with_reminders(LineProgress(io))
     bar = BarProgress(io, "", "", "", 0, 0, time(), nothing, nothing)
     bar.timer = Timer(_ -> draw(bar), 0.25; interval=0.25)
     return bar
+end
+
+function with_reminders(lines)
+    lines.timer = Timer(_ -> remind(lines, time()), 1; interval=1)
+    return lines
 end
 
 finish(::Progress) = nothing
@@ -47,12 +65,49 @@ end
 
 show_event(::NoProgress, event) = nothing
 
+finish(lines::LineProgress) = lines.timer === nothing ? nothing : close(lines.timer)
+
 function show_event(lines::LineProgress, event)
+    note(lines, event)
+    event["event"] == "warning" && return warn(event)
     text = line_of(lines, event)
-    text === nothing && return nothing
+    text === nothing || write_line(lines, text)
+    return nothing
+end
+
+"Through the logger of the session, so that it can be kept, filtered or turned off."
+warn(event) = @warn event["text"]
+
+function write_line(lines, text)
     println(lines.io, text)
     # A file is read while it grows.
     flush(lines.io)
+    lines.last_line = time()
+    return nothing
+end
+
+"Keeps what a reminder would say."
+function note(lines, event)
+    kind = event["event"]
+    if kind == "stage_started"
+        lines.stage, lines.label, lines.done, lines.total = event["stage"], "", 0, 0
+        lines.stage_start = lines.last_line = time()
+    elseif kind == "progress"
+        lines.done, lines.total, lines.label = event["done"], event["total"], event["label"]
+    elseif kind == "stage_finished"
+        lines.stage = ""
+    end
+    return nothing
+end
+
+"Says that the stage is under way, where that was not told for `lines.silence` seconds before `now`."
+function remind(lines, now)
+    (isempty(lines.stage) || now - lines.last_line < lines.silence) && return nothing
+    parts = String["still running after " * format_seconds(now - lines.stage_start)]
+    lines.total > 0 && push!(parts, string(lines.done, '/', lines.total))
+    isempty(lines.label) || push!(parts, lines.label)
+    write_line(lines, stage_line(lines.stage, join(parts, ", ")))
+    lines.last_line = now
     return nothing
 end
 
@@ -60,7 +115,6 @@ function line_of(lines, event)
     kind = event["event"]
     stage = get(event, "stage", "")
     kind == "output" && return event["shown"] ? event["text"] : nothing
-    kind == "warning" && return "warning: " * event["text"]
     stage in lines.quiet_stages && return nothing
     kind == "stage_started" && return stage_line(stage, event["what"])
     kind == "stage_finished" && return stage_line(stage, "done in " * format_seconds(event["seconds"]))
@@ -85,8 +139,7 @@ function show_event(bar::BarProgress, event)
         println(bar.io, event["text"])
     elseif kind == "warning"
         clear_line(bar)
-        printstyled(bar.io, "warning: "; color=Base.warn_color(), bold=true)
-        println(bar.io, event["text"])
+        warn(event)
     else
         return nothing
     end

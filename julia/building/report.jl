@@ -19,9 +19,9 @@ const CommandRow = NamedTuple{(:stage, :what, :command),Tuple{Symbol,String,Stri
 What [`create_sysimage`](@ref) did. Fields:
 
 - `origin::Symbol`: `:built` by this call, `:cached` from an earlier build of the same, or
-  `:up_to_date`; the times and statements are then those of that build;
+  `:up_to_date`; the statements are then those of that build, and with `:up_to_date` also `stages`;
 - `sysimage_path::String`, `image_size::Int` (bytes);
-- `seconds::Float64`: wall time of the build; `stages`: a vector of `(stage, seconds)`;
+- `seconds::Float64`: wall time of this call; `stages`: a vector of `(stage, seconds)`;
 - `packages`: a vector of `(name, uuid, version)`, in the order they were loaded;
 - `developed`: a vector of `(name, path)`, those of them that are tracked by path; the image has them as
   they were, and an edit there needs a new image;

@@ -16,7 +16,6 @@ is_texts(value) = is_text(value) || value isa AbstractVector && all(is_text, val
 is_suite(value) = value isa AbstractDict && is_text(get(value, "TestSuite", nothing)) &&
     issubset(keys(value), ("TestSuite", "test_args")) &&
     is_texts(get(value, "test_args", String[]))
-is_workload(value) = is_text(value) || is_suite(value)
 
 as_it_is(value, folder) = value
 # An empty path is a mistake that is told of later.
@@ -24,10 +23,13 @@ in_folder(path::AbstractString, folder) = isempty(strip(path)) ? path : joinpath
 in_folder(paths::AbstractVector, folder) = String[in_folder(path, folder) for path in paths]
 command(words::AbstractVector, folder) = Cmd(String[words...])
 command(text::AbstractString, folder) = Cmd(Base.shell_split(text))
-workload_of(path::AbstractString, folder) = in_folder(path, folder)
-workload_of(table::AbstractDict, folder) =
+suite(table::AbstractDict, folder) =
     TestSuite(table["TestSuite"]; test_args=list(get(table, "test_args", String[])))
-workload_of(items::AbstractVector, folder) = Any[workload_of(item, folder) for item in items]
+is_workload(value) = is_text(value) || is_suite(value)
+workload_of(value::AbstractString, folder) = in_folder(value, folder)
+workload_of(value::AbstractDict, folder) = suite(value, folder)
+workload_of(values::AbstractVector, folder) =
+    Union{String,TestSuite}[workload_of(value, folder) for value in values]
 
 const TOML_FLAG = TomlKey("true or false", value -> value isa Bool, as_it_is)
 const TOML_COUNT = TomlKey("a whole number", value -> is_number(value) && value isa Integer, as_it_is)
@@ -36,13 +38,15 @@ const TOML_NAMES = TomlKey("a name as a string, or an array of names", is_texts,
 const TOML_PATH = TomlKey("a path as a string", is_text, in_folder)
 const TOML_PATHS = TomlKey("a path as a string, or an array of them", is_texts, in_folder)
 
-"The keys that `Sysimage.toml` may have: all keywords but `project`, which is where the file is."
+"The keys that `Sysimage.toml` may have: all keywords but `project`, which is where the file is, and `image`,
+which chooses a table in it."
 const SYSIMAGE_TOML_KEYS = Dict{String,TomlKey}(
     "packages" => TOML_NAMES,
     "sysimage_path" => TOML_PATH,
     "precompile_execution_file" => TOML_PATHS,
     "precompile_statements_file" => TOML_PATHS,
-    "workload" => TomlKey("a script's path, a table as in `{ TestSuite = \"Example\" }`, or an array of them",
+    "workload" => TomlKey(
+        "the path of a script, a table as in `{ TestSuite = \"Example\" }`, or an array of these",
         value -> is_workload(value) || value isa AbstractVector && all(is_workload, value), workload_of),
     "incremental" => TOML_FLAG,
     "linked" => TOML_FLAG,
@@ -75,40 +79,84 @@ const SYSIMAGE_TOML_KEYS = Dict{String,TomlKey}(
 )
 
 """
-    with_sysimage_toml(packages, keywords, project) -> (packages, keywords)
+    with_sysimage_toml(packages, keywords, options) -> (packages, keywords)
 
-Adds what the `Sysimage.toml` beside the project file of `project` says and the caller does not. Without that
-file the call must have a `sysimage_path`.
+Adds what the `Sysimage.toml` beside the project file says and the caller does not; `options` are those of
+the caller's `keywords`.
 
 # Errors
-`BuildError` when neither names a `sysimage_path`, or a key or value in it is not
-one that `create_sysimage` takes.
+`BuildError` when neither names a `sysimage_path`, the image that is meant is not in the file, or a key or
+value in it is not one that `create_sysimage` takes.
 """
-function with_sysimage_toml(packages, keywords, project)
-    given = Dict{Symbol,Any}(keywords)
-    get(given, :sysimage_path, nothing) === nothing && delete!(given, :sysimage_path)
-    file = joinpath(dirname(find_project(project)), SYSIMAGE_TOML)
-    if !isfile(file)
-        haskey(given, :sysimage_path) && return packages, given
-        throw(BuildError("`sysimage_path` is missing, and there is no `$file`";
-        hint="give the keyword, or write that file; a minimal one is the line " *
-             "`sysimage_path = \"Sysimage.$(Libdl.dlext)\"`"))
-    end
-    options = read_sysimage_toml(file)
-    haskey(options, :sysimage_path) || haskey(given, :sysimage_path) || throw(BuildError("`$file` has no `sysimage_path`";
+function with_sysimage_toml(packages, keywords, options)
+    own_path = options.sysimage_path !== nothing
+    file = own_path ? found_sysimage_toml(options.project) : sysimage_toml(options.project)
+    isfile(something(file, "")) || own_path && options.image === nothing ||
+        throw(no_sysimage_toml(something(file, SYSIMAGE_TOML), options))
+    isfile(something(file, "")) || return packages, keywords
+    read = read_sysimage_toml(file, options.image, own_path)
+    own_path || haskey(read, :sysimage_path) || throw(BuildError("`$file` has no `sysimage_path`";
         hint="add a line such as `sysimage_path = \"Sysimage.$(Libdl.dlext)\"`"))
-    own = pop!(options, :packages, nothing)
-    return something(packages, Some(own)), merge(options, given)
+    own_path && !options.quiet && @info "What the call leaves out is taken from `$file`"
+    own = pop!(read, :packages, nothing)
+    # `nothing` as in the signature is no path.
+    given = Dict{Symbol,Any}(pair for pair in keywords if own_path || pair[1] !== :sysimage_path)
+    return something(packages, Some(own)), merge(read, given)
 end
 
-"""
-    read_sysimage_toml(file) -> Dict{Symbol,Any}
+sysimage_toml(project) = joinpath(dirname(find_project(project)), SYSIMAGE_TOML)
 
-What the file says, as values of keywords and `:packages`; paths are absolute.
+"As `sysimage_toml`; `nothing` for a project that cannot be found, which the plan tells of."
+function found_sysimage_toml(project)
+    try
+        return sysimage_toml(project)
+    catch err
+        err isa BuildError || rethrow()
+        return nothing
+    end
+end
+
+no_sysimage_toml(file, options) = options.image === nothing ?
+    BuildError("`sysimage_path` is missing, and there is no `$file`";
+        hint="give the keyword, or write that file; a minimal one is the line " *
+             "`sysimage_path = \"Sysimage.$(Libdl.dlext)\"`") :
+    BuildError("`image` is given, and there is no `$file`";
+        hint="leave it out, or write that file, with a table `[$IMAGES.$(options.image)]`")
+
+"The table of `Sysimage.toml` with a table for each image."
+const IMAGES = "images"
+
 """
-function read_sysimage_toml(file)
+    read_sysimage_toml(file, image, own_path) -> Dict{Symbol,Any}
+
+What the file says of `image` (`nothing` where it has one only, or where the caller has an own path), as
+values of keywords and `:packages`; paths are absolute.
+"""
+function read_sysimage_toml(file, image, own_path)
+    table = read_toml(file)
+    images = get(table, IMAGES, Dict{String,Any}())
+    images isa AbstractDict && all(value -> value isa AbstractDict, values(images)) ||
+        throw(BuildError("`$IMAGES` in `$file` is $(shown(images))";
+            hint="it must hold a table for each image, such as `[$IMAGES.plots]`"))
+    names = sort!(collect(keys(images)))
+    options = keywords_of(Dict{String,Any}(pair for pair in table if pair[1] != IMAGES), file)
+    # Each is read, so that a mistake does not wait for its image.
+    tables = Dict{String,Any}(name => keywords_of(images[name], file) for name in names)
+    if image === nothing
+        isempty(names) || own_path || haskey(options, :sysimage_path) ||
+            throw(BuildError("`$file` has several images"; hint="choose one: $(choices(names))"))
+        return options
+    end
+    haskey(tables, string(image)) || throw(BuildError("`$file` has no image `$image`";
+        hint=isempty(names) ? "add a table `[$IMAGES.$image]`" : "choose one: $(choices(names))"))
+    return merge(options, tables[string(image)])
+end
+
+choices(names) = join(["`image=$(repr(name))`" for name in names], ", ")
+
+function keywords_of(table, file)
     options = Dict{Symbol,Any}()
-    for (name, value) in read_toml(file)
+    for (name, value) in table
         key = get(SYSIMAGE_TOML_KEYS, name, nothing)
         key === nothing && throw(unknown_key(file, name))
         key.accepts(value) || throw(BuildError(
@@ -124,6 +172,8 @@ function unknown_key(file, name)
     near = nearest(name, keys(SYSIMAGE_TOML_KEYS))
     hint = if name == "project"
         "the file is for the project whose folder it is in"
+    elseif name == "image"
+        "it is for calls; in the file each image has a table, `[$IMAGES.NAME]`"
     elseif isempty(near)
         "the keys are those keywords of `create_sysimage`: " *
         join(sort!(collect(keys(SYSIMAGE_TOML_KEYS))), ", ")
