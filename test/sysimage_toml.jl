@@ -58,7 +58,7 @@ end
         @test PackageCompilerRS.options_from(options) isa Options
     end
     with_toml("sysimage_path = \"X.so\"\nworkload = [\"a.jl\", \"/b.jl\"]") do project
-        _, options = with_sysimage_toml(nothing, pairs(NamedTuple()), project)
+        _, options = with_sysimage_toml(nothing, Dict{Symbol,Any}(), Options(; project=project))
         @test options[:workload] == [joinpath(project, "a.jl"), "/b.jl"]
     end
     for (text, key, value) in (
