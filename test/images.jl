@@ -77,6 +77,7 @@ with_fixtures() do fixtures
         @test ask(image_a, "print(isdefined(Main, :Helper))") == "false"
         @test ask(image_a, "print(from_script)") == "42"
         @test ask(image_a, "print(ran_in_script)") == "julia version $VERSION\n"
+        @test ask(image_a, "print(drawn_in_script)") in string.(1:6)
         @test ask(image_a, "print(allocators)") ==
               (Sys.islinux() ? "[\"libpackagecompilerrs_allocator.so\"]" : "Any[]")
         # What belonged to the building process is not in the image.

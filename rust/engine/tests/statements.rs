@@ -100,6 +100,20 @@ fn a_script_that_ends_julia_fails_the_build() {
 }
 
 #[test]
+fn a_script_that_throws_is_told_that_no_package_has_been_initialised() {
+    let fake = Fake::new();
+    fake.on(
+        "image",
+        "note phase script; echo 'ERROR: no device' >&2; exit 1",
+    );
+    let mut plan = fake.plan();
+    plan.script = Some(fake.write("script.jl", "Device.first()"));
+    let said = text(&build(plan).error());
+    assert!(said.contains("no device"), "{said}");
+    assert!(said.contains("no package's `__init__` has run"), "{said}");
+}
+
+#[test]
 fn crashes_and_hangs_may_follow_each_other() {
     let fake = Fake::new();
     fake.on(

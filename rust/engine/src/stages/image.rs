@@ -521,6 +521,11 @@ impl<'a> Follower<'a> {
             && let Some(script) = &self.ctx.plan.script
         {
             error.message = format!("running the script `{}` failed", script.display());
+            error.hint.get_or_insert_with(|| {
+                "no package's `__init__` has run where the script runs; what needs one belongs in a \
+                 workload"
+                    .into()
+            });
         } else if self.phase == GENERATE {
             error.message = "generating the code of the image failed".into();
         }

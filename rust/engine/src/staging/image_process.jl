@@ -10,6 +10,7 @@ function build_image(spec)
     Base.init_depot_path()
 
     await_file(value_of(records, "packages_ready"))
+    seed_random()
     for id in packages_of(records, "package")
         note(journal, "load", id.name)
         Base.require(id)
@@ -45,6 +46,27 @@ end
 function await_file(path)
     while !isfile(path)
         Libc.systemsleep(0.01)
+    end
+    return nothing
+end
+
+"""
+As Julia's own base/sysimg.jl does: no `__init__` has set the generator, and with a state of zeros
+`rand(1:6)` never ends. Always the same seed, so that the same inputs make the same image.
+"""
+function seed_random()
+    states = (0x5156087469e170ab, 0x7431eaead385992c, 0x503e1d32781c2608, 0x3a77f7189200c20b,
+        0x5502376d099035ae)
+    task = current_task()
+    for (i, state) in enumerate(states)
+        name = Symbol(:rngState, i - 1)
+        hasfield(Task, name) && setfield!(task, name, state)
+    end
+    # A generator for each thread, before Julia 1.7.
+    for (id, loaded) in Base.loaded_modules
+        id.name == "Random" && isdefined(loaded, :THREAD_RNGs) || continue
+        Base.invokelatest(getfield(loaded, :__init__))
+        Base.invokelatest(getfield(loaded, :seed!), 0x5156087469e170ab)
     end
     return nothing
 end
