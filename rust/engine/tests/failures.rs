@@ -269,7 +269,9 @@ fn a_base_without_code_for_the_target_is_told_of() {
     let fake = Fake::new();
     fake.on(
         "image",
-        "echo 'ERROR: Unable to find compatible target in cached code image.'; exit 1",
+        "echo 'ERROR: Unable to find compatible target in cached code image.'
+        echo 'Target 0 (znver3): Rejecting this target due to use of runtime-disabled features'
+        exit 1",
     );
     let mut plan = fake.plan();
     plan.cpu_target = "generic".into();
@@ -277,5 +279,53 @@ fn a_base_without_code_for_the_target_is_told_of() {
     assert_eq!(error.stage, Stage::Image);
     let hint = error.hint.clone().unwrap();
     assert!(hint.contains("`cpu_target=\"generic\"`"), "{hint}");
+    assert!(hint.contains("code for znver3 alone"), "{hint}");
     assert!(hint.contains("incremental=false"), "{hint}");
+}
+
+/// Runs `test` where this process has `limit` bytes of memory by its control group, and all processes
+/// that `test` starts see that limit. False where that cannot be arranged.
+#[cfg(target_os = "linux")]
+fn limited_to(limit: u64, test: impl FnOnce() + Send) -> bool {
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let paths: Vec<_> = groups
+        .lines()
+        .filter_map(|line| match line.splitn(3, ':').collect::<Vec<_>>()[..] {
+            [_, "", path] => Some((path, "", "memory.max")),
+            [_, "memory", path] => Some((path, "memory", "memory.limit_in_bytes")),
+            _ => None,
+        })
+        .collect();
+    let root = std::path::Path::new("/sys/fs/cgroup");
+    !paths.is_empty()
+        && common::on_small_disk(root, 1 << 20, |_| {
+            for (path, tree, file) in paths {
+                let folder = root.join(tree).join(path.trim_start_matches('/'));
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(folder.join(file), limit.to_string()).unwrap();
+            }
+            test();
+        })
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_limit_of_a_job_is_told_and_heeded() {
+    let done = limited_to(700 << 20, || {
+        let said = text(&fail_in("trace", "sleep 1; kill -KILL $$"));
+        assert!(said.contains("limit of 700 MiB (cgroup)"), "{said}");
+        assert!(said.contains("memory seen was 700 MiB"), "{said}");
+        assert!(said.contains("raise the limit of 700 MiB"), "{said}");
+        assert!(said.contains("trace_jobs=1"), "{said}");
+        let said = text(&fail_in("link", "kill -KILL $$"));
+        assert!(said.contains("limit of 700 MiB (cgroup)"), "{said}");
+        let fake = Fake::new();
+        fake.on("generate", "echo \"threads $JULIA_IMAGE_THREADS\"");
+        let mut plan = fake.plan();
+        plan.image_threads = None;
+        assert_eq!(build(plan).output(Stage::Image), ["threads 1"]);
+    });
+    if !done {
+        println!("skipped: no file system can be mounted here");
+    }
 }

@@ -366,3 +366,24 @@ fn a_statement_that_crashes_is_left_out_of_a_linked_image_too() {
     // The fake makes no linked image, and is asked for a full one in the end.
     assert!(report.how.not_linked.unwrap().contains("left no account"));
 }
+
+#[test]
+fn so_is_one_for_what_llvm_cannot_compile() {
+    let fake = Fake::new();
+    if !with_a_real_base(&fake) {
+        return;
+    }
+    fake.statements(&[
+        "Tuple{typeof(A.good), Int64}",
+        "Tuple{typeof(A.bad), Int64}",
+    ]);
+    fake.on(
+        "generate",
+        "case $skipped in *' 2 '*) ;; *) ulimit -c 0; echo 'LLVM ERROR: Cannot select: x'
+        echo 'In function: julia_bad_123'; kill -ABRT $$ ;; esac",
+    );
+    let report = build(linkable(&fake)).report();
+    assert_eq!(report.statements.missing().count(), 1);
+    // Not for its statement.
+    assert!(report.how.not_linked.unwrap().contains("left no account"));
+}

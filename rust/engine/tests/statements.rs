@@ -421,3 +421,56 @@ fn no_statement_is_missing_from_the_report() {
     );
     assert!(last.detail.contains("not listed"), "{}", last.detail);
 }
+
+/// As LLVM ends the process that generates code, long after the statement that asked for it; a stack
+/// trace follows.
+const LLVM_GIVES_UP: &str = "ulimit -c 0
+    echo 'LLVM ERROR: Cannot select: 0x5581: v2i64 = X86ISD::AESENC 0x5580, 0x5582'
+    echo 'In function: julia_bad_123'; echo '[9] signal (6): Aborted'
+    for i in $(seq 40); do echo \"[$i] f\"; done; echo 'Allocations: 7'; kill -ABRT $$";
+
+#[test]
+fn a_statement_for_what_llvm_cannot_compile_is_left_out() {
+    let fake = Fake::new();
+    fake.statements(&[
+        "Tuple{typeof(A.good), Int64}",
+        "Tuple{typeof(A.bad), Int64}",
+        "Tuple{typeof(A.badly), Int64}",
+    ]);
+    let script = format!("case $skipped in *' 2 '*) ;; *) {LLVM_GIVES_UP} ;; esac");
+    fake.on("generate", &script);
+    let built = fake.build();
+    let warnings = built.warnings().join("\n");
+    let named = "`precompile(Tuple{typeof(A.bad), Int64})`";
+    assert!(warnings.contains(named), "{warnings}");
+    let report = built.report();
+    let found: Vec<Outcome> = outcomes(&report).iter().map(|(_, o)| *o).collect();
+    let expected = [Outcome::Precompiled, Outcome::Crashed, Outcome::Precompiled];
+    assert_eq!(found, expected);
+    let detail = &report.statements.entries[1].detail;
+    assert!(detail.contains("LLVM cannot compile `bad`"), "{detail}");
+    assert_eq!(tries(&fake), 2);
+}
+
+#[test]
+fn what_llvm_cannot_compile_is_named_where_no_statement_asks_for_it() {
+    let fake = Fake::new();
+    fake.on("generate", LLVM_GIVES_UP);
+    let error = fake.build().error();
+    assert_eq!((error.kind, error.stage), (ErrorKind::Failed, Stage::Image));
+    assert!(error.message.contains("function `bad`"), "{error}");
+    assert!(text(&error).contains("Cannot select"), "{error}");
+    let hint = error.hint.clone().unwrap();
+    assert!(hint.contains("cpu_target"), "{hint}");
+    assert_eq!(tries(&fake), 1);
+}
+
+#[test]
+fn what_llvm_cannot_compile_without_its_statement_either_ends_the_build() {
+    let fake = Fake::new();
+    fake.statements(&["Tuple{typeof(A.bad), Int64}"]);
+    fake.on("generate", LLVM_GIVES_UP);
+    let error = fake.build().error();
+    assert!(error.message.contains("function `bad`"), "{error}");
+    assert_eq!(tries(&fake), 2);
+}

@@ -61,8 +61,7 @@ impl Timings {
         let need = self.expected.peak_memory;
         (need > free).then(|| {
             format!(
-                "memory may not suffice: an earlier build like this one needed {}, and {} are free; \
-                 close other programs, or set `image_threads=1`",
+                "memory may not suffice: an earlier build like this one needed {}, and {} are free",
                 gibibytes(need),
                 gibibytes(free)
             )

@@ -242,16 +242,8 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
     let words = &ended.words;
     let (cause, hint) = match (signal(ended.status), words.error()) {
         (Some(9), _) if !ended.killed => (
-            match lowest {
-                // It did not live long enough.
-                u64::MAX => "it was killed by SIGKILL: out of memory?".to_string(),
-                lowest => format!(
-                    "it was killed by SIGKILL: out of memory? The least free memory seen was {} \
-                     MiB",
-                    lowest >> 20
-                ),
-            },
-            Some(MORE_MEMORY),
+            killed_for_memory(memory::limit(), lowest),
+            Some(memory::advice(invocation.stage)),
         ),
         (Some(number), error) => {
             let mut cause = format!("it was killed by {}", signal_name(number));
@@ -267,12 +259,16 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
                 Some(last) => format!("it exited with {code}; its last line of output is `{last}`"),
                 None => format!("it gave no reason and exited with {code}"),
             };
-            let hint = "memory was short; close other programs or set `image_threads=1`";
-            (cause, low.then_some(hint))
+            let hint = || memory::advice(invocation.stage);
+            (
+                cause,
+                low.then(hint)
+                    .map(|hint| format!("memory was short; {hint}")),
+            )
         }
     };
     error.cause = Some(cause);
-    error.hint = hint.or_else(|| help(invocation, words)).map(str::to_string);
+    error.hint = hint.or_else(|| help(invocation, words));
     if let Some(Idle { at, limit }) = &ended.idle {
         error.cause = Some(format!(
             "for {limit} s it neither wrote nor computed anything; it waited for {at}"
@@ -284,11 +280,7 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
                 .into(),
         );
     } else if invocation.stage == Stage::Image && ended.found_no_code() {
-        error.hint = Some(format!(
-            "the base image has no code that `cpu_target=\"{}\"` may start with: use \"native\", or \
-             `incremental=false`, which makes a base for that target",
-            ctx.plan.cpu_target
-        ));
+        error.hint = Some(no_code_for(&ctx.plan.cpu_target, &words.targets));
     }
     if ended.lacked_space {
         error.cause = Some("no space is left on the disk".into());
@@ -302,8 +294,38 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
     error
 }
 
-const MORE_MEMORY: &str = "give the machine or container more memory, close other programs, or set \
-                           `image_threads=1`";
+/// The cause of a SIGKILL that was not the build's, where a container or job has `limit` bytes and
+/// `lowest` were free at least; `u64::MAX` where the child did not live long enough to tell.
+fn killed_for_memory(limit: Option<u64>, lowest: u64) -> String {
+    let mut cause = String::from("it was killed by SIGKILL: out of memory?");
+    if let Some(limit) = limit {
+        cause += &format!(
+            " All processes of this container or job share a limit of {} MiB (cgroup)",
+            limit >> 20
+        );
+    }
+    if lowest < u64::MAX {
+        let stop = if limit.is_some() { "." } else { "" };
+        cause += &format!("{stop} The least free memory seen was {} MiB", lowest >> 20);
+    }
+    cause
+}
+
+/// What to do where the base image, which has code for `targets` alone (if it said so), cannot start
+/// for `wanted`.
+fn no_code_for(wanted: &str, targets: &[String]) -> String {
+    let has = match targets {
+        [] => "the base image has no code".into(),
+        _ => format!(
+            "the base image has code for {} alone, and none",
+            targets.join(", ")
+        ),
+    };
+    format!(
+        "{has} that `cpu_target=\"{wanted}\"` may start with: use \"native\", or \
+         `incremental=false`, which makes a base for that target"
+    )
+}
 
 /// How Julia fails that read from an input which is empty.
 const NO_INPUT: [&str; 3] = [
@@ -313,14 +335,15 @@ const NO_INPUT: [&str; 3] = [
 ];
 
 /// What the child's words let one try.
-fn help(invocation: &Invocation, words: &LastWords) -> Option<&'static str> {
+fn help(invocation: &Invocation, words: &LastWords) -> Option<String> {
     if words.tell_of(&["out of memory", "OutOfMemoryError"]) {
-        return Some(MORE_MEMORY);
+        return Some(memory::advice(invocation.stage));
     }
     let runs_workload = matches!(invocation.stage, Stage::Trace | Stage::Verify);
     (runs_workload && words.tell_of(&NO_INPUT)).then_some(
         "workloads have no input: `readline()` gives an empty string, and reading ends at once; write \
-         into the workload what a user would type",
+         into the workload what a user would type"
+            .into(),
     )
 }
 

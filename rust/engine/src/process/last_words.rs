@@ -15,11 +15,23 @@ pub struct LastWords {
     pub error: Option<String>,
     /// The package that did not precompile.
     pub package: Option<String>,
+    /// The function that LLVM gave up at, by its name in Julia.
+    pub function: Option<String>,
+    /// The targets of an image with no code for the CPU that it was to start on.
+    pub targets: Vec<String>,
 }
 
 impl LastWords {
     pub fn take(&mut self, line: String) {
         let line = clipped(line);
+        if let Some(name) = compiled_function(&line) {
+            self.function.get_or_insert_with(|| name.to_string());
+        }
+        if let Some(name) = rejected_target(&line)
+            && !self.targets.iter().any(|known| known == name)
+        {
+            self.targets.push(name.to_string());
+        }
         // Julia shows the error on the line below.
         let fatal = |above: &String| above.starts_with("fatal: error thrown");
         if names_an_error(&line) || self.tail.back().is_some_and(fatal) {
@@ -83,6 +95,37 @@ fn not_precompiled(line: &str) -> Option<&str> {
     rest.split_whitespace().next()
 }
 
+/// What Julia calls the function in LLVM's "In function: julia_bad_123", or in its
+/// "error: <unknown>:0:0: in function julia_bad_123 i64 (i64): unsupported ...".
+fn compiled_function(line: &str) -> Option<&str> {
+    /// By the ways to call it (src/codegen.cpp, 1.5 to 1.12).
+    const PREFIXES: [&str; 6] = ["julia_", "japi1_", "japi2_", "japi3_", "jfptr_", "jlsys_"];
+    let (_, rest) = line
+        .split_once("In function: ")
+        .or_else(|| line.split_once(": in function "))?;
+    let symbol = rest.split_whitespace().next()?;
+    let name = PREFIXES
+        .iter()
+        .find_map(|prefix| symbol.strip_prefix(prefix))?;
+    // One of several versions, each for a CPU.
+    let name = name.split_once(".clone_").map_or(name, |(name, _)| name);
+    match name.rsplit_once('_') {
+        Some((name, number)) if number.bytes().all(|b| b.is_ascii_digit()) => Some(name),
+        _ => Some(name),
+    }
+}
+
+/// The name in Julia's "Target 0 (znver3): Rejecting this target due to ...".
+fn rejected_target(line: &str) -> Option<&str> {
+    let (number, rest) = line
+        .trim_start()
+        .strip_prefix("Target ")?
+        .split_once(" (")?;
+    let (name, reason) = rest.split_once("): ")?;
+    let numbered = number.bytes().all(|b| b.is_ascii_digit());
+    (numbered && reason.starts_with("Rejecting")).then_some(name)
+}
+
 /// Enough of a line for a message.
 fn clipped(mut line: String) -> String {
     if line.len() > TAIL_LINE {
@@ -128,5 +171,38 @@ mod tests {
         let alone = of(&["ERROR: Failed to precompile Inner [1234] to /d/Inner.ji."]);
         let expected = "Failed to precompile Inner [1234] to /d/Inner.ji.";
         assert_eq!(alone.error().as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn llvm_names_the_function_that_it_gave_up_at() {
+        let named = |line: &str| of(&[line, "[12] signal 6: Aborted"]).function;
+        for (line, name) in [
+            ("In function: julia_bad_123", "bad"),
+            ("In function: japi1_#bad#3_45", "#bad#3"),
+            (
+                "In function: julia_with_number_2_45.clone_1",
+                "with_number_2",
+            ),
+            (
+                "error: <unknown>:0:0: in function julia_bad_7 i64 (i64): no",
+                "bad",
+            ),
+        ] {
+            assert_eq!(named(line).as_deref(), Some(name), "{line}");
+        }
+        assert_eq!(named("in expression starting at julia_bad_7"), None);
+        assert_eq!(named("In function: main"), None);
+    }
+
+    #[test]
+    fn an_image_that_does_not_start_names_its_targets() {
+        let words = of(&[
+            "ERROR: Unable to find compatible target in cached code image.",
+            "Target 0 (znver3): Rejecting this target due to use of runtime-disabled features",
+            "Target 1 (znver4): Rejecting this target due to use of runtime-disabled features",
+            "Target 1 (znver4): Rejecting this target due to use of runtime-disabled features",
+            "Target practice (all): Rejecting",
+        ]);
+        assert_eq!(words.targets, ["znver3", "znver4"]);
     }
 }

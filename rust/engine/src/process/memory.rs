@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use sysinfo::System;
 
+use super::cgroup::{self, Limited};
 use super::descendants;
+use crate::error::Stage;
 
 const INTERVAL: Duration = Duration::from_millis(500);
 
@@ -19,7 +21,7 @@ pub const LOW: u64 = 512 << 20;
 pub struct Usage {
     /// Most bytes that all children and their descendants held at one moment.
     pub peak: u64,
-    /// Fewest bytes that the machine had free at one moment.
+    /// Fewest bytes that were [`available`] at one moment.
     pub lowest_free: u64,
 }
 
@@ -122,17 +124,41 @@ pub fn fitting(shared: u64, each: u64) -> usize {
     cores().min(usize::try_from(fed).unwrap_or(usize::MAX))
 }
 
-/// Bytes that new processes can have: free memory, within the limit of a container.
+/// Bytes that new processes can have: free memory, within the limits of containers and jobs.
 pub fn available() -> u64 {
+    let system = system();
+    let groups = cgroup::of_this_process(system.total_memory());
+    groups
+        .iter()
+        .map(Limited::free)
+        .fold(system.available_memory(), u64::min)
+}
+
+/// Bytes that a container or job may hold at most, this process included, where that is less than
+/// the machine has.
+pub fn limit() -> Option<u64> {
+    let groups = cgroup::of_this_process(system().total_memory());
+    groups.iter().map(|group| group.limit).min()
+}
+
+/// What to do where `stage` lacks memory, by itself or by the limit of a container or job.
+pub fn advice(stage: Stage) -> String {
+    let first = match limit() {
+        Some(limit) => format!(
+            "raise the limit of {} MiB (`--memory` of a container, `--mem` of Slurm, `MemoryMax` of \
+             systemd)",
+            limit >> 20
+        ),
+        None => "give the machine more memory, close other programs".into(),
+    };
+    match stage {
+        Stage::Trace => format!("{first}, or set `trace_jobs=1`"),
+        _ => format!("{first}, or set `image_threads=1`"),
+    }
+}
+
+fn system() -> System {
     let mut system = System::new();
     system.refresh_memory();
-    let free = system.available_memory();
-    if system.total_memory() == 0 {
-        // Not known here, which `cgroup_limits` takes for a mistake of its caller.
-        return free;
-    }
-    // Not its `free_memory`, which counts cached files as used.
-    system.cgroup_limits().map_or(free, |limits| {
-        free.min(limits.total_memory.saturating_sub(limits.rss))
-    })
+    system
 }

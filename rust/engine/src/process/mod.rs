@@ -1,5 +1,6 @@
 //! The processes of a build: how they start, what they write and take, and how they end.
 
+pub mod cgroup;
 pub mod child;
 pub mod descendants;
 pub mod invocation;

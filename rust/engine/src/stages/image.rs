@@ -188,6 +188,7 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
     }
     let mut broken = Outcomes::new();
     let mut threads = image_threads::chosen(ctx.plan);
+    let mut crashes = 0;
     loop {
         let _ = std::fs::remove_file(journal(folder, NAME));
         if let Some(given) = &given {
@@ -236,6 +237,22 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
             return Err(follower.place(error).into());
         }
         let killed = ended.was_killed_from_outside();
+        if follower.phase == GENERATE
+            && !killed
+            && !ended.lacked_space
+            && let Some(name) = &ended.words.function
+        {
+            let why = error.cause.clone().unwrap_or_default();
+            let mut numbers = work.statements.of_function(name);
+            numbers.retain(|n| !broken.contains_key(n) && !work.refused.contains_key(n));
+            if numbers.is_empty() || crashes == RETRIES {
+                return Err(uncompiled(ctx.plan, error, name).into());
+            }
+            crashes += 1;
+            let detail = format!("LLVM cannot compile `{name}`: {why}");
+            leave_out(ctx, work, &mut broken, &numbers, Outcome::Crashed, &detail);
+            continue;
+        }
         if base.linked && !killed && !ended.lacked_space && follower.is_nobodys_code() {
             let why = error.cause.take().unwrap_or_default();
             return Err(Setback::Slower(format!("its process failed: {why}")));
@@ -258,7 +275,7 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
             error.message = format!("compiling the image failed at the statement `{text}`");
             return Err(error.into());
         }
-        if broken.len() == RETRIES {
+        if crashes == RETRIES {
             error.message = format!(
                 "{} crashed the compiler, the last `{text}`",
                 count(broken.len() + 1, "statement"),
@@ -267,26 +284,51 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
                         this one";
             return Err(error.hint(hint).into());
         }
+        crashes += 1;
         let (outcome, detail) = if ended.killed {
             let limit = ctx.plan.statement_timeout.unwrap_or(f64::INFINITY);
             (Outcome::TimedOut, format!("it took more than {limit} s"))
         } else {
             (Outcome::Crashed, error.cause.take().unwrap_or_default())
         };
+        leave_out(ctx, work, &mut broken, &[number], outcome, &detail);
+    }
+}
+
+/// Takes the statements with these `numbers` out of the next try.
+fn leave_out(
+    ctx: &Context<'_>,
+    work: &Given,
+    broken: &mut Outcomes,
+    numbers: &[usize],
+    outcome: Outcome,
+    detail: &str,
+) {
+    for number in numbers {
+        let text = work.statements.text(*number);
         ctx.warn(
             Stage::Image,
             format!("left out and tried again without it: `{text}`: {detail}"),
         );
-        let seconds = 0.0;
-        broken.insert(
-            number,
-            Evaluated {
-                outcome,
-                seconds,
-                detail,
-            },
-        );
+        let evaluated = Evaluated {
+            outcome,
+            seconds: 0.0,
+            detail: detail.to_string(),
+        };
+        broken.insert(*number, evaluated);
     }
+}
+
+/// The error for a function called `name` that LLVM cannot compile, and that no statement names.
+fn uncompiled(plan: &BuildPlan, mut error: BuildError, name: &str) -> BuildError {
+    error.message = format!("generating the code of the function `{name}` failed");
+    error.hint = Some(format!(
+        "no statement names it: a package's own `precompile` directive or a function that calls it \
+         asks for it; give a `cpu_target` that has the instructions it needs (this one is \"{}\"), or \
+         leave its package out with `exclude`",
+        plan.cpu_target
+    ));
+    error
 }
 
 /// Appears when the child may load the packages.

@@ -45,7 +45,8 @@ pub fn run(ctx: &Context<'_>) -> Result<BuildReport, BuildError> {
     }
     let checked = &check::tools(plan)?;
     if let Some(warning) = ctx.timings.lacks_memory(memory::available()) {
-        ctx.warn(Stage::Check, warning);
+        let advice = memory::advice(Stage::Image);
+        ctx.warn(Stage::Check, format!("{warning}; {advice}"));
     }
     staging::write(ctx.workspace.path())?;
 

@@ -203,6 +203,16 @@ impl Statements {
             .collect()
     }
 
+    /// The numbers of those that ask for code of the function `name`, as it is called without its
+    /// module, or for one that takes keywords and hands them to it.
+    pub fn of_function(&self, name: &str) -> Vec<usize> {
+        let numbered = self.merged.statements.iter().enumerate();
+        numbered
+            .filter(|(_, statement)| asks_for(statement.text, name))
+            .map(|(index, _)| index + 1)
+            .collect()
+    }
+
     /// The file of the merged statements, one a line.
     pub fn file(&self) -> &Path {
         &self.file
@@ -329,6 +339,46 @@ impl Statements {
     }
 }
 
+/// Whether the statement `text` is about a method of the function `name`. Julia calls the body of a
+/// function with keywords `#name#12`, and a closure `#12`, whose type is `#12#13`.
+fn asks_for(text: &str, name: &str) -> bool {
+    let called = called(text);
+    let sorts_keywords = called.contains("kwcall") || called.contains("#kw");
+    let place = if sorts_keywords { text } else { called };
+    let body_of = name
+        .strip_prefix('#')
+        .and_then(|rest| rest.rsplit_once('#'))
+        .map(|(outer, _)| outer)
+        .filter(|outer| !outer.is_empty());
+    holds_name(place, name) || body_of.is_some_and(|outer| holds_name(place, outer))
+}
+
+/// What a statement calls: the first part of its signature.
+fn called(text: &str) -> &str {
+    let text = text.strip_prefix("precompile(").unwrap_or(text);
+    let text = text.strip_prefix("Tuple{").unwrap_or(text);
+    let mut depth = 0;
+    let end = text.find(|c| {
+        match c {
+            '(' | '{' | '[' => depth += 1,
+            ')' | '}' | ']' => depth -= 1,
+            _ => {}
+        }
+        depth < 0 || depth == 0 && c == ','
+    });
+    &text[..end.unwrap_or(text.len())]
+}
+
+/// Whether `name` stands in `text` as a name of its own.
+fn holds_name(text: &str, name: &str) -> bool {
+    let continues = |c: char| c.is_alphanumeric() || c == '_' || c == '!';
+    text.match_indices(name).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + name.len()..].chars().next();
+        !before.is_some_and(|c| continues(c) || c == '#') && !after.is_some_and(continues)
+    })
+}
+
 /// What a user reads of [`pcrs_statements::Unlisted`].
 const UNLISTED: &str = "None of these lines holds a `precompile(...)` call in UTF-8, so they are \
                         counted and not listed.";
@@ -405,4 +455,40 @@ pub fn enforce(plan: &BuildPlan, report: &StatementReport) -> Result<(), BuildEr
         first.detail
     ))
     .hint("mend or remove it, or build with `strict=false`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_is_about_the_function_it_calls() {
+        for (text, name) in [
+            ("precompile(Tuple{typeof(A.bad), Int64})", "bad"),
+            ("precompile(bad, (Int,))", "bad"),
+            ("precompile(Tuple{A.var\"#3#4\"{Int64}, Int64})", "#3"),
+            (
+                "precompile(Tuple{typeof(A.var\"#bad#5\"), Int64})",
+                "#bad#5",
+            ),
+            ("precompile(Tuple{typeof(A.bad), Int64})", "#bad#5"),
+            (
+                "precompile(Tuple{typeof(Core.kwcall), NamedTuple{(:a,), Tuple{Int64}}, typeof(A.bad)})",
+                "#bad#5",
+            ),
+            ("precompile(Tuple{Type{A.T{Int64, 2}}, Int64})", "T"),
+            ("precompile(Tuple{typeof(Base.:(+)), A.X, Int64})", "+"),
+        ] {
+            assert!(asks_for(text, name), "{text} {name}");
+        }
+        for (text, name) in [
+            ("precompile(Tuple{typeof(A.badly), Int64})", "bad"),
+            ("precompile(Tuple{typeof(A.not_bad), Int64})", "bad"),
+            ("precompile(Tuple{typeof(A.good), typeof(A.bad)})", "bad"),
+            ("precompile(Tuple{typeof(A.var\"#bad#5\"), Int64})", "bad"),
+            ("precompile(Tuple{A.var\"#13#14\", Int64})", "#3"),
+        ] {
+            assert!(!asks_for(text, name), "{text} {name}");
+        }
+    }
 }
