@@ -25,4 +25,11 @@ function plan_of(packages=nothing; kwargs...)
     return PackageCompilerRS.make_plan(packages, options)
 end
 
-names_of(packages) = [package["name"] for package in packages]
+"What Julia's prompt needs, which each image has since Julia took it out of its own (see `include_stdlibs`)."
+const PROMPT = VERSION < v"1.11" ? String[] : ["Base64", "InteractiveUtils", "JuliaSyntaxHighlighting",
+    "Markdown", "REPL", "Sockets", "StyledStrings", "Unicode"]
+
+"Names of packages of a plan or a preview, but for those of the prompt."
+names_of(packages) = [p.name for p in of_project(packages)]
+names_of(packages::AbstractVector{<:AbstractDict}) = [p["name"] for p in of_project(packages)]
+of_project(packages) = filter(p -> !((p isa AbstractDict ? p["name"] : p.name) in PROMPT), packages)

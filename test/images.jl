@@ -94,9 +94,9 @@ with_fixtures() do fixtures
         end
         @test all(julia_drops, still_compiled(image_a, project, joinpath(WORKLOADS, "greet.jl")))
 
-        @test [p.name for p in report.packages] == ["Helper", "Late", "Twin", "Greeter",
+        @test names_of(report.packages) == ["Helper", "Late", "Twin", "Greeter",
             "Unicode", "Printf", "Dates", "Trigger", "Twin", "Home"]
-        @test report.packages[4].version == v"1.2.0"
+        @test of_project(report.packages)[4].version == v"1.2.0"
         @test report.image_size == filesize(image_a)
         @test report.base_sysimage == PackageCompilerRS.running_sysimage()
         outcomes = Dict(s.text => s.outcome for s in report.statements)

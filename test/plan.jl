@@ -1,7 +1,7 @@
 @testset "keywords reach the plan" begin
     plan = plan_of(["Greeter"])
     @test names_of(plan["packages"]) == ["Helper", "Late", "Twin", "Greeter"]
-    @test [p["requested"] for p in plan["packages"]] == [false, false, false, true]
+    @test [p["requested"] for p in of_project(plan["packages"])] == [false, false, false, true]
     @test all(p["load"] for p in plan["packages"])
     # Every package here is tracked by path, or a stdlib.
     @test [p["name"] for p in plan["packages"] if p["settled"]] ⊆ readdir(Sys.STDLIB)
@@ -23,7 +23,7 @@
     end
 
     closure = plan_of(["Greeter"]; include_transitive_dependencies=false)["packages"]
-    @test [p["name"] for p in closure if p["load"]] == ["Greeter"]
+    @test [p["name"] for p in of_project(closure) if p["load"]] == ["Greeter"]
     @test plan_of("Home"; import_into_main=false)["import_into_main"] == false
     @test plan_of("Home"; incremental=false)["base"] == Dict("kind" => "fresh", "filter_stdlibs" => false)
     @test plan_of("Home"; incremental=false, filter_stdlibs=true)["base"]["filter_stdlibs"]
@@ -194,7 +194,7 @@ end
 @testset "values are short on one line" begin
     preview = create_sysimage("Greeter"; sysimage_path=joinpath(mktempdir(), "X.so"),
         project=PROJECT, dry_run=true)
-    @test occursin(r"^BuildPreview\(\".*X.so\", 4 packages, \d commands\)$", repr(preview))
+    @test occursin(r"^BuildPreview\(\".*X.so\", \d+ packages, \d commands\)$", repr(preview))
     @test repr(BuildError("no"; cause=repeat("x", 1000))) == "BuildError(:check, \"no\")"
     @test repr(LauncherError("no"; cause="x")) == "LauncherError(\"no\")"
     @test repr(TestSuite("A")) == "TestSuite(\"A\")"
@@ -239,8 +239,8 @@ end
             sysimage_build_args=`-O1`)
         @test isempty(readdir(dir))
         @test preview.sysimage_path == image
-        @test [p.name for p in preview.packages] == ["Helper", "Late", "Twin", "Greeter"]
-        @test preview.packages[end].version == v"1.2.0"
+        @test names_of(preview.packages) == ["Helper", "Late", "Twin", "Greeter"]
+        @test of_project(preview.packages)[end].version == v"1.2.0"
         @test [c.stage for c in preview.commands] == [:precompile, :trace, :image, :link, :verify]
         commands = Dict(c.stage => c.command for c in preview.commands)
         @test occursin("--trace-compile=", commands[:trace])

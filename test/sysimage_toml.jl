@@ -117,14 +117,14 @@ end
         preview(; keywords...) = create_sysimage(; project=project, dry_run=true, quiet=true, keywords...)
         one, two = preview(; image="one"), preview(; image=:two)
         @test one.sysimage_path == joinpath(project, "One.so")
-        @test one.packages[end].name == "Greeter"
+        @test names_of(one.packages)[end] == "Greeter"
         @test any(c -> occursin("--cpu-target=generic", c.command), one.commands)
         @test two.sysimage_path == joinpath(project, "Two.so")
-        @test [p.name for p in two.packages] == ["Trigger"]
+        @test names_of(two.packages) == ["Trigger"]
         @test any(c -> occursin("--cpu-target=native", c.command), two.commands)
         moved = preview(; image="two", sysimage_path=joinpath(project, "Y.so"))
         @test moved.sysimage_path == joinpath(project, "Y.so")
-        @test [p.name for p in moved.packages] == ["Trigger"]
+        @test names_of(moved.packages) == ["Trigger"]
         for (keywords, words) in (
             NamedTuple() => ["has several images", "`image=\"one\"`, `image=\"two\"`"],
             (image="three",) => ["has no image `three`", "`image=\"one\"`"],
@@ -154,7 +154,7 @@ end
             Base.ACTIVE_PROJECT[] = before
         end
         @test preview.sysimage_path == joinpath(project, "X.so")
-        @test [p.name for p in preview.packages] == ["Helper", "Late", "Twin", "Greeter"]
+        @test names_of(preview.packages) == ["Helper", "Late", "Twin", "Greeter"]
         @test any(c -> occursin("--cpu-target=generic", c.command), preview.commands)
     end
 end
@@ -169,14 +169,14 @@ end
         """) do project
         given = create_sysimage("Trigger"; project=project, cpu_target="native", script=nothing)
         @test given.sysimage_path == joinpath(project, "X.so")
-        @test [p.name for p in given.packages] == ["Trigger"]
+        @test names_of(given.packages) == ["Trigger"]
         @test any(c -> occursin("--cpu-target=native", c.command), given.commands)
         # A path of its own is one key like others.
         other = joinpath(project, "Y.so")
         moved = @test_logs (:info, r"is taken from `.*Sysimage.toml`") create_sysimage("Trigger";
             project=project, sysimage_path=other, script=nothing)
         @test moved.sysimage_path == other
-        @test [p.name for p in moved.packages] == ["Trigger"]
+        @test names_of(moved.packages) == ["Trigger"]
         @test any(c -> occursin("--cpu-target=generic", c.command), moved.commands)
         @test_logs create_sysimage(; project=project, sysimage_path=other, script=nothing, quiet=true)
     end
@@ -185,7 +185,7 @@ end
         other = joinpath(project, "Y.so")
         preview = create_sysimage(; project=project, sysimage_path=other, dry_run=true)
         @test preview.sysimage_path == other
-        @test [p.name for p in preview.packages] == ["Trigger"]
+        @test names_of(preview.packages) == ["Trigger"]
     end
     # Where there is no file, or no project, it is not asked for.
     err = @test_throws BuildError create_sysimage(; project="/nowhere", sysimage_path="X.so", dry_run=true)

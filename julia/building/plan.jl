@@ -128,7 +128,8 @@ function workloads(environment, options)
     for item in given
         item isa TestSuite && push!(found, planned_tests(environment, item))
     end
-    return found
+    # A script may be named by both keywords.
+    return unique(found)
 end
 
 planned_script(path) = Dict{String,Any}("kind" => "script", "path" => path)
