@@ -219,6 +219,8 @@ function test_images(fixtures)
         # A closure of a module that `eval` makes.
         lost = [s.text for s in report.statements if s.outcome !== :precompiled && !occursin("Scratch", s.text)]
         @test isempty(lost) || show_some(lost)
+        # The name of the work folder, another in each build.
+        @test !occursin(".L.so.build-", read(linked, String))
     end
     made[] === nothing && return nothing
 

@@ -1,13 +1,14 @@
 # Runs in the image process (`--output-o`): what is loaded and compiled when this file ends is the
 # image. Base does not initialise itself there, hence the first lines. The work is done in a module
-# that nothing refers to afterwards, so that the image holds none of its names.
+# that nothing refers to afterwards, so that the image holds none of its names. Julia keeps some of its
+# methods all the same, and with them the file: a bare name, as the work folder is another each time.
 Base.reinit_stdio()
 Core.eval(Sys, :(BINDIR = ccall(:jl_get_julia_bindir, Any, ())::String))
 
 let staging = Module(:PackageCompilerRSStaging)
     files = ("session.jl", "arguments.jl", "statements.jl", "interposed.jl", "image_process.jl")
     for file in files
-        Base.include(staging, joinpath(@__DIR__, file))
+        Base.include_string(staging, read(joinpath(@__DIR__, file), String), file)
     end
-    Core.eval(staging, :(build_image($(isempty(ARGS) ? Core.ARGS[end] : ARGS[1]))))
+    Core.eval(staging, :(build_image($(isempty(ARGS) ? Core.ARGS[end] : ARGS[1]), $(@__DIR__))))
 end

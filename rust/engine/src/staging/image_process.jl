@@ -1,6 +1,7 @@
 # The steps of the image process; the code is generated after the last of them.
 
-function build_image(spec)
+"`folder` holds this file and its neighbours."
+function build_image(spec, folder)
     records = read_records(spec)
     journal = Journal(value_of(records, "journal"))
     linked = value_of(records, "linked") == "true"
@@ -33,12 +34,12 @@ function build_image(spec)
     end
 
     stamp_image(value_of(records, "stamp"))
-    set_guard(values_of(records, "guarded"))
-    set_app(packages_of(records, "app"), values_of(records, "entry"))
+    set_guard(values_of(records, "guarded"), folder)
+    set_app(packages_of(records, "app"), values_of(records, "entry"), folder)
     linked && Base.invokelatest(mark_methods)
     note(journal, "phase", "generate")
     close(journal)
-    forget_session(value_of(records, "strip_metadata") == "true")
+    forget_session(value_of(records, "strip_metadata") == "true", folder)
     return nothing
 end
 
@@ -98,12 +99,12 @@ end
 Makes sessions on the image compare `packages` with their project (`guard.jl`). Where an older image
 brought the guard, it compares these from now on, or nothing.
 """
-function set_guard(packages)
+function set_guard(packages, folder)
     name = :PackageCompilerRSGuard
     if !isdefined(Base, name)
         isempty(packages) && return nothing
         # The name of the work folder is not to stay in the image.
-        Base.include_string(Base, read(joinpath(@__DIR__, "guard.jl"), String), "guard.jl")
+        Base.include_string(Base, read(joinpath(folder, "guard.jl"), String), "guard.jl")
     end
     guard = Base.invokelatest(getfield, Base, name)
     Base.invokelatest(fill_guard, guard, packages)
@@ -123,19 +124,19 @@ function fill_guard(guard, packages)
 end
 
 "Makes the image that of an app, whose executables call `functions` of the package (`app.jl`)."
-function set_app(packages, functions)
+function set_app(packages, functions, folder)
     (isempty(packages) || isempty(functions)) && return nothing
     name = :PackageCompilerRSApp
     isdefined(Base, name) ||
-        Base.include_string(Base, read(joinpath(@__DIR__, "app.jl"), String), "app.jl")
+        Base.include_string(Base, read(joinpath(folder, "app.jl"), String), "app.jl")
     app = Base.invokelatest(getfield, Base, name)
     Base.invokelatest(app.compile, Base.root_module(only(packages)), Symbol.(functions))
     return nothing
 end
 
 "Removes what belongs to this process and not to the sessions that will start from the image."
-function forget_session(strip_metadata)
-    filter!(entry -> !startswith(entry[2], @__DIR__), Base._included_files)
+function forget_session(strip_metadata, folder)
+    filter!(entry -> !startswith(entry[2], folder), Base._included_files)
     empty!(Core.ARGS)
     empty!(Base.ARGS)
     empty!(LOAD_PATH)
@@ -145,6 +146,7 @@ function forget_session(strip_metadata)
         Base.TOML.reinit!(Base.TOML_CACHE.p, "")
     end
     Core.eval(Sys, :(BINDIR = ""; STDLIB = ""))
+    Core.eval(Base, :(PROGRAM_FILE = ""))
     if strip_metadata
         empty!(Base._included_files)
         empty!(Base.pkgorigins)
