@@ -137,3 +137,14 @@ fn it_alone_gets_the_allocator() {
     // There is no way to write such a path.
     assert_eq!(preloads("/no ne/allocator.so"), (none.clone(), none));
 }
+
+#[test]
+fn packages_that_it_loads_from_their_source_are_named() {
+    let fake = Fake::new();
+    fake.on("load", "note uncached \"$name\"");
+    let built = fake.build();
+    let warnings = built.warnings().join("\n");
+    assert!(warnings.contains("loaded from source"), "{warnings}");
+    assert!(warnings.contains("`Needed`, `Asked`"), "{warnings}");
+    built.report();
+}

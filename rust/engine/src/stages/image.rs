@@ -222,6 +222,9 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
             return Err(Setback::Slower(why));
         }
         if ended.success() && follower.phase == GENERATE {
+            if let Some(warning) = from_source(&follower.uncached) {
+                ctx.warn(Stage::Image, warning);
+            }
             let mut outcomes = follower.outcomes;
             outcomes.append(&mut broken);
             outcomes.append(&mut work.refused);
@@ -331,6 +334,20 @@ fn uncompiled(plan: &BuildPlan, mut error: BuildError, name: &str) -> BuildError
     error
 }
 
+/// What to say of packages that were loaded from their source.
+fn from_source(names: &[String]) -> Option<String> {
+    if names.is_empty() {
+        return None;
+    }
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    Some(format!(
+        "loaded from source, for want of a precompile cache: {}. Julia makes none for a package that \
+         overwrites another's method or says `__precompile__(false)`, nor for those that need it; in \
+         the image their code is compiled all the same",
+        names.join(", ")
+    ))
+}
+
 /// Appears when the child may load the packages.
 fn packages_ready(folder: &Path) -> PathBuf {
     spec(folder, "image-packages")
@@ -426,6 +443,8 @@ struct Follower<'a> {
     loads: u64,
     loaded: u64,
     loading: Option<String>,
+    /// Packages that were loaded from their source, for want of a cache.
+    uncached: Vec<String>,
     phase: String,
     outcomes: BTreeMap<usize, Evaluated>,
     under_way: Option<(usize, Instant)>,
@@ -449,6 +468,7 @@ impl<'a> Follower<'a> {
             loads: (packages + base.stdlibs.len()) as u64,
             loaded: 0,
             loading: None,
+            uncached: Vec::new(),
             phase: String::new(),
             outcomes: BTreeMap::new(),
             under_way: None,
@@ -508,6 +528,7 @@ impl<'a> Follower<'a> {
                 self.progress(done, self.loads, format!("loading {value}"));
                 self.loading = Some(value);
             }
+            "uncached" => self.uncached.push(value),
             "statement" => {
                 self.loading = None;
                 self.under_way = value.parse().ok().map(|n| (n, Instant::now()));

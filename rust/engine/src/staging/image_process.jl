@@ -12,9 +12,10 @@ function build_image(spec, folder)
 
     await_file(value_of(records, "packages_ready"))
     seed_random()
+    permit = Permit(false)
     for id in packages_of(records, "package")
         note(journal, "load", id.name)
-        Base.require(id)
+        load(id, permit, journal)
     end
     import_into_main(values_of(records, "import"))
 
@@ -32,6 +33,7 @@ function build_image(spec, folder)
         note(journal, "phase", "script")
         Base.include(Main, script)
     end
+    withdraw(permit)
 
     stamp_image(value_of(records, "stamp"))
     set_guard(values_of(records, "guarded"), folder)
@@ -69,6 +71,72 @@ function seed_random()
         Base.invokelatest(getfield(loaded, :__init__))
         Base.invokelatest(getfield(loaded, :seed!), 0x5156087469e170ab)
     end
+    return nothing
+end
+
+"Whether packages may say `__precompile__(false)` here, as they may in a session."
+mutable struct Permit
+    given::Bool
+end
+
+"""
+Loads a package as a session does, which takes one without a cache from its source: Julia makes none
+for a package that says `__precompile__(false)` or overwrites another's method, nor for those that
+need one. What such a package may not do here has to be permitted before: one that failed is left half
+loaded, and a second `require` takes it for whole.
+"""
+function load(id, permit, journal)
+    haskey(Base.loaded_modules, id) && return nothing
+    declines_precompilation(id) && give(permit)
+    try
+        Base.invokelatest(Base.require, id)
+    catch err
+        Base.precompilableerror(err) || rethrow()
+        error("the package, or one that it needs, overwrites a method of another package or does not let ",
+            "itself be precompiled, and Julia ", VERSION, " refuses that where an image is made. Leave it, ",
+            "and what needs it, out of the image with `exclude`")
+    end
+    is_from_source(id) && note(journal, "uncached", id.name)
+    return nothing
+end
+
+function declines_precompilation(id)
+    path = Base.locate_package(id)
+    return path !== nothing && isfile(path) && occursin("__precompile__(false)", read(path, String))
+end
+
+"A process that makes an image counts as one that precompiles."
+function give(permit)
+    permit.given || redefine("@noinline __precompile__(::Bool=true) = nothing")
+    permit.given = true
+    return nothing
+end
+
+"Whether there was no cache to load `id` from, where one is looked for; known since Julia 1.6."
+function is_from_source(id)
+    Base.JLOptions().use_compiled_modules == 0 && return false
+    isdefined(Base, :PkgOrigin) && hasfield(Base.PkgOrigin, :cachepath) || return false
+    origin = get(Base.pkgorigins, id, nothing)
+    return origin !== nothing && origin.cachepath === nothing
+end
+
+"Sessions on the image are to precompile as Julia does (base/loading.jl, 1.5 to 1.12)."
+function withdraw(permit)
+    permit.given && redefine("""
+        @noinline function __precompile__(isprecompilable::Bool=true)
+            if !isprecompilable && ccall(:jl_generating_output, Cint, ()) != 0
+                throw(PrecompilableError())
+            end
+            nothing
+        end
+        """)
+    return nothing
+end
+
+"Julia 1.10 lets nothing be overwritten in such a process, but deleted. The work folder's name is not to stay."
+function redefine(definition)
+    foreach(Base.delete_method, methods(Base.__precompile__))
+    Base.include_string(Base, definition, "loading.jl")
     return nothing
 end
 
