@@ -6,9 +6,12 @@ Base.reinit_stdio()
 Core.eval(Sys, :(BINDIR = ccall(:jl_get_julia_bindir, Any, ())::String))
 
 let staging = Module(:PackageCompilerRSStaging)
+    spec = isempty(ARGS) ? Core.ARGS[end] : ARGS[1]
+    # Not `@__DIR__`: Julia 1.10 keeps what is written in compiled code.
+    folder = joinpath(dirname(spec), "staging")
     files = ("session.jl", "arguments.jl", "statements.jl", "interposed.jl", "image_process.jl")
     for file in files
-        Base.include_string(staging, read(joinpath(@__DIR__, file), String), file)
+        Base.include_string(staging, read(joinpath(folder, file), String), file)
     end
-    Core.eval(staging, :(build_image($(isempty(ARGS) ? Core.ARGS[end] : ARGS[1]), $(@__DIR__))))
+    Core.eval(staging, :(build_image($spec, $folder)))
 end
