@@ -24,7 +24,7 @@ end
         for ask in (() -> PackageCompilerRS.stamp_of(plan, image),
                 () -> PackageCompilerRS.inspect_image(data))
             task = @async ask()
-            while isempty(live_builds)
+            while isempty(live_builds) && !istaskdone(task)
                 yield()
             end
             schedule(task, InterruptException(); error=true)
@@ -42,8 +42,11 @@ end
         ticks[] += 1
         sleep(0.001)
     end
-    PackageCompilerRS.stamp_of(plan, "X.so")
-    going[] = false
+    try
+        PackageCompilerRS.stamp_of(plan, "X.so")
+    finally
+        going[] = false
+    end
     wait(counter)
     @test ticks[] > 0
 end
