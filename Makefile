@@ -22,7 +22,7 @@ demo: engine
 
 test: engine
 	@echo "== test: the Rust tests, then the Julia tests with real images (10 to 40 minutes for each Julia)"
-	cargo test --workspace --release
+	cargo test --workspace --profile checks
 	@./test/run_on_all_julias.sh
 
 bench: engine
