@@ -34,7 +34,9 @@ function precompile_packages(records)
     direct = packages_of(records, "direct")
     if value_of(records, "parallel") == "true" && !isempty(direct)
         try
-            return precompile_in_parallel(direct)
+            precompile_in_parallel(direct)
+            # The project's own package is none of its dependencies.
+            packages = filter(!Base.isprecompiled, packages)
         catch err
             # Loading one by one says more plainly which package it is.
             println(stderr, sprint(showerror, err))
