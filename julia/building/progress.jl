@@ -17,11 +17,10 @@ mutable struct LineProgress <: Progress
     total::Int
     stage_start::Float64
     last_line::Float64
-    timer::Union{Timer,Nothing}
 end
 
 LineProgress(io; silence=30.0) = LineProgress(io, Set(["statements", "publish"]), silence, "", "", 0, 0,
-    time(), time(), nothing)
+    time(), time())
 
 "A line that is drawn anew, below the lines of the stages that are done."
 mutable struct BarProgress <: Progress
@@ -44,15 +43,10 @@ What fits `io`: nothing if `quiet`, a bar on a terminal that a person looks at, 
 function progress_for(io; quiet)
     quiet && return NoProgress()
     moving = io isa Base.TTY && !haskey(ENV, "CI") && get(ENV, "TERM", "") != "dumb"
-    moving || return with_reminders(LineProgress(io))
+    moving || return LineProgress(io)
     bar = BarProgress(io, "", "", "", 0, 0, time(), nothing, nothing)
     bar.timer = Timer(_ -> draw(bar), 0.25; interval=0.25)
     return bar
-end
-
-function with_reminders(lines)
-    lines.timer = Timer(_ -> remind(lines, time()), 1; interval=1)
-    return lines
 end
 
 finish(::Progress) = nothing
@@ -65,13 +59,12 @@ end
 
 show_event(::NoProgress, event) = nothing
 
-finish(lines::LineProgress) = lines.timer === nothing ? nothing : close(lines.timer)
-
 function show_event(lines::LineProgress, event)
     note(lines, event)
     event["event"] == "warning" && return warn(event)
     text = line_of(lines, event)
-    text === nothing || write_line(lines, text)
+    # Not by a timer: its task would take the interrupt that is meant for the build.
+    text === nothing ? remind(lines, time()) : write_line(lines, text)
     return nothing
 end
 

@@ -55,7 +55,9 @@ end
 
 """
 As Julia's own base/sysimg.jl does: no `__init__` has set the generator, and with a state of zeros
-`rand(1:6)` never ends. Always the same seed, so that the same inputs make the same image.
+`rand(1:6)` never ends. Always the same seed, so that the same inputs make the same image. Before
+Julia 1.7 there is a generator for each thread, which `rand` says is missing; made here, it crashes the
+making of an image on top of this one.
 """
 function seed_random()
     states = (0x5156087469e170ab, 0x7431eaead385992c, 0x503e1d32781c2608, 0x3a77f7189200c20b,
@@ -64,12 +66,6 @@ function seed_random()
     for (i, state) in enumerate(states)
         name = Symbol(:rngState, i - 1)
         hasfield(Task, name) && setfield!(task, name, state)
-    end
-    # A generator for each thread, before Julia 1.7.
-    for (id, loaded) in Base.loaded_modules
-        id.name == "Random" && isdefined(loaded, :THREAD_RNGs) || continue
-        Base.invokelatest(getfield(loaded, :__init__))
-        Base.invokelatest(getfield(loaded, :seed!), 0x5156087469e170ab)
     end
     return nothing
 end
