@@ -32,7 +32,6 @@ mutable struct BarProgress <: Progress
     total::Int
     stage_start::Float64
     expected::Union{Float64,Nothing}
-    timer::Union{Timer,Nothing}
 end
 
 """
@@ -44,15 +43,13 @@ function progress_for(io; quiet)
     quiet && return NoProgress()
     moving = io isa Base.TTY && !haskey(ENV, "CI") && get(ENV, "TERM", "") != "dumb"
     moving || return LineProgress(io)
-    bar = BarProgress(io, "", "", "", 0, 0, time(), nothing, nothing)
-    bar.timer = Timer(_ -> draw(bar), 0.25; interval=0.25)
-    return bar
+    # Drawn when something happens, and not by a timer: as in `show_event` of plain lines.
+    return BarProgress(io, "", "", "", 0, 0, time(), nothing)
 end
 
 finish(::Progress) = nothing
 
 function finish(bar::BarProgress)
-    bar.timer === nothing || close(bar.timer)
     clear_line(bar)
     return nothing
 end
