@@ -22,18 +22,18 @@ const USAGE = """
     """
 
 """
-    command(words) -> Int
+    run_command(words) -> Int
 
 Does what the words of a command line say, and gives the exit code.
 """
-function command(words)
+function run_command(words)
     try
         return obey(map(String, words))
     catch err
-        err isa Union{BuildError,FileError} || rethrow()
+        err isa Union{BuildError,FileError,Misunderstood} || rethrow()
         showerror(stderr, err)
         println(stderr)
-        return EXIT_FAILED
+        return err isa Misunderstood ? EXIT_USAGE : EXIT_FAILED
     end
 end
 
@@ -70,6 +70,8 @@ end
 struct Misunderstood <: Exception
     message::String
 end
+
+Base.showerror(io::IO, err::Misunderstood) = print(io, "ERROR: ", err.message, "; `help` tells what there is")
 
 function help(io, code)
     print(io, USAGE)
@@ -136,16 +138,6 @@ function option_value(name, text)
     expected = name in fieldnames(Options) ? fieldtype(Options, name) : AbstractString
     Real <: expected || Integer <: expected || return text
     return something(tryparse(Int, text), tryparse(Float64, text), Some(text))
-end
-
-function run_command(words)
-    try
-        return command(words)
-    catch err
-        err isa Misunderstood || rethrow()
-        println(stderr, "ERROR: ", err.message, "; `help` tells what there is")
-        return EXIT_USAGE
-    end
 end
 
 if isdefined(Base, Symbol("@main"))

@@ -245,11 +245,10 @@ end
 
 "`plan` with this session's Julia and the project as it is."
 function plan_now(plan, environment, requested, order)
-    options = (include_transitive_dependencies=true, include_stdlibs=String[])
     return merge(plan, Dict{String,Any}(
         "julia" => describe_julia(),
         "project" => describe_project(environment, order),
-        "packages" => planned(order, environment, requested, options),
+        "packages" => planned(order, environment, requested; stdlibs=String[], all_of_them=true),
         "preferences" => preferences(environment),
         "surroundings" => surroundings(),
     ))

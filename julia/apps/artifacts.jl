@@ -14,10 +14,10 @@ function bundle_artifacts(work, order; include_lazy)
     for package in order
         source = folder_of(package)
         source === nothing && continue
-        files = filter(isfile, joinpath.(source, ["JuliaArtifacts.toml", "Artifacts.toml"]))
-        isempty(files) && continue
+        file = artifacts_file(source)
+        file === nothing && continue
         with_cause("the artifacts of $(package.id.name) cannot be bundled") do
-            for (hash, path) in Base.invokelatest(artifacts_of, source, first(files), include_lazy)
+            for (hash, path) in Base.invokelatest(artifacts_of, source, file, include_lazy)
                 target = joinpath(folder, hash)
                 isdir(target) || cp(path, (mkpath(folder); target))
             end
@@ -40,9 +40,9 @@ function artifacts_of(source, file, include_lazy)
     return found
 end
 
-"The artifacts for this platform; a package may choose by a script of its own, which Pkg runs."
+"The artifacts for this platform."
 function selected_artifacts(artifacts, source, file, include_lazy)
-    if isfile(joinpath(source, ".pkg", "select_artifacts.jl"))
+    if selects_artifacts(source)
         chosen = Dict{String,Any}()
         for (_, entries) in Base.invokelatest(pkg(:Operations).collect_artifacts, source)
             merge!(chosen, entries)

@@ -46,13 +46,14 @@ end
 # Errors
 `BuildError` for wrong input.
 """
-function plan_bundle(call, package_dir, target, keywords; force, include_lazy_artifacts, include_preferences)
+function plan_bundle(call, package_dir, target, keywords; incremental, cpu_target, force,
+    include_lazy_artifacts, include_preferences)
     check_apps_here()
     check_bundle_keywords(call, keywords)
     target = abspath(target)
     # The folder may be given with a separator at its end.
     isempty(basename(target)) && (target = dirname(target))
-    options = options_from(keywords)
+    options = options_from(Pair{Symbol,Any}[:incremental => incremental, :cpu_target => cpu_target, keywords...])
     # Nobody has a prompt there.
     options.include_stdlibs === nothing && (options.include_stdlibs = String[])
     options.sysimage_path = joinpath(target, "lib", "julia", "sys." * Libdl.dlext)

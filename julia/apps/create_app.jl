@@ -59,10 +59,8 @@ function create_app(package_dir::AbstractString, compiled_app::AbstractString;
     @nospecialize(cpu_target=default_app_cpu_target()),
     keywords...,
 )
-    given = Pair{Symbol,Any}[:incremental => incremental, :cpu_target => cpu_target]
-    append!(given, Pair{Symbol,Any}[pair for pair in keywords])
-    bundle = plan_bundle("create_app", package_dir, compiled_app, given; force=force,
-        include_lazy_artifacts=include_lazy_artifacts, include_preferences=include_preferences)
+    bundle = plan_bundle("create_app", package_dir, compiled_app, keywords; incremental=incremental,
+        cpu_target=cpu_target, force=force, include_lazy_artifacts=include_lazy_artifacts, include_preferences=include_preferences)
     package = bundle.package
     package === nothing && throw(BuildError("`$package_dir` is no package";
         cause="its Project.toml has no `name` and `uuid`",

@@ -55,10 +55,8 @@ function create_library(package_or_project::AbstractString, dest_dir::AbstractSt
     @nospecialize(cpu_target=default_app_cpu_target()),
     keywords...,
 )
-    given = Pair{Symbol,Any}[:incremental => incremental, :cpu_target => cpu_target]
-    append!(given, Pair{Symbol,Any}[pair for pair in keywords])
-    bundle = plan_bundle("create_library", package_or_project, dest_dir, given; force=force,
-        include_lazy_artifacts=include_lazy_artifacts, include_preferences=include_preferences)
+    bundle = plan_bundle("create_library", package_or_project, dest_dir, keywords; incremental=incremental,
+        cpu_target=cpu_target, force=force, include_lazy_artifacts=include_lazy_artifacts, include_preferences=include_preferences)
     Sys.ARCH === :x86_64 || throw(BuildError("libraries can be made on x86-64 only";
         cause="the functions that start them are machine code of that processor"))
     names = library_names(library_name(lib_name, bundle.package), version, compat_level)

@@ -147,16 +147,25 @@ function is_installed(environment)
     return true
 end
 
+"The file that tells of a package's artifacts, or `nothing`."
+function artifacts_file(folder)
+    files = filter!(isfile, joinpath.(folder, ["JuliaArtifacts.toml", "Artifacts.toml"]))
+    return isempty(files) ? nothing : first(files)
+end
+
+"Whether a package chooses its artifacts by a script, which Pkg runs."
+selects_artifacts(folder) = isfile(joinpath(folder, ".pkg", "select_artifacts.jl"))
+
 function has_its_artifacts(folder)
-    files = joinpath.(folder, ["JuliaArtifacts.toml", "Artifacts.toml"])
-    any(isfile, files) || return true
+    file = artifacts_file(folder)
+    file === nothing && return true
     return with_cause("the artifacts of `$folder` cannot be checked") do
-        # The standard library Artifacts came with Julia 1.6. A package may choose by a script.
+        # The standard library Artifacts came with Julia 1.6.
         artifacts = loaded_module("56f22d72-fd6d-98f1-02f0-08ddc0907c33", "Artifacts")
-        if artifacts === nothing || isfile(joinpath(folder, ".pkg", "select_artifacts.jl"))
+        if artifacts === nothing || selects_artifacts(folder)
             return Base.invokelatest(pkg(:Operations).check_artifacts_downloaded, folder)
         end
-        wanted = artifacts.select_downloadable_artifacts(files[findfirst(isfile, files)])
+        wanted = artifacts.select_downloadable_artifacts(file)
         return all(artifact -> artifacts.artifact_exists(Base.SHA1(artifact["git-tree-sha1"])), values(wanted))
     end
 end

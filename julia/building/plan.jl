@@ -54,7 +54,8 @@ function make_plan(packages, options::Options)
         "schema" => PLAN_SCHEMA,
         "julia" => describe_julia(),
         "project" => describe_project(environment, order),
-        "packages" => planned(order, environment, requested, options),
+        "packages" => planned(order, environment, requested; stdlibs=stdlibs,
+            all_of_them=options.include_transitive_dependencies),
         "all_packages" => names === nothing,
         "exclude" => sort!(excluded),
         "stdlibs" => stdlibs,
@@ -243,12 +244,19 @@ function with_load_path(f, path)
     end
 end
 
-"The packages of `order` with what the image does with each."
-function planned(order, environment, requested, options)
+"""
+The packages of `order` with what the image does with each: it loads those `requested`, the standard libraries
+called `stdlibs`, and with `all_of_them` the rest.
+"""
+function planned(order, environment, requested; stdlibs, all_of_them)
     settled = settled_packages(order)
-    return Dict{String,Any}[
-        planned_package(package, environment, requested, settled, options) for package in order
-    ]
+    packages = Dict{String,Any}[]
+    for package in order
+        table = planned_package(package, environment, requested, settled)
+        table["load"] = all_of_them || table["requested"] || package.id.name in stdlibs
+        push!(packages, table)
+    end
+    return packages
 end
 
 "Those that are tracked by content, as is all that they need: only a new Manifest changes them."
@@ -262,15 +270,12 @@ function settled_packages(order)
     return settled
 end
 
-function planned_package(package, environment, requested, settled, options)
-    asked = package.id in requested
+function planned_package(package, environment, requested, settled)
     table = described(package)
-    table["requested"] = asked
+    table["requested"] = package.id in requested
     table["direct"] = get(environment.direct, package.id.name, nothing) == package.id.uuid &&
                       package.path != dirname(environment.project_file)
     table["settled"] = package.id.uuid in settled
-    table["load"] = asked || options.include_transitive_dependencies ||
-                    package.id.name in stdlibs_of(options)
     return table
 end
 

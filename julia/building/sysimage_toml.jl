@@ -91,9 +91,10 @@ value in it is not one that `create_sysimage` takes.
 function with_sysimage_toml(packages, keywords, options)
     own_path = options.sysimage_path !== nothing
     file = own_path ? found_sysimage_toml(options.project) : sysimage_toml(options.project)
-    isfile(something(file, "")) || own_path && options.image === nothing ||
+    if file === nothing || !isfile(file)
+        own_path && options.image === nothing && return packages, keywords
         throw(no_sysimage_toml(something(file, SYSIMAGE_TOML), options))
-    isfile(something(file, "")) || return packages, keywords
+    end
     read = read_sysimage_toml(file, options.image, own_path)
     own_path || haskey(read, :sysimage_path) || throw(BuildError("`$file` has no `sysimage_path`";
         hint="add a line such as `sysimage_path = \"Sysimage.$(Libdl.dlext)\"`"))

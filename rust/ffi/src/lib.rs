@@ -189,11 +189,8 @@ pub unsafe extern "C" fn pcrs_start_closure(
     send: AsyncSend,
     handle: *mut c_void,
 ) -> *mut Work {
-    Work::boxed(send, handle, |waker| {
-        // SAFETY: the caller's promise.
-        let question = unsafe { read_question(question, length) };
-        Work::ask(waker, move |stop| closure::closure(&question?, stop))
-    })
+    // SAFETY: the caller's promise.
+    unsafe { ask_about(question, length, send, handle, closure::closure) }
 }
 
 /// What a bundle holds and needs: as `pcrs_start`, of an `audit::Question`, with the result `Audit`.
@@ -208,11 +205,8 @@ pub unsafe extern "C" fn pcrs_start_audit(
     send: AsyncSend,
     handle: *mut c_void,
 ) -> *mut Work {
-    Work::boxed(send, handle, |waker| {
-        // SAFETY: the caller's promise.
-        let question = unsafe { read_question(question, length) };
-        Work::ask(waker, move |stop| audit::audit(&question?, stop))
-    })
+    // SAFETY: the caller's promise.
+    unsafe { ask_about(question, length, send, handle, audit::audit) }
 }
 
 /// The next event as JSON, or null when there is none now.
@@ -375,16 +369,25 @@ unsafe fn read_plan(plan: *const u8, length: usize) -> Result<BuildPlan, BuildEr
     BuildPlan::from_json(text).map_err(unreadable)
 }
 
+/// Answers a question of this package's own Julia side.
+///
 /// # Safety
-/// As `read_text`.
-unsafe fn read_question<T: DeserializeOwned>(
+/// As `pcrs_start`, of `question`.
+unsafe fn ask_about<Q: DeserializeOwned + Send + 'static, A: Serialize + 'static>(
     question: *const u8,
     length: usize,
-) -> Result<T, BuildError> {
-    // SAFETY: the caller's promise.
-    let text = unsafe { read_text(question, length) };
-    text.and_then(|text| serde_json::from_str(text).map_err(|e| e.to_string()))
-        .map_err(|why| engine_failed().because(why))
+    send: AsyncSend,
+    handle: *mut c_void,
+    answer: fn(&Q, &Stop) -> Result<A, BuildError>,
+) -> *mut Work {
+    Work::boxed(send, handle, |waker| {
+        // SAFETY: the caller's promise.
+        let text = unsafe { read_text(question, length) };
+        let question: Result<Q, _> = text
+            .and_then(|text| serde_json::from_str(text).map_err(|e| e.to_string()))
+            .map_err(|why| engine_failed().because(why));
+        Work::ask(waker, move |stop| answer(&question?, stop))
+    })
 }
 
 fn json(value: &impl Serialize) -> *mut c_char {

@@ -217,13 +217,13 @@ impl Session {
     /// Methods that a package's image has compiled, of which Julia has kept another code instance,
     /// without native code: of two packages that both specialise a method of Julia's, the code instance
     /// that comes first stays. Which one that is goes by the order of loading, which is the user's in a
-    /// session and another one here.
-    pub fn lost(&self, world: usize) -> Result<Vec<MethodInstance>, Trouble> {
+    /// session and another one here. Without those `listed` already.
+    pub fn lost(&self, world: usize, listed: &[Object]) -> Result<Vec<Object>, Trouble> {
         let mut lost = Vec::new();
-        let mut looked_at = HashSet::new();
+        let mut known: HashSet<Object> = listed.iter().copied().collect();
         for (image, _, mi) in self.plan()?.settled.functions.all_owned() {
-            if image > 0 && looked_at.insert(mi) && self.seen(mi, world)?.lost() {
-                lost.push(mi);
+            if image > 0 && known.insert(mi.0) && self.seen(mi, world)?.lost() {
+                lost.push(mi.0);
             }
         }
         Ok(lost)

@@ -1,6 +1,5 @@
 //! Julia 1.10: `jl_create_native` of aotcompile.cpp, to which the list of methods is handed shortened.
 
-use std::collections::HashSet;
 use std::ffi::c_int;
 
 use super::{Raw, asked};
@@ -148,9 +147,7 @@ fn prepare(session: &mut Session, list: Object, world: usize) -> Result<Vec<Obje
         }
     }
     session.julia.shorten(list, &kept)?;
-    let known: HashSet<Object> = kept.into_iter().collect();
-    let lost = session.lost(world)?.into_iter().map(|mi| mi.0);
-    let lost = lost.filter(|mi| !known.contains(mi)).collect();
+    let lost = session.lost(world, &kept)?;
     session.forget_refused()?;
     Ok(lost)
 }

@@ -2,7 +2,7 @@
 //! of Julia code collects instead what is to be emitted, `jl_create_native` is called for nothing, and
 //! its call of `jl_emit_native` gets that list.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::{CString, c_int};
 use std::os::unix::ffi::OsStrExt;
 
@@ -78,9 +78,7 @@ fn prepare(session: &mut Session, list: Object, world: usize) -> Result<CString,
             compiler.push(mi.0);
         }
     }
-    let known: HashSet<usize> = current.iter().copied().collect();
-    let lost = session.lost(world)?.into_iter().map(|mi| mi.0);
-    current.extend(lost.filter(|mi| !known.contains(mi)));
+    current.extend(session.lost(world, &current)?);
     session.wanted = [current, compiler];
     session.forget_refused()?;
     Ok(file)
