@@ -15,16 +15,25 @@ done
 
 # A depot of its own, with an empty registry: without one, Pkg downloads General.
 depot=$(mktemp -d)
-trap 'rm -rf "$depot"' EXIT
+logs=$(mktemp -d)
+trap 'rm -rf "$depot" "$logs"' EXIT
 mkdir -p "$depot/registries/Empty"
 printf 'name = "Empty"\nuuid = "22222222-2222-2222-2222-222222222222"\nrepo = ""\n\n[packages]\n' \
     >"$depot/registries/Empty/Registry.toml"
 
-failed=0
+failed=()
 for julia in "${julias[@]}"; do
-    echo "== $("$julia" --version) ($julia)"
+    version=$("$julia" --version)
+    echo "== $version ($julia)"
+    log="$logs/${#failed[@]}"
     # The separator at the end keeps Julia's own depots, with the caches of its stdlibs.
     JULIA_DEPOT_PATH="$depot:" JULIA_PKG_SERVER="" \
-        "$julia" --startup-file=no --project="$root" test/runtests.jl "$@" || failed=1
+        "$julia" --startup-file=no --project="$root" test/runtests.jl "$@" 2>&1 | tee "$log"
+    [ "${PIPESTATUS[0]}" -eq 0 ] || failed+=("$version")
 done
-exit "$failed"
+# Once more at the end: a log may be cut, and the last Julia's success would hide an earlier failure.
+for i in "${!failed[@]}"; do
+    echo "== failed: ${failed[i]}"
+    sed -n '/^Test Summary:/,$p' "$logs/$i" | grep . || tail -n 50 "$logs/$i"
+done
+exit "$((${#failed[@]} > 0))"
