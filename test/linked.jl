@@ -239,6 +239,9 @@ function test_images(fixtures)
             rest = still_compiled(linked, project, "using Features, Generated, Greeter\n$code")
             @test isempty(rest) || show_some(rest)
         end
+        # What each session runs when it starts and ends, of a package too that no workload loads.
+        rest = still_compiled(linked, project, "")
+        @test isempty(rest) || show_some(rest)
     end
 
     timed("a session on the image has its prompt at once") do

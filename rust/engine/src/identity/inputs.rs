@@ -485,6 +485,9 @@ impl<'a> Reader<'a> {
         for key in common {
             builder.key("common", key);
         }
+        for package in self.plan.packages.iter().filter(|p| p.load) {
+            builder.field("loads", &package.uuid);
+        }
         if self.plan.workloads.is_empty() {
             return Ok(vec![builder.finish()]);
         }

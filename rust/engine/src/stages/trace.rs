@@ -68,15 +68,41 @@ pub fn written(stage: Stage, traces: &[PathBuf]) -> Result<Vec<(usize, &PathBuf)
     Ok(written)
 }
 
+/// What Julia compiles when `recorder.jl` is done.
+const FINISHED: &str = "PackageCompilerRSRecording.finished";
+
 impl Job {
-    /// Takes what Julia wrote for the trace where `recorder.jl` has not come to its end: a script may
-    /// end its process by force, and a disk be full.
+    /// Adds to the trace what was compiled after `recorder.jl` had written it, by finalizers; and takes
+    /// what Julia wrote in its place where it has not come to its end: a script may end its process by
+    /// force, and a disk be full.
     fn settle_trace(&self) -> Result<(), BuildError> {
-        let whole = |text: &[u8]| text.trim_ascii_end().ends_with(END.as_bytes());
-        if std::fs::read(&self.trace).is_ok_and(|text| whole(&text)) {
+        let trace = std::fs::read(&self.trace).unwrap_or_default();
+        let taken = match trace.trim_ascii_end().strip_suffix(END.as_bytes()) {
+            Some(statements) => self.add_last(statements),
+            None => self.take_raw(),
+        };
+        taken.map_err(|e| {
+            BuildError::io(self.invocation.stage, "writing the trace", &self.trace, &e)
+        })
+    }
+
+    fn add_last(&self, statements: &[u8]) -> io::Result<()> {
+        let raw = match std::fs::read(&self.raw) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            raw => raw?,
+        };
+        let raw = String::from_utf8_lossy(&raw);
+        let lines = raw.lines().skip_while(|line| !line.contains(FINISHED));
+        let last: String = lines.skip(1).map(|line| format!("{line}\n")).collect();
+        if last.is_empty() {
             return Ok(());
         }
-        let taken = match std::fs::remove_file(&self.trace) {
+        let whole = [statements, last.as_bytes(), END.as_bytes(), b"\n"].concat();
+        std::fs::write(&self.trace, whole)
+    }
+
+    fn take_raw(&self) -> io::Result<()> {
+        match std::fs::remove_file(&self.trace) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => self.raw.try_exists().and_then(|traced| match traced {
                 true => pcrs_cache::copy(&self.raw, &self.trace)
@@ -85,10 +111,7 @@ impl Job {
                 // No trace at all is a workload that compiled nothing.
                 false => Ok(()),
             }),
-        };
-        taken.map_err(|e| {
-            BuildError::io(self.invocation.stage, "writing the trace", &self.trace, &e)
-        })
+        }
     }
 }
 
@@ -106,6 +129,8 @@ pub struct Runs<'a> {
     pub show: bool,
     /// Whether test suites are run too, or scripts only.
     pub tests: bool,
+    /// Whether a script's process loads all packages of the image in the end.
+    pub load: bool,
 }
 
 /// The runs whose statements go into the image.
@@ -124,6 +149,8 @@ pub fn first_runs<'a>(plan: &BuildPlan, base: &'a BaseImage) -> Runs<'a> {
         name: "trace",
         show: true,
         tests: true,
+        // From their source it would take longer than many a workload.
+        load: base.has_caches(plan),
     }
 }
 
@@ -211,7 +238,12 @@ fn script(
     }
     child.arg(staging::path(folder, "trace.jl"));
     child.arg(&plan.project.dir);
-    child.args(script);
+    child.arg(script.unwrap_or(Path::new("")));
+    if runs.load {
+        for package in plan.packages.iter().filter(|package| package.load) {
+            child.arg(format!("{} {}", package.uuid, package.name));
+        }
+    }
     child
 }
 
@@ -343,5 +375,33 @@ mod tests {
         assert_eq!(found, [(1, &traces[1])]);
         let error = written(Stage::Statements, &traces).unwrap_err();
         assert!(error.to_string().contains("trace-3.jl"), "{error}");
+    }
+
+    #[test]
+    fn what_finalizers_compile_after_the_trace_was_written_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let job = Job {
+            index: 0,
+            invocation: Invocation::new(Stage::Trace, "", Path::new("julia")),
+            trace: path("trace-1.jl"),
+            raw: path("trace-1.raw.jl"),
+            name: "trace-1".into(),
+            tests_of: None,
+        };
+        let whole = "precompile(a)\n# end of statements\n";
+        let before = format!("precompile(a)\nprecompile(ours)\nprecompile(typeof({FINISHED}))\n");
+        for (after, expected) in [
+            ("", whole),
+            (
+                "precompile(b)\n",
+                "precompile(a)\nprecompile(b)\n# end of statements\n",
+            ),
+        ] {
+            std::fs::write(&job.trace, whole).unwrap();
+            std::fs::write(&job.raw, format!("{before}{after}")).unwrap();
+            job.settle_trace().unwrap();
+            assert_eq!(std::fs::read_to_string(&job.trace).unwrap(), expected);
+        }
     }
 }

@@ -84,6 +84,7 @@ fn workloads(plan: &BuildPlan, image: &Path, caches: Caches, folder: &Path) -> V
         name: "residual",
         show: false,
         tests: false,
+        load: false,
     };
     trace::jobs(plan, &runs, folder)
 }

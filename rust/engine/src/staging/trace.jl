@@ -1,7 +1,7 @@
-# Runs a workload as `julia workload.jl` would, under --trace-compile. ARGS: the project's folder, and
-# the workload, if any.
+# Runs a workload as `julia workload.jl` would, under --trace-compile. ARGS: the project's folder, the
+# workload or an empty word, and the packages to load when it has run (`recorder.jl`).
 
-let project = ARGS[1], workload = length(ARGS) > 1 ? ARGS[2] : ""
+let project = ARGS[1], workload = ARGS[2], packages = ARGS[3:end]
     empty!(LOAD_PATH)
     push!(LOAD_PATH, project, "@stdlib")
     separator = Sys.iswindows() ? ";" : ":"
@@ -14,4 +14,5 @@ let project = ARGS[1], workload = length(ARGS) > 1 ? ARGS[2] : ""
         Core.eval(Base, :(PROGRAM_FILE = $workload))
         Base.include(Main, workload)
     end
+    isempty(packages) || PackageCompilerRSRecording.load(packages)
 end
