@@ -49,6 +49,38 @@ function prepare(folder)
     return demo
 end
 
+"The names in the `@docs` blocks of a page."
+documented_in(page) = Symbol[Symbol(split(name, '.')[end])
+                             for block in eachmatch(r"^```@docs\n(.*?)^```$"ms, read(page, String))
+                             for name in split(block[1], '\n'; keepempty=false)]
+
+"What a link to a heading ends with, as Documenter has it: its text without marks, spaces as hyphens."
+anchor(heading) = replace(replace(strip(replace(heading, r"[`*]" => "")), ' ' => '-'), r"[^\w\-.,:()/'=!]" => "")
+
+"The links of a page to pages and headings of these docs, as a path and an anchor, which may be empty."
+function links(page)
+    text = replace(read(page, String), r"^```.*?^```$"ms => "")
+    found = [(m[1], something(m[2], "")) for m in eachmatch(r"\]\((?!https?:|@)([^)#\s]*)(?:#([^)\s]*))?\)", text)]
+    return [(isempty(path) ? page : normpath(joinpath(dirname(page), path)), heading) for (path, heading) in found]
+end
+
+function is_there((page, heading))
+    isempty(heading) && return ispath(page)
+    return isfile(page) && any(m -> anchor(m[1]) == heading, eachmatch(r"^#+ (.*)$"m, read(page, String)))
+end
+
+@testset "the reference and links, without Documenter" begin
+    documented = documented_in(joinpath(REPOSITORY, "docs", "src", "reference.md"))
+    @test setdiff(names(PackageCompilerRS), documented) == []
+    @test filter(name -> !isdefined(PackageCompilerRS, name), documented) == []
+    make = read(joinpath(REPOSITORY, "docs", "make.jl"), String)
+    names_in_docs = relpath.(pages()[2:end], joinpath(REPOSITORY, "docs", "src"))
+    @test filter(name -> !occursin(repr(name), make), names_in_docs) == []
+    for page in pages()
+        @test filter(!is_there, links(page)) == []
+    end
+end
+
 mktempdir() do folder
     homes = ("HOME" => folder, "XDG_DATA_HOME" => nothing, "PCRS_CACHE_DIR" => joinpath(folder, "cache"))
     for (i, page) in enumerate(filter(page -> !isempty(examples(page)), pages()))
