@@ -14,7 +14,7 @@ use crate::hash::FileHasher;
 use crate::key::Key;
 use crate::kind::Kind;
 use crate::lock::is_at;
-use crate::lock_file;
+use crate::lock_file::{self, LockFile};
 use crate::record::{self, FileRecord, Record};
 
 /// Name of the file that is locked while the entry is in use; modified when it last was.
@@ -51,7 +51,7 @@ pub struct Entry {
     dir: PathBuf,
     record: Record,
     // Held, not read.
-    _used: File,
+    _used: LockFile,
 }
 
 /// Why an entry is not taken.
@@ -175,7 +175,7 @@ fn hold(used: &File) -> bool {
     false
 }
 
-pub(crate) fn open_used(dir: &Path) -> io::Result<File> {
+pub(crate) fn open_used(dir: &Path) -> io::Result<LockFile> {
     // For writing too, where possible: Windows wants that for setting its time.
     lock_file::open(&regular(dir.join(USED))?, false)
 }

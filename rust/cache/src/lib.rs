@@ -52,7 +52,7 @@ pub use key::{Key, ParseKeyError};
 pub use key_builder::KeyBuilder;
 pub use kind::Kind;
 pub use lock::Lock;
-pub use lock_file::{LockState, hold, is_abandoned, lock_state};
+pub use lock_file::{LockFile, LockState, hold, is_abandoned, lock_state};
 pub use stop::Stop;
 pub use store::{Put, Store};
 pub use tree::{Ignore, Tree, hash_tree, hash_tree_until};

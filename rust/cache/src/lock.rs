@@ -9,7 +9,7 @@ use std::time::Duration;
 use same_file::Handle;
 
 use crate::error::{Error, Result};
-use crate::lock_file::{self, LockState, lock_state};
+use crate::lock_file::{self, LockFile, LockState, lock_state};
 
 /// Between two looks at a lock that another process holds.
 const POLL: Duration = Duration::from_millis(100);
@@ -18,7 +18,7 @@ const POLL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Lock {
     // Held, not read.
-    _file: File,
+    _file: LockFile,
 }
 
 impl Lock {

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::ops::Deref;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +15,26 @@ const GRACE: Duration = Duration::from_secs(60);
 
 /// Where there are no locks, a folder that nothing was added to for this long is taken for dead.
 const GRACE_WITHOUT_LOCKS: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// An open lock file. What it holds ends when it is dropped, even where another process has a copy of its
+/// descriptor: one that was just forked has copies of all until it begins its program.
+#[derive(Debug)]
+pub struct LockFile(File);
+
+impl Deref for LockFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        // Where this fails, there are no locks, or closing it does the same.
+        let _ = self.0.unlock();
+    }
+}
 
 /// What can be told of a lock file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +64,7 @@ pub enum LockState {
 /// assert_eq!(pcrs_cache::lock_state(&path), pcrs_cache::LockState::Free);
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub fn hold(path: &Path) -> io::Result<File> {
+pub fn hold(path: &Path) -> io::Result<LockFile> {
     let file = open(path, true)?;
     // The file is this process's own: all that can go wrong is that there are no locks.
     let _ = file.try_lock();
@@ -93,7 +114,7 @@ pub fn is_abandoned(folder: &Path, lock: &Path) -> bool {
 }
 
 /// Opens the lock file at `path` for reading and writing, or for what is allowed.
-pub(crate) fn open(path: &Path, create: bool) -> io::Result<File> {
+pub(crate) fn open(path: &Path, create: bool) -> io::Result<LockFile> {
     // A pipe would be waited for.
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         let message = "not a regular file";
@@ -101,8 +122,9 @@ pub(crate) fn open(path: &Path, create: bool) -> io::Result<File> {
     }
     let mut options = File::options();
     let both = options.read(true).write(true).create(create).open(path);
-    both.or_else(|error| match error.kind() {
+    let file = both.or_else(|error| match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => File::open(path),
         _ => Err(error),
-    })
+    });
+    file.map(LockFile)
 }

@@ -1,12 +1,12 @@
 //! Folders inside the store in which entries are made, and to which they are moved to be removed.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::lock_file;
+use crate::lock_file::{self, LockFile};
 
 /// Beside the entry, which on Windows could not be moved with an open file in it.
 const LOCK: &str = "lock";
@@ -17,7 +17,7 @@ const ENTRY: &str = "entry";
 pub struct Scratch {
     dir: TempDir,
     // Held, not read: tells sweeping processes that this folder is alive.
-    _lock: File,
+    _lock: LockFile,
 }
 
 impl Scratch {
@@ -49,6 +49,7 @@ pub fn sweep(parent: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::time::{Duration, SystemTime};
 
     use super::*;

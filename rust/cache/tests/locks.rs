@@ -5,6 +5,8 @@
 mod common;
 
 use std::fs::{self, File, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -160,4 +162,40 @@ fn a_pipe_in_the_place_of_a_lock_file_is_not_waited_for() {
     assert_eq!(lock_state(&pipe), LockState::Unknown);
     fixture.store.clear(None).unwrap();
     assert!(pipe.exists());
+}
+
+#[test]
+fn a_lock_ends_though_a_process_that_was_just_forked_has_a_copy() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let (built, used) = (key("built"), key("used"));
+    fixture.put(Kind::Image, &used, b"image");
+    let file = fixture.folder.path().join("lock");
+
+    let lock = store.lock(Kind::Image, &built, || true).unwrap();
+    let entry = store.get(Kind::Image, &used);
+    let work = hold(&file).unwrap();
+    assert!(lock.is_some() && entry.is_some());
+    let (mut forked, mut tell) = std::io::pipe().unwrap();
+    let (mut wait, go_on) = std::io::pipe().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut command = Command::new("true");
+            // SAFETY: read(2) and write(2) are async-signal-safe, and nothing allocates.
+            unsafe {
+                command.pre_exec(move || {
+                    tell.write_all(b"!")?;
+                    wait.read_exact(&mut [0])
+                })
+            };
+            assert!(command.status().unwrap().success());
+        });
+        forked.read_exact(&mut [0]).unwrap();
+        drop((lock, entry, work));
+        let again = store.lock(Kind::Image, &built, || true).unwrap().is_some();
+        let state = lock_state(&file);
+        let removed = store.clear(None).unwrap().removed.entries;
+        (&go_on).write_all(b"!").unwrap();
+        assert_eq!((again, state, removed), (true, LockState::Free, 1));
+    });
 }

@@ -131,8 +131,7 @@ static bool kill_watchdog(void) {
     return done;
 }
 
-// Whether this call is to fail; `errno` is set then.
-static bool strikes(int call, const char *path) {
+static bool decide(int call, const char *path) {
     if (!under || !path || !is_under(path) || getpid() != process) return false;
     long number = 0;
     for (int i = 0; i < COUNT; i++)
@@ -154,16 +153,28 @@ static bool strikes(int call, const char *path) {
     return true;
 }
 
+// Whether this call is to fail; `errno` is set then, and left alone otherwise: of `readdir`, a caller knows
+// by it whether a folder has ended or failed.
+static bool strikes(int call, const char *path) {
+    int before = errno;
+    bool struck = decide(call, path);
+    if (!struck) errno = before;
+    return struck;
+}
+
 static bool strikes_fd(int call, int fd) {
     char path[PATH_MAX];
-    return under && place(fd, path, sizeof path) && strikes(call, path);
+    int before = errno;
+    if (under && place(fd, path, sizeof path)) return strikes(call, path);
+    return errno = before, false;
 }
 
 static bool strikes_at(int call, int folder, const char *name) {
     char path[2 * PATH_MAX];
+    int before = errno;
     if (!under || !name) return false;
     if (name[0] == '/' || folder == AT_FDCWD) return strikes(call, name);
-    if (!place(folder, path, PATH_MAX)) return false;
+    if (!place(folder, path, PATH_MAX)) return errno = before, false;
     size_t length = strlen(path);
     snprintf(path + length, sizeof path - length, "/%s", name);
     return strikes(call, path);

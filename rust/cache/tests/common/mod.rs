@@ -17,7 +17,7 @@ pub struct Fixture {
 }
 
 /// Keeps other tests of the file from starting processes: between `fork` and `exec`, a child holds
-/// copies of all open files, so locks end and space is freed a little later than the test expects.
+/// copies of all open files, so space is freed a little later than the test expects.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)

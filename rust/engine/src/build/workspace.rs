@@ -1,10 +1,11 @@
 //! The folder in which a build makes everything, beside the image to be: so that publishing is a
 //! rename within one file system, and one `rm -r` leaves nothing behind.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use pcrs_cache::LockFile;
 use tempfile::TempDir;
 
 use super::head;
@@ -28,7 +29,7 @@ pub struct Workspace {
     /// Where those are if not in the work folder.
     elsewhere: Option<TempDir>,
     // The second is held, not read: tells sweeping builds that this folder is alive.
-    held: Option<(TempDir, File)>,
+    held: Option<(TempDir, LockFile)>,
 }
 
 impl Workspace {
@@ -48,8 +49,8 @@ impl Workspace {
             let dir = tempfile::Builder::new()
                 .prefix(&prefix)
                 .tempdir_in(parent)?;
-            let mut lock = pcrs_cache::hold(&dir.path().join(LOCK))?;
-            lock.write_all(MARK)?;
+            let lock = pcrs_cache::hold(&dir.path().join(LOCK))?;
+            (&*lock).write_all(MARK)?;
             let inside = dir.path().join("tmp");
             fs::create_dir(&inside)?;
             Ok((dir, lock, inside))
@@ -203,6 +204,7 @@ fn size(path: &Path) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::time::{Duration, SystemTime};
 
     use super::*;
