@@ -9,6 +9,7 @@
 pub mod build;
 pub mod bundle;
 pub mod error;
+mod full_disk;
 pub mod identity;
 pub mod json_file;
 pub mod julia;

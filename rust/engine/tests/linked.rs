@@ -294,6 +294,56 @@ fn on_a_full_disk_the_link_is_an_error_as_more_would_not_fit_either() {
     assert_eq!(images.count(), 1);
 }
 
+/// The build ends in `stage` for a full disk, without another try, where the fake runs `script` at `event`.
+fn is_an_error_on_a_full_disk(event: &str, script: &str, stage: Stage) {
+    let fake = Fake::new();
+    if !with_a_real_base(&fake) {
+        return;
+    }
+    with_a_real_image(&fake);
+    fake.on("link", REAL_LINK);
+    fake.on(event, script);
+    let built = build(linkable(&fake));
+    assert!(built.warnings().is_empty(), "{:?}", built.warnings());
+    let error = built.error();
+    assert_eq!(error.stage, stage, "{error}");
+    let cause = error.cause.as_deref();
+    assert_eq!(cause, Some("no space is left on the disk"), "{error}");
+    assert!(error.hint.as_deref().unwrap().contains("free some space"));
+    let images = fake.started();
+    let images = images.iter().filter(|line| line.starts_with("image "));
+    assert_eq!(images.count(), 1);
+    assert!(!fake.image().exists());
+}
+
+#[test]
+fn a_full_disk_that_the_preloaded_library_meets_is_an_error() {
+    let told = "echo 'x.o cannot be written: No space left on device (os error 28)'";
+    let to_file = format!("{told} >\"${{journal%/*}}/linked.trouble\"; exit 97");
+    is_an_error_on_a_full_disk("generate", &to_file, Stage::Image);
+    // There was no room for the sentence either.
+    let to_terminal = format!("{told} >&2; : >\"${{journal%/*}}/linked.trouble\"; exit 97");
+    is_an_error_on_a_full_disk("generate", &to_terminal, Stage::Image);
+}
+
+#[test]
+fn so_is_one_that_the_linked_image_meets_when_it_is_tried() {
+    let told = "echo 'ERROR: IOError: write: no space left on device (ENOSPC)' >&2; exit 1";
+    is_an_error_on_a_full_disk("verify", told, Stage::Verify);
+}
+
+#[test]
+fn so_is_one_that_linking_meets_before_the_linker() {
+    for file in ["metadata.o", "image.lds"] {
+        // A device that is always full, in the place of a file that merging writes.
+        let script = format!(
+            "folder=${{journal%/*}}; mkdir \"$folder/link\"; ln -s /dev/full \"$folder/link/{file}\"
+            cp \"$here/told.json\" \"$folder/linked.handover.json\"; cp \"$here/new.a\" \"$object\"; exit"
+        );
+        is_an_error_on_a_full_disk("generate", &script, Stage::Link);
+    }
+}
+
 #[test]
 fn so_is_one_whose_tables_are_not_as_they_should_be() {
     let other = "cp \"$here/sys.so\" \"$last\"; exit";

@@ -99,5 +99,7 @@ pub fn told_trouble(folder: &Path, code: Option<i32>) -> Option<String> {
         return None;
     }
     let text = fs::read_to_string(trouble(folder)).ok()?;
-    Some(text.trim().to_string())
+    let text = text.trim();
+    // On a full disk there is the file and nothing in it.
+    (!text.is_empty()).then(|| text.to_string())
 }

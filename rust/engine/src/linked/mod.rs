@@ -4,7 +4,8 @@
 //! This room holds what the stages need for it: whether it can be done ([`Way`]), the base as a
 //! relocatable object ([`Foundation`]), and what the image process is told ([`job`]). The work on
 //! object files is in `rust/linked`, that inside the image process in `rust/interpose`. Whatever
-//! goes wrong on the way is a [`Setback::Slower`]: the image is then made the full way.
+//! goes wrong on the way is a [`Setback::Slower`]: the image is then made the full way. Only a full disk ends
+//! the build, as that way takes more of it.
 
 mod foundation;
 pub mod job;
@@ -15,7 +16,9 @@ pub use way::Way;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::error::BuildError;
+use crate::error::{BuildError, Stage};
+use crate::full_disk;
+use crate::plan::BuildPlan;
 
 /// Why there is no linked image.
 #[derive(Debug)]
@@ -24,6 +27,20 @@ pub enum Setback {
     Failed(BuildError),
     /// The image is to be made the full way, for this reason.
     Slower(String),
+}
+
+impl Setback {
+    /// What follows from `why`, a sentence about something that failed in `stage`: the full way, or the end
+    /// where a disk is full.
+    pub fn for_reason(plan: &BuildPlan, stage: Stage, why: String) -> Self {
+        if !full_disk::is_told_by(&why) {
+            return Self::Slower(why);
+        }
+        let message = format!("linking in what is compiled already failed: {why}");
+        let mut error = BuildError::failed(stage, message);
+        full_disk::blame(&mut error, plan.target_dir());
+        Self::Failed(error)
+    }
 }
 
 /// Runs a step on object files. What nobody has thought of is a reason for the full way too.

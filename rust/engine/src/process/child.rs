@@ -15,6 +15,7 @@ use super::quiet::{Idle, Quiet, WaitingLines};
 use super::{descendants, lines, memory};
 use crate::build::context::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
+use crate::full_disk;
 
 /// How often cancelling, the journal and the child's end are looked at.
 const TICK: Duration = Duration::from_millis(40);
@@ -56,15 +57,6 @@ pub struct Ended {
     pub killed: bool,
     /// Ended as it neither wrote nor computed anything.
     pub idle: Option<Idle>,
-}
-
-/// What Julia, the compiler and the linker say of a full disk, in small letters.
-const FULL_DISK: [&str; 3] = ["no space left on device", "enospc", "disk quota exceeded"];
-
-/// Whether a line of output tells of a full disk.
-fn tells_of_full_disk(line: &str) -> bool {
-    let line = line.to_ascii_lowercase();
-    FULL_DISK.iter().any(|words| line.contains(words))
 }
 
 /// What Julia says of an image without code for a CPU (src/processor.cpp and processor_x86.cpp, 1.5 to
@@ -145,7 +137,7 @@ pub fn run(
                     &format!("{}{line}", invocation.prefix),
                     invocation.show | waiting.includes(&line),
                 );
-                lacked_space |= tells_of_full_disk(&line);
+                lacked_space |= full_disk::is_told_by(&line);
                 words.take(line);
                 // A child that never pauses must not keep us from looking up.
                 if last_look.elapsed() < TICK {
@@ -283,12 +275,7 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
         error.hint = Some(no_code_for(&ctx.plan.cpu_target, &words.targets));
     }
     if ended.lacked_space {
-        error.cause = Some("no space is left on the disk".into());
-        error.hint = Some(format!(
-            "free some space on the disk of `{}` and of the temporary folder; a build needs about \
-             three times the size of its image",
-            ctx.plan.target_dir().display()
-        ));
+        full_disk::blame(&mut error, ctx.plan.target_dir());
     }
     error.output = words.tail.iter().cloned().collect();
     error

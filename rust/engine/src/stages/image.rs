@@ -219,7 +219,7 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
             continue;
         }
         if let Some(why) = job::told_trouble(folder, ended.status.code()) {
-            return Err(Setback::Slower(why));
+            return Err(Setback::for_reason(ctx.plan, Stage::Image, why));
         }
         if ended.success() && follower.phase == GENERATE {
             if let Some(warning) = from_source(&follower.uncached) {

@@ -95,7 +95,9 @@ pub fn build(
         let process = ImageProcess::start(scope, &inner, base)?;
         process.load_packages()?;
         let made = process.finish(Arc::clone(statements), statements.naming(&above))?;
-        let foundation = foundation.ready().map_err(Setback::Slower)?;
+        let foundation = foundation
+            .ready()
+            .map_err(|why| Setback::for_reason(plan, Stage::Link, why))?;
         Ok::<_, Setback>(((made.0, foundation), made.1))
     })?;
     let (object, foundation) = object;

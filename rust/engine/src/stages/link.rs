@@ -100,7 +100,7 @@ pub struct Parts {
 /// code that the image process named, and reads the result as Julia will.
 ///
 /// # Errors
-/// What makes the full way the better one: all but that the build is cancelled.
+/// What makes the full way the better one: all but a full disk, and that the build is cancelled.
 pub fn link_with(
     ctx: &Context<'_>,
     checked: &Checked,
@@ -109,20 +109,21 @@ pub fn link_with(
 ) -> Result<Parts, Setback> {
     let folder = ctx.workspace.path();
     let image = place(ctx)?;
+    let setback = |why: String| Setback::for_reason(ctx.plan, Stage::Link, why);
     let handover = Handover::load(&job::handover(folder))
-        .map_err(|why| Setback::Slower(format!("the image process left no account: {why}")))?;
+        .map_err(|why| setback(format!("the image process left no account: {why}")))?;
     let parts = folder.join("link");
     std::fs::create_dir_all(&parts)
         .map_err(|e| BuildError::io(Stage::Link, "creating the folder", &parts, &e))?;
     let input = step("the new code does not fit to the base", || {
         pcrs_linked::merge(foundation, &handover, object, &parts)
     })
-    .map_err(Setback::Slower)?;
+    .map_err(setback)?;
     let linker = link_parts(ctx, checked, &input, &image)?;
     step("the linked image is not as it should be", || {
         pcrs_linked::check(&image, &handover)
     })
-    .map_err(Setback::Slower)?;
+    .map_err(setback)?;
     // The space is needed by what follows.
     for file in [object, &job::heap(folder)] {
         let _ = std::fs::remove_file(file);

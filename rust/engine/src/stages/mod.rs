@@ -18,6 +18,7 @@ use pcrs_cache::Kind;
 
 use crate::build::context::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
+use crate::full_disk;
 use crate::julia::image_threads;
 use crate::julia::linker::Input;
 use crate::linked::{Foundation, Setback, Way};
@@ -227,7 +228,7 @@ fn linked_on(
         let image_process = ImageProcess::start(scope, ctx, base)?;
         let merged = statements_of(ctx, base, &image_process, known, times, warnings)?;
         let outcome = match foundation.ready() {
-            Err(why) => Err(Setback::Slower(why)),
+            Err(why) => Err(Setback::for_reason(ctx.plan, Stage::Link, why)),
             Ok(foundation) => {
                 compile(ctx, image_process, &merged, times).and_then(|(object, report)| {
                     enforce_and_link(ctx, checked, &foundation, &object, report, times)
@@ -239,6 +240,7 @@ fn linked_on(
     let outcome = outcome.and_then(|mut image| {
         verify(ctx, base, &mut image, times, warnings).map_err(|error| match error.kind {
             ErrorKind::Cancelled => Setback::Failed(error),
+            _ if full_disk::is_told_by(&error.to_string()) => Setback::Failed(error),
             _ => Setback::Slower(format!("the linked image does not work: {error}")),
         })?;
         Ok(image)
