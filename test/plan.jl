@@ -43,6 +43,8 @@
     @test plan_of("Home"; idle_limit=1.5)["idle_limit"] == 1.5
     @test plan_of("Home"; idle_limit=Inf)["idle_limit"] === nothing
     @test plan_of("Home"; verify=false)["verify"] == "none"
+    @test plan_of("Home")["work_dir"] === nothing
+    @test plan_of("Home"; work_dir="work")["work_dir"] == abspath("work")
 end
 
 @testset "defaults are PackageCompiler's" begin

@@ -38,6 +38,9 @@ in the project's `Sysimage.toml`, see below.
 - `quiet::Bool=false`: show no progress; warnings are in the report.
 - `log`: path of the full log. By default it is kept only if the build fails, as
   `sysimage_path * ".log"`.
+- `work_dir`: the folder for what the build makes on its way, about three times the size of the image; by
+  default that of the image. Give a fast disk of this machine where the image's folder is on a network
+  or has little room. Only the finished image is then copied beside `sysimage_path`.
 - `verify=:load`: how the image is tried before it is put in place. `:load` starts it and compares
   its packages with the Manifest; `:trace` also runs the workloads on it and reports what they still
   compile; `false` does neither.
@@ -139,6 +142,7 @@ function create_sysimage(packages=nothing;
     dry_run=NOT_GIVEN,
     quiet=NOT_GIVEN,
     log=NOT_GIVEN,
+    work_dir=NOT_GIVEN,
     verify=NOT_GIVEN,
     strict=NOT_GIVEN,
     statement_timeout=NOT_GIVEN,
@@ -167,6 +171,7 @@ function create_sysimage(packages=nothing;
         :import_into_main => import_into_main, :base_sysimage => base_sysimage,
         :cpu_target => cpu_target, :script => script, :sysimage_build_args => sysimage_build_args,
         :compress_sysimage => compress_sysimage, :dry_run => dry_run, :quiet => quiet, :log => log,
+        :work_dir => work_dir,
         :verify => verify, :strict => strict, :statement_timeout => statement_timeout,
         :idle_limit => idle_limit, :environment_inputs => environment_inputs,
         :image_threads => image_threads, :trace_jobs => trace_jobs, :workload_deps => workload_deps,

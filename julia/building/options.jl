@@ -24,6 +24,7 @@ Base.@kwdef mutable struct Options
     dry_run::Bool = false
     quiet::Bool = false
     log::Union{Nothing,AbstractString} = nothing
+    work_dir::Union{Nothing,AbstractString} = nothing
     verify::Union{Symbol,Bool} = :load
     strict::Bool = false
     statement_timeout::Real = 300
@@ -94,7 +95,7 @@ function in_words(type)
 end
 
 const PATHS = (:sysimage_path, :precompile_execution_file, :precompile_statements_file, :script,
-    :base_sysimage, :log, :workload_deps)
+    :base_sysimage, :log, :work_dir, :workload_deps)
 
 "The options, checked for what needs no look at the disk."
 function check_options(options)

@@ -71,6 +71,7 @@ function make_plan(packages, options::Options)
         "compiler" => compiler_from_environment(),
         "sysimage_path" => abspath(options.sysimage_path),
         "log" => options.log === nothing ? nothing : abspath(options.log),
+        "work_dir" => options.work_dir === nothing ? nothing : abspath(options.work_dir),
         "verify" => options.verify === false ? "none" : string(options.verify),
         "strict" => options.strict,
         "statement_timeout" => seconds_of_limit(options.statement_timeout),

@@ -62,6 +62,7 @@ const SYSIMAGE_TOML_KEYS = Dict{String,TomlKey}(
     "dry_run" => TOML_FLAG,
     "quiet" => TOML_FLAG,
     "log" => TOML_PATH,
+    "work_dir" => TOML_PATH,
     "verify" => TomlKey("\"load\", \"trace\" or false",
         value -> value === false || value in ("load", "trace"),
         (value, folder) -> value === false ? false : Symbol(value)),

@@ -118,8 +118,8 @@ impl BuildError {
     pub fn io(stage: Stage, what: &str, path: &Path, error: &io::Error) -> Self {
         let hint = match error.kind() {
             io::ErrorKind::StorageFull => Some(
-                "free some space, or choose a `sysimage_path` on another disk; a build needs about \
-                 three times the size of its image",
+                "free some space, or choose a `sysimage_path` or a `work_dir` on another disk; a build \
+                 needs about three times the size of its image",
             ),
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 Some("choose a `sysimage_path` in a folder that you can write to")

@@ -21,12 +21,12 @@ pub fn is_told_by(text: &str) -> bool {
     WORDS.iter().any(|words| text.contains(words))
 }
 
-/// Makes a full disk the cause of `error`, for an image in `folder`.
+/// Makes a full disk the cause of `error`, for a build that works in `folder`.
 pub fn blame(error: &mut BuildError, folder: &Path) {
     error.cause = Some(CAUSE.into());
     error.hint = Some(format!(
-        "free some space on the disk of `{}` and of the temporary folder; a build needs about three \
-         times the size of its image",
+        "free some space on the disk of `{}` and of the temporary folder, or choose a `work_dir` on \
+         another one; a build needs about three times the size of its image",
         folder.display()
     ));
 }

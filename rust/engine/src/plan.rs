@@ -59,6 +59,9 @@ pub struct BuildPlan {
     pub compiler: Option<Vec<String>>,
     /// Where the image appears.
     pub sysimage_path: PathBuf,
+    /// The folder in which the build makes its work folder; that of the image when `None`.
+    #[serde(default)]
+    pub work_dir: Option<PathBuf>,
     /// Where the full log goes; beside the image when `None`, and then kept only of a failed build.
     pub log: Option<PathBuf>,
     /// How the linked image is tried before it is published.
@@ -313,6 +316,11 @@ impl BuildPlan {
     /// The folder the image appears in.
     pub fn target_dir(&self) -> &Path {
         self.sysimage_path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// The folder in which the work folder is made.
+    pub fn work_dir(&self) -> &Path {
+        self.work_dir.as_deref().unwrap_or(self.target_dir())
     }
 
     /// The base without its place.

@@ -154,7 +154,9 @@ const ROOT: &str = "PCRS_TEST_ROOT";
 fn a_build_in_a_process_of_its_own() {
     if let Some(root) = std::env::var_os(ROOT) {
         let fake = Fake::at(root.into());
-        let built = build(fake.plan());
+        let mut plan = fake.plan();
+        plan.work_dir = Some(fake.path("work")).filter(|work| work.exists());
+        let built = build(plan);
         unreachable!("the build ended: {:?}", built.result);
     }
 }
@@ -218,7 +220,10 @@ fn temporary_files_of_ended_children_are_removed() {
 }
 
 fn kill_the_process(signal: i32) {
-    let fake = hanging_in("generate");
+    kill_the_process_of(&hanging_in("generate"), signal);
+}
+
+fn kill_the_process_of(fake: &Fake, signal: i32) {
     let mut process = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "a_build_in_a_process_of_its_own"])
         .env(ROOT, fake.root())
@@ -232,7 +237,16 @@ fn kill_the_process(signal: i32) {
     assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
     assert!(!process.wait().unwrap().success());
     fake.await_end_of_processes();
-    assert_nothing_is_left(&fake);
+    assert_nothing_is_left(fake);
+}
+
+#[test]
+fn a_parent_killed_with_sigkill_leaves_nothing_where_its_work_folder_is_elsewhere() {
+    let fake = hanging_in("generate");
+    let work = fake.path("work");
+    std::fs::create_dir(&work).unwrap();
+    kill_the_process_of(&fake, libc::SIGKILL);
+    assert_eq!(common::names(&work), [""; 0]);
 }
 
 #[test]

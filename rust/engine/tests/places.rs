@@ -10,6 +10,7 @@ use std::path::Path;
 
 use common::{Fake, OBJECT, OLD, build, names, text};
 use pcrs_cache::Stop;
+use pcrs_engine::report::Origin;
 use pcrs_engine::{BuildPlan, ErrorKind, Stage, dry_run};
 
 /// Nothing is started or changed, and the error names `word`.
@@ -302,4 +303,75 @@ mod held_in_place {
         assert_eq!((error.kind, error.stage), (ErrorKind::Input, Stage::Check));
         assert!(text(&error).contains("another user's"), "{error}");
     }
+}
+
+/// Builds in a work folder in `work`, and fails in one, and looks at what is where.
+fn works_elsewhere(fake: &Fake, work: &Path) {
+    let mut plan = fake.plan();
+    plan.cache = fake.cache();
+    plan.work_dir = Some(work.into());
+    fake.on(
+        "image",
+        "find \"$here/target\" -type f >\"$here/beside\"; printf %s \"${journal%/*}\" >\"$here/folder\"",
+    );
+    build(plan.clone()).report();
+    assert_eq!(fake.read_image(), OBJECT);
+    assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
+    let folder = fake.read("folder");
+    assert_eq!(Path::new(&folder).parent(), Some(work));
+    // What is published from there, and nothing yet but its lock.
+    let beside = fake.read("beside");
+    assert!(
+        beside.ends_with("/lock\n") && beside.lines().count() == 1,
+        "{beside}"
+    );
+    assert_eq!(names(work), [""; 0]);
+    assert_eq!(names(&fake.path("cache/work")), [""; 0]);
+    // It is no input.
+    let other = BuildPlan {
+        work_dir: None,
+        ..plan.clone()
+    };
+    assert_eq!(build(other).report().origin, Origin::UpToDate);
+
+    fake.on("image", "exit 1");
+    plan.force = true;
+    let error = build(plan.clone()).error();
+    let kept = fake.path("target/Image.so.log");
+    assert_eq!(error.log.as_deref(), Some(kept.as_path()));
+    assert!(fs::read_to_string(kept).unwrap().contains("== image"));
+    assert_eq!(fake.left(), ["Image.so", "Image.so.json", "Image.so.log"]);
+    assert_eq!(names(work), [""; 0]);
+    let planned = dry_run(&plan, &Stop::default()).unwrap().commands;
+    assert!(
+        planned
+            .iter()
+            .any(|command| command.command.contains(work.to_str().unwrap()))
+    );
+}
+
+#[test]
+fn the_work_folder_is_where_the_user_wants_it() {
+    let fake = Fake::new();
+    let work = fake.path("new/work");
+    works_elsewhere(&fake, &work);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_work_folder_may_be_on_another_disk() {
+    let fake = Fake::new();
+    let work = fake.path("work");
+    fs::create_dir(&work).unwrap();
+    if !common::on_small_disk(&work, 1 << 20, |_| works_elsewhere(&fake, &work)) {
+        println!("skipped: mounting a tmpfs is not permitted");
+    }
+}
+
+#[test]
+fn a_work_folder_that_cannot_be_made_is_found_in_the_check() {
+    let fake = Fake::new();
+    let mut plan = fake.plan();
+    plan.work_dir = Some(fake.write("file", ""));
+    refused(&fake, &plan, "`work_dir`");
 }

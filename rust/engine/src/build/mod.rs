@@ -12,7 +12,7 @@ pub mod voice;
 pub mod workspace;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -32,6 +32,7 @@ use crate::stages;
 use channel::{Channel, Waker};
 use context::Context;
 use event::Event;
+use remains::Note;
 use timings::Timings;
 use voice::Voice;
 use workspace::Workspace;
@@ -146,7 +147,7 @@ pub fn dry_run(plan: &BuildPlan, stop: &Stop) -> Result<DryRun, BuildError> {
     stages::check::output(plan, stop)?;
     let checked = stages::check::tools(plan)?;
     let prefix = beside::work_folder(&plan.sysimage_path);
-    let folder = plan.target_dir().join(format!("{prefix}XXXXXX"));
+    let folder = plan.work_dir().join(format!("{prefix}XXXXXX"));
     Ok(DryRun {
         linker: checked.linker.describe(),
         commands: stages::commands(plan, &checked, &folder),
@@ -220,20 +221,26 @@ fn build_in_place(
         return Err(BuildError::cancelled(Stage::Check));
     }
     let stamp = Stamp::new(plan, cache.image_key(), parts);
-    let workspace = Workspace::create(&plan.sysimage_path, plan.surroundings.temporary())?;
+    let workspace = Workspace::create(
+        &plan.sysimage_path,
+        plan.work_dir.as_deref(),
+        plan.surroundings.temporary(),
+    )?;
     let log_path = plan
         .log
         .clone()
         .unwrap_or_else(|| workspace.file("build.log"));
     let log = log::create(&log_path)
         .map_err(|e| BuildError::io(Stage::Check, "writing the log", &log_path, &e))?;
-    let note = cache.note(workspace.path());
+    let folders = workspace.marked();
+    let notes: Vec<_> = folders
+        .iter()
+        .filter_map(|folder| cache.note(folder))
+        .collect();
     let marks = Marks::new();
-    let (watchdog, unwatched) = match Watchdog::start(
-        [workspace.path(), workspace.temporary()],
-        &marks,
-        &plan.surroundings,
-    ) {
+    let mut watched: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+    watched.push(workspace.temporary());
+    let (watchdog, unwatched) = match Watchdog::start(&watched, &marks, &plan.surroundings) {
         Ok(watchdog) => (watchdog, None),
         Err(error) => (Watchdog::none(), Some(error)),
     };
@@ -272,11 +279,8 @@ fn build_in_place(
     drop(voice);
     let result = keep_log(plan, &log_path, result);
     // The folder goes while the watchdog still looks on, so that a kill in between leaves nothing.
-    let folder = workspace.path().to_path_buf();
     let closed = workspace.close();
-    if let Some(note) = note {
-        note.settle(&folder);
-    }
+    notes.into_iter().for_each(Note::settle);
     drop(watchdog);
     match (result, closed) {
         (Ok(mut report), Err(error)) => {
@@ -357,7 +361,7 @@ fn keep_log(
                 error.log.clone_from(&plan.log);
             } else if error.kind == crate::ErrorKind::Failed
                 && let Some(kept) = log::place(&plan.sysimage_path)
-                && std::fs::rename(log, &kept).is_ok()
+                && (std::fs::rename(log, &kept).is_ok() || pcrs_cache::copy(log, &kept).is_ok())
             {
                 error.log = Some(kept);
             }

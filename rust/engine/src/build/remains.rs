@@ -13,7 +13,10 @@ const NOTES: &str = "work";
 
 /// The note of a work folder.
 #[derive(Debug)]
-pub struct Note(PathBuf);
+pub struct Note {
+    file: PathBuf,
+    folder: PathBuf,
+}
 
 impl Note {
     /// Notes the work folder `folder` in the folder `cache`. `None` if that cannot be written, which
@@ -28,14 +31,17 @@ impl Note {
             .finish();
         let note = notes.join(name.to_string());
         fs::write(&note, text).ok()?;
-        Some(Self(note))
+        Some(Self {
+            file: note,
+            folder: folder.to_path_buf(),
+        })
     }
 
-    /// Removes the note at the end of its build, unless `folder` could not be removed.
-    pub fn settle(self, folder: &Path) {
-        if is_gone(folder) {
+    /// Removes the note at the end of its build, unless the folder could not be removed.
+    pub fn settle(self) {
+        if is_gone(&self.folder) {
             // Best effort: one that stays speaks of a folder that is gone.
-            let _ = fs::remove_file(self.0);
+            let _ = fs::remove_file(self.file);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The folder in which a build makes everything, beside the image to be: so that publishing is a
-//! rename within one file system, and one `rm -r` leaves nothing behind.
+//! rename within one file system, and one `rm -r` leaves nothing behind. Where the user wants it elsewhere,
+//! a second one beside the image takes what is about to be published.
 
 use std::fs;
 use std::io::Write;
@@ -28,35 +29,59 @@ pub struct Workspace {
     temporary: PathBuf,
     /// Where those are if not in the work folder.
     elsewhere: Option<TempDir>,
-    // The second is held, not read: tells sweeping builds that this folder is alive.
-    held: Option<(TempDir, LockFile)>,
+    held: Option<Held>,
+    /// Beside the image, where the work folder is elsewhere.
+    beside_image: Option<Held>,
+}
+
+/// A folder in which other builds see that it is alive.
+#[derive(Debug)]
+struct Held {
+    dir: TempDir,
+    // Held, not read.
+    _lock: LockFile,
+}
+
+impl Held {
+    /// Makes a folder in `parent`, which is made too, after removing what builds that died with their
+    /// machine left there.
+    fn create(parent: &Path, prefix: &str) -> Result<Self, BuildError> {
+        fs::create_dir_all(parent)
+            .map_err(|e| BuildError::io(Stage::Check, "creating the folder", parent, &e))?;
+        sweep(parent, prefix);
+        let make = || {
+            let dir = tempfile::Builder::new().prefix(prefix).tempdir_in(parent)?;
+            let lock = pcrs_cache::hold(&dir.path().join(LOCK))?;
+            (&*lock).write_all(MARK)?;
+            Ok(Self { dir, _lock: lock })
+        };
+        make().map_err(|e| BuildError::io(Stage::Check, "writing to the folder", parent, &e))
+    }
 }
 
 impl Workspace {
-    /// Makes the folder for an image at `sysimage_path`, its parents included, after removing what
-    /// builds that died with their machine left there. Temporary files of children lie in it, or in a
-    /// folder in `temporary` where its path is too long for the sockets that they may hold.
+    /// Makes the folder for an image at `sysimage_path`, in the folder `work_dir` or beside the image, its
+    /// parents included, after removing what builds that died with their machine left there. Temporary
+    /// files of children lie in it, or in a folder in `temporary` where its path is too long for the
+    /// sockets that they may hold.
     ///
     /// # Errors
     /// [`Stage::Check`] when the folder cannot be made.
-    pub fn create(sysimage_path: &Path, temporary: &Path) -> Result<Self, BuildError> {
-        let parent = sysimage_path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(parent)
-            .map_err(|e| BuildError::io(Stage::Check, "creating the folder", parent, &e))?;
+    pub fn create(
+        sysimage_path: &Path,
+        work_dir: Option<&Path>,
+        temporary: &Path,
+    ) -> Result<Self, BuildError> {
+        let beside = sysimage_path.parent().unwrap_or(Path::new("."));
         let prefix = beside::work_folder(sysimage_path);
-        sweep(parent, &prefix);
-        let make = || {
-            let dir = tempfile::Builder::new()
-                .prefix(&prefix)
-                .tempdir_in(parent)?;
-            let lock = pcrs_cache::hold(&dir.path().join(LOCK))?;
-            (&*lock).write_all(MARK)?;
-            let inside = dir.path().join("tmp");
-            fs::create_dir(&inside)?;
-            Ok((dir, lock, inside))
+        let held = Held::create(work_dir.unwrap_or(beside), &prefix)?;
+        let beside_image = match work_dir {
+            Some(_) => Some(Held::create(beside, &prefix)?),
+            None => None,
         };
-        let (dir, lock, inside) = make()
-            .map_err(|e| BuildError::io(Stage::Check, "writing to the folder", parent, &e))?;
+        let inside = held.dir.path().join("tmp");
+        fs::create_dir(&inside)
+            .map_err(|e| BuildError::io(Stage::Check, "creating the folder", &inside, &e))?;
         let mut elsewhere = None;
         if inside.as_os_str().len() > LONGEST_TEMPORARY {
             let outside = tempfile::Builder::new()
@@ -68,12 +93,13 @@ impl Workspace {
             elsewhere = outside.filter(shorter);
         }
         Ok(Self {
-            path: dir.path().to_path_buf(),
+            path: held.dir.path().to_path_buf(),
             temporary: elsewhere
                 .as_ref()
                 .map_or(inside, |dir| dir.path().to_path_buf()),
             elsewhere,
-            held: Some((dir, lock)),
+            held: Some(held),
+            beside_image,
         })
     }
 
@@ -90,6 +116,7 @@ impl Workspace {
             temporary: self.temporary.clone(),
             elsewhere: None,
             held: None,
+            beside_image: None,
         })
     }
 
@@ -106,12 +133,30 @@ impl Workspace {
         self.path().join(name)
     }
 
+    /// The folder from where files are moved to the image's place: on the same file system.
+    pub fn publishing(&self) -> &Path {
+        self.beside_image
+            .as_ref()
+            .map_or(&self.path, |held| held.dir.path())
+    }
+
+    /// The folders by whose mark other builds know them: this one, and one beside the image.
+    pub fn marked(&self) -> Vec<PathBuf> {
+        let held = [&self.held, &self.beside_image].into_iter().flatten();
+        held.map(|held| held.dir.path().to_path_buf()).collect()
+    }
+
     /// Removes the folder and reports if that fails, which dropping could not.
     pub fn close(self) -> std::io::Result<()> {
         if let Some(dir) = self.elsewhere {
             remove(&dir.keep())?;
         }
-        self.held.map_or(Ok(()), |(dir, _)| remove(&dir.keep()))
+        // A lock lives as long as its folder.
+        let removed = [self.beside_image, self.held]
+            .into_iter()
+            .flatten()
+            .map(|Held { dir, _lock }| remove(&dir.keep()));
+        removed.fold(Ok(()), |before, removed| before.and(removed))
     }
 }
 
@@ -213,7 +258,7 @@ mod tests {
     fn nothing_is_left_when_dropped() {
         let root = tempfile::tempdir().unwrap();
         let image = root.path().join("new/deep/a b'c.so");
-        let workspace = Workspace::create(&image, root.path()).unwrap();
+        let workspace = Workspace::create(&image, None, root.path()).unwrap();
         let path = workspace.path().to_path_buf();
         assert!(path.is_dir());
         drop(workspace);
@@ -237,7 +282,7 @@ mod tests {
             File::open(&folder).unwrap().set_modified(old).unwrap();
             folders.push(folder);
         }
-        let live = Workspace::create(&root.path().join("Live.so"), root.path()).unwrap();
+        let live = Workspace::create(&root.path().join("Live.so"), None, root.path()).unwrap();
         let left: Vec<bool> = folders.iter().map(|folder| folder.exists()).collect();
         assert_eq!(left, [false, true, true]);
         let old = SystemTime::now() - Duration::from_secs(3600);
@@ -250,10 +295,10 @@ mod tests {
     #[test]
     fn temporary_files_lie_where_sockets_fit() {
         let root = tempfile::tempdir().unwrap();
-        let short = Workspace::create(&root.path().join("x.so"), root.path()).unwrap();
+        let short = Workspace::create(&root.path().join("x.so"), None, root.path()).unwrap();
         assert!(short.temporary().starts_with(short.path()));
         let image = root.path().join("a".repeat(60)).join("x.so");
-        let long = Workspace::create(&image, root.path()).unwrap();
+        let long = Workspace::create(&image, None, root.path()).unwrap();
         let temporary = long.temporary().to_path_buf();
         assert_eq!(temporary.parent(), Some(root.path()));
         assert_eq!(long.inner("part").unwrap().temporary(), temporary);
@@ -261,7 +306,7 @@ mod tests {
         long.close().unwrap();
         assert!(!temporary.exists());
         // Nowhere else to go.
-        let long = Workspace::create(&image, Path::new("/no/such/folder")).unwrap();
+        let long = Workspace::create(&image, None, Path::new("/no/such/folder")).unwrap();
         assert!(long.temporary().starts_with(long.path()));
     }
 
@@ -269,7 +314,7 @@ mod tests {
     fn a_dead_build_is_swept_and_a_live_one_is_not() {
         let root = tempfile::tempdir().unwrap();
         let image = root.path().join("x.so");
-        let live = Workspace::create(&image, root.path()).unwrap();
+        let live = Workspace::create(&image, None, root.path()).unwrap();
         let dead = root.path().join(".x.so.build-dead");
         fs::create_dir(&dead).unwrap();
         File::create(dead.join("lock")).unwrap();
@@ -277,7 +322,7 @@ mod tests {
         for dir in [&dead, &live.path().to_path_buf()] {
             File::open(dir).unwrap().set_modified(old).unwrap();
         }
-        let second = Workspace::create(&image, root.path()).unwrap();
+        let second = Workspace::create(&image, None, root.path()).unwrap();
         assert!(live.path().exists() && second.path().exists() && !dead.exists());
     }
 }

@@ -38,7 +38,7 @@ impl Setback {
         }
         let message = format!("linking in what is compiled already failed: {why}");
         let mut error = BuildError::failed(stage, message);
-        full_disk::blame(&mut error, plan.target_dir());
+        full_disk::blame(&mut error, plan.work_dir());
         Self::Failed(error)
     }
 }

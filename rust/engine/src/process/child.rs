@@ -275,7 +275,7 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
         error.hint = Some(no_code_for(&ctx.plan.cpu_target, &words.targets));
     }
     if ended.lacked_space {
-        full_disk::blame(&mut error, ctx.plan.target_dir());
+        full_disk::blame(&mut error, ctx.plan.work_dir());
     }
     error.output = words.tail.iter().cloned().collect();
     error

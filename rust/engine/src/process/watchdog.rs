@@ -43,7 +43,7 @@ mod unix {
         /// # Errors
         /// When `/bin/sh` cannot be started.
         pub fn start(
-            folders: [&Path; 2],
+            folders: &[&Path],
             marks: &Marks,
             surroundings: &Surroundings,
         ) -> io::Result<Self> {
@@ -52,7 +52,7 @@ mod unix {
 
         pub(super) fn start_in(
             shell: &str,
-            folders: [&Path; 2],
+            folders: &[&Path],
             marks: &Marks,
             surroundings: &Surroundings,
         ) -> io::Result<Self> {
@@ -142,7 +142,7 @@ mod none {
 
     impl Watchdog {
         pub fn start(
-            _folders: [&Path; 2],
+            _folders: &[&Path],
             _marks: &Marks,
             _surroundings: &Surroundings,
         ) -> io::Result<Self> {
@@ -167,7 +167,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         Watchdog::start_in(
             "/no/such/shell",
-            [folder.path(); 2],
+            &[folder.path()],
             &Marks::new(),
             &Surroundings::default(),
         )
@@ -181,7 +181,7 @@ mod tests {
     fn a_folder_is_left_alone_after_a_goodbye() {
         let folder = tempfile::tempdir().unwrap();
         let watchdog =
-            Watchdog::start([folder.path(); 2], &Marks::new(), &Surroundings::default()).unwrap();
+            Watchdog::start(&[folder.path()], &Marks::new(), &Surroundings::default()).unwrap();
         watchdog.add(u32::MAX);
         watchdog.remove(u32::MAX);
         drop(watchdog);

@@ -1,8 +1,10 @@
 # Reads "add GROUP", "del GROUP" and "done" from a pipe; see watchdog.rs. $1 is what the marks of
-# the children have in common, $2 the work folder, $3 that of their temporary files.
+# the children have in common; then come the folders to remove.
 trap '' INT HUP TERM PIPE
 # Whatever the user's session made of it.
 PATH=$PATH:/usr/bin:/bin
+marks=$1
+shift
 groups=' '
 while read -r verb group; do
     case $verb in
@@ -15,7 +17,7 @@ for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
 # Linux: those that left their group are known by their environment. Again until none is found, as
 # one may just have started another.
 for _ in 1 2 3 4 5 6 7 8 9; do
-    found=$(grep -slF -- "$1" /proc/[0-9]*/environ)
+    found=$(grep -slF -- "$marks" /proc/[0-9]*/environ)
     [ -n "$found" ] || break
     for file in $found; do
         pid=${file#/proc/}
@@ -24,8 +26,11 @@ for _ in 1 2 3 4 5 6 7 8 9; do
 done
 # A process that is just ending may still write a file or two.
 for _ in 1 2 3 4 5; do
-    rm -rf -- "$2" "$3" && [ ! -e "$2" ] && [ ! -e "$3" ] && exit 0
+    rm -rf -- "$@"
+    left=
+    for folder; do [ ! -e "$folder" ] || left=$folder; done
+    [ -n "$left" ] || exit 0
     # Folders that a child made read-only, as Pkg does with artifacts.
-    chmod -R u+rwX -- "$2" "$3"
+    chmod -R u+rwX -- "$@"
     sleep 0.2
 done

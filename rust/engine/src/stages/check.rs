@@ -71,6 +71,9 @@ pub fn input(plan: &BuildPlan) -> Result<(), BuildError> {
 /// As [`input`]; and when `stop` is set before the end.
 pub fn output(plan: &BuildPlan, stop: &Stop) -> Result<(), BuildError> {
     writable_folder("sysimage_path", &plan.sysimage_path)?;
+    if let Some(folder) = &plan.work_dir {
+        writable_folder("work_dir", &folder.join("work"))?;
+    }
     target::check(&plan.sysimage_path, stop)?;
     match &plan.log {
         Some(log) => log_file(log),
@@ -303,7 +306,8 @@ fn writable_folder(keyword: &str, path: &Path) -> Result<(), BuildError> {
         return Err(BuildError::input(format!(
             "`{keyword}` lies below `{}`, which is not a folder",
             existing.display()
-        )));
+        ))
+        .hint("choose a path in a folder that you can write to"));
     }
     match access(existing) {
         Ok(()) => Ok(()),

@@ -28,6 +28,7 @@ pub fn publish(ctx: &Context<'_>, image: &Path, report: &BuildReport) -> Result<
         error.stage = Stage::Publish;
         error
     })?;
+    let image = &beside_target(ctx, image)?;
     let stamp = new_stamp(ctx, image, report);
     target::take_over(image, target)
         .and_then(|()| flush(image))
@@ -48,7 +49,19 @@ pub fn publish(ctx: &Context<'_>, image: &Path, report: &BuildReport) -> Result<
     Ok(())
 }
 
-/// The stamp of `image`, in the work folder.
+/// The image, or a copy of it, on the file system of its place.
+fn beside_target(ctx: &Context<'_>, image: &Path) -> Result<PathBuf, BuildError> {
+    let folder = ctx.workspace.publishing();
+    if folder == ctx.workspace.path() {
+        return Ok(image.to_path_buf());
+    }
+    let copy = folder.join(ctx.plan.image_name());
+    pcrs_cache::copy(image, &copy)
+        .map_err(|e| BuildError::io(Stage::Publish, e.doing, &e.path, &e.source))?;
+    Ok(copy)
+}
+
+/// The stamp of `image`, where it can be moved from.
 fn new_stamp(ctx: &Context<'_>, image: &Path, report: &BuildReport) -> Result<PathBuf, String> {
     let stamp = ctx.stamp.finished(image, report);
     let mut stamp = stamp.map_err(|e| e.to_string())?;
@@ -56,7 +69,7 @@ fn new_stamp(ctx: &Context<'_>, image: &Path, report: &BuildReport) -> Result<Pa
         // It is not known of what the image is.
         stamp.content_key = None;
     }
-    let path = ctx.workspace.file("stamp.json");
+    let path = ctx.workspace.publishing().join("stamp.json");
     stamp.write(&path).map_err(|e| e.to_string())?;
     Ok(path)
 }

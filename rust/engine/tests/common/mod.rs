@@ -234,6 +234,7 @@ impl Fake {
             compress: false,
             compiler: Some(vec![self.path("cc").to_str().unwrap().into()]),
             sysimage_path: self.image(),
+            work_dir: None,
             log: None,
             verify: Verify::Load,
             strict: false,
