@@ -23,7 +23,7 @@ function checked(arguments...; keywords...)
     residual = [(text=statement.text, outcome=nothing, script_local=true)]
     return BuildReport(:built, preview.sysimage_path, 1, 1.0, [], preview.packages,
         preview.developed, [statement], 0,
-        residual, PackageCompilerRS.code_origin(Dict("linked" => nothing, "not_linked" => nothing)),
+        residual, nothing, PackageCompilerRS.code_origin(Dict("linked" => nothing, "not_linked" => nothing)),
         1, preview.linker, nothing, nothing, String[])
 end
 

@@ -174,6 +174,20 @@ end
     @test occursin("A (/dev/A): edits need a new image", sprint(show, MIME"text/plain"(), report))
 end
 
+@testset "what each start of an image does is told" begin
+    table = PackageCompilerRS.parse_json(PackageCompilerRS.SAMPLE_REPORT)
+    shown() = sprint(show, MIME"text/plain"(), PackageCompilerRS.BuildReport(table))
+    @test PackageCompilerRS.BuildReport(table).at_start === nothing
+    table["statements"]["at_start"] = Dict("compiled" => [], "lines" => 0, "printed" => [])
+    @test !occursin("each start", shown())
+    compiled(package, text) = Dict("package" => package, "text" => "precompile(Tuple{$text})")
+    table["statements"]["at_start"] = Dict("lines" => 2, "printed" => ["hello from A", "and more"],
+        "compiled" => [compiled("A", "A.f"), compiled("B", "B.g"), compiled("A", "A.h"), compiled(nothing, "Int")])
+    @test PackageCompilerRS.BuildReport(table).at_start.compiled[2].package == "B"
+    @test occursin("each start:  compiles 4 methods (2 A, 1 B, 1 others), see `report.at_start` and " *
+                   "writes 2 lines, such as `hello from A`", shown())
+end
+
 @testset "a standard library in the base cannot be replaced" begin
     inside = PackageCompilerRS.packages_in_image(PackageCompilerRS.running_sysimage())
     id = first(id for id in inside if isfile(joinpath(Sys.STDLIB, id.name, "Project.toml")))

@@ -7,6 +7,9 @@ const StatementRow = NamedTuple{(:text, :outcome, :detail, :source, :line, :seco
     Tuple{String,Symbol,String,String,Int,Float64}}
 const ResidualRow =
     NamedTuple{(:text, :outcome, :script_local),Tuple{String,Union{Symbol,Nothing},Bool}}
+const StartRow =
+    NamedTuple{(:package, :text),Tuple{Union{String,Nothing},String}}
+const AtStart = NamedTuple{(:compiled, :lines, :printed),Tuple{Vector{StartRow},Int,Vector{String}}}
 const RefusedRow = NamedTuple{(:path, :reason),Tuple{String,String}}
 const CodeOrigin = NamedTuple{
     (:linked, :from_base, :from_packages, :compiled, :left_out, :refused, :not_linked),
@@ -34,6 +37,10 @@ What [`create_sysimage`](@ref) did. Fields:
 - `residual`: with `verify=:trace`, a vector of `(text, outcome, script_local)`: what the workloads
   still compiled on the image; `outcome` is what `statements` says of it (`nothing` if it is not
   there), `script_local` whether it belongs to the workload script, and cannot be saved;
+- `at_start`: what each start of the image does before it runs anything for its user, as packages'
+  `__init__` ask for it: `compiled`, a vector of `(package, text)`, statements with the package that
+  they name (or `nothing`), `lines::Int`, how many lines are written, and `printed`, the last of them;
+  `nothing` where the image was not started;
 - `how`: where the native code comes from: `linked::Bool`, whether code that was on the disk already
   was linked in; then `from_base` and `from_packages` are the functions linked in from the base image
   and from packages' caches, `compiled` those that were compiled, `left_out` the methods of
@@ -54,6 +61,7 @@ struct BuildReport
     statements::Vector{StatementRow}
     duplicates::Int
     residual::Union{Nothing,Vector{ResidualRow}}
+    at_start::Union{Nothing,AtStart}
     how::CodeOrigin
     peak_memory::Int
     linker::String
@@ -75,6 +83,7 @@ function BuildReport(table::AbstractDict)
         StatementRow[statement_row(s) for s in statements["entries"]],
         statements["duplicates"],
         residual_of(statements["residual"]),
+        at_start_of(get(statements, "at_start", nothing)),
         code_origin(table["how"]),
         table["peak_memory"],
         table["linker"],
@@ -88,6 +97,10 @@ residual_of(::Nothing) = nothing
 residual_of(rows) = ResidualRow[
     ResidualRow((r["text"], symbol_or_nothing(r["outcome"]), r["script_local"])) for r in rows
 ]
+
+at_start_of(::Nothing) = nothing
+at_start_of(table) = AtStart((StartRow[StartRow((c["package"], c["text"])) for c in table["compiled"]],
+    table["lines"], String[line for line in table["printed"]]))
 
 function code_origin(how)
     why, linked = how["not_linked"], how["linked"]
@@ -131,6 +144,8 @@ function Base.show(io::IO, ::MIME"text/plain", report::BuildReport)
         println(io, "  slowest:     ", format_seconds(slow[1].seconds), " for ", slow[1].text)
     report.residual === nothing ||
         println(io, "  residual:    ", residual_summary(report.residual))
+    starts = start_summary(report.at_start)
+    starts === nothing || println(io, "  each start:  ", starts)
     println(io, "  code:        ", code_summary(report.how))
     println(io, "  base:        ", something(report.base_sysimage, "compiled from Julia's sources"))
     println(io, "  linker:      ", report.linker)
@@ -188,6 +203,21 @@ function residual_summary(residual)
     own == 0 || push!(parts, string(own, " of the scripts themselves, which cannot be saved"))
     rest == 0 || push!(parts, string(rest, " of packages, see `report.residual`"))
     return string("the workloads still compile ", join(parts, " and "))
+end
+
+"What each start of an image does that could be spared, or `nothing`."
+function start_summary(at_start)
+    at_start === nothing && return nothing
+    parts = String[]
+    if !isempty(at_start.compiled)
+        names = String[something(row.package, "others") for row in at_start.compiled]
+        counts = [string(count(isequal(name), names), ' ', name) for name in unique(names)]
+        push!(parts, string("compiles ", counted(length(names), "method"), " (", shortened(counts, 6),
+            "), see `report.at_start`"))
+    end
+    at_start.lines == 0 || push!(parts, string("writes ", counted(at_start.lines, "line"), ", such as `",
+        first(strip(at_start.printed[1]), 80), '`'))
+    return isempty(parts) ? nothing : join(parts, " and ")
 end
 
 """

@@ -123,6 +123,9 @@ pub struct StatementReport {
     pub duplicates: u64,
     /// What the workloads still compiled on the new image (`verify=:trace`).
     pub residual: Option<Vec<Residual>>,
+    /// What each start of the image does; none where it was not started.
+    #[serde(default)]
+    pub at_start: Option<AtStart>,
 }
 
 impl StatementReport {
@@ -169,6 +172,24 @@ pub enum Outcome {
     TimedOut,
     /// The line is not a statement, and was not evaluated.
     Rejected,
+}
+
+/// What the image does whenever it is started, before it runs anything for its user: the code that
+/// packages run when they are initialised.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct AtStart {
+    pub compiled: Vec<CompiledAtStart>,
+    /// How many lines are written.
+    pub lines: usize,
+    /// The last of them.
+    pub printed: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompiledAtStart {
+    pub text: String,
+    /// The package that the statement names; of several the one loaded last, which knows the others.
+    pub package: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -51,6 +51,8 @@ pub struct Ended {
     pub seconds: f64,
     /// Why it failed, if it did.
     pub words: LastWords,
+    /// How many lines it wrote.
+    pub lines: usize,
     /// It told of a full disk.
     pub lacked_space: bool,
     /// Ended by the watching closure, or for being idle.
@@ -118,6 +120,7 @@ pub fn run(
     }
 
     let mut words = LastWords::default();
+    let mut written = 0;
     let mut killed = false;
     let mut lacked_space = false;
     let mut last_look = Instant::now();
@@ -138,6 +141,7 @@ pub fn run(
                     invocation.show | waiting.includes(&line),
                 );
                 lacked_space |= full_disk::is_told_by(&line);
+                written += 1;
                 words.take(line);
                 // A child that never pauses must not keep us from looking up.
                 if last_look.elapsed() < TICK {
@@ -203,6 +207,7 @@ pub fn run(
         status,
         seconds: started.elapsed().as_secs_f64(),
         words,
+        lines: written,
         lacked_space,
         killed,
         idle,

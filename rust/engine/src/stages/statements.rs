@@ -335,6 +335,7 @@ impl Statements {
             entries,
             duplicates: self.merged.duplicates + self.merged.rejected_again,
             residual: None,
+            at_start: None,
         }
     }
 }

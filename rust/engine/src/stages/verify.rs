@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use pcrs_statements::classify::starts_a_name;
 use pcrs_statements::{SourceFile, SourceKind};
 
 use super::statements::hints;
@@ -15,10 +17,13 @@ use crate::plan::{BuildPlan, Verify, Workload};
 use crate::process::child::{self, Verdict};
 use crate::process::invocation::Invocation;
 use crate::records::{self, Records};
-use crate::report::{Outcome, Residual, StatementReport};
+use crate::report::{AtStart, CompiledAtStart, Outcome, Residual, StatementReport};
 use crate::staging;
 
 const NAME: &str = "verify";
+
+/// The call in `verify.jl` before which all that was compiled is the start's.
+const STARTED: &str = "PackageCompilerRSStart.done";
 
 pub fn needed(plan: &BuildPlan) -> bool {
     plan.verify != Verify::None
@@ -65,9 +70,14 @@ fn start(
     if let Some(project) = project {
         start.option("project", project);
     }
+    start.option("trace-compile", start_trace(folder));
     start.arg(staging::path(folder, "verify.jl"));
     start.arg(spec(folder, NAME));
     start
+}
+
+fn start_trace(folder: &Path) -> PathBuf {
+    folder.join("start.jl")
 }
 
 fn workloads(plan: &BuildPlan, image: &Path, caches: Caches, folder: &Path) -> Vec<trace::Job> {
@@ -101,9 +111,12 @@ pub fn run(
     caches: Caches,
     statements: &mut StatementReport,
 ) -> Result<Option<String>, BuildError> {
-    if let Tried::OtherCpu(remark) = check_packages(ctx, image, caches).map_err(unchanged)? {
-        ctx.warn(Stage::Verify, &remark);
-        return Ok(Some(remark));
+    match check_packages(ctx, image, caches).map_err(unchanged)? {
+        Tried::OtherCpu(remark) => {
+            ctx.warn(Stage::Verify, &remark);
+            return Ok(Some(remark));
+        }
+        Tried::Started(at_start) => statements.at_start = Some(at_start),
     }
     if runs_workloads(ctx.plan) {
         let jobs = workloads(ctx.plan, image, caches, ctx.workspace.path());
@@ -117,7 +130,7 @@ pub fn run(
 
 /// Whether an image could be tried on this machine.
 enum Tried {
-    Started,
+    Started(AtStart),
     /// A sentence about it.
     OtherCpu(String),
 }
@@ -134,13 +147,14 @@ fn check_packages(ctx: &Context<'_>, image: &Path, caches: Caches) -> Result<Tri
     records
         .write(&path)
         .map_err(|e| BuildError::io(Stage::Verify, "writing", &path, &e))?;
-    if let Tried::OtherCpu(remark) = start_anywhere_or_in_project(ctx, image, caches)? {
-        return Ok(Tried::OtherCpu(remark));
+    let tried = start_anywhere_or_in_project(ctx, image, caches)?;
+    if matches!(tried, Tried::OtherCpu(_)) {
+        return Ok(tried);
     }
     let told = journal(folder, NAME);
     let bytes = fs::read(&told).map_err(|e| BuildError::io(Stage::Verify, "reading", &told, &e))?;
     compare(plan, &records::parse(&bytes))?;
-    Ok(Tried::Started)
+    Ok(tried)
 }
 
 /// A package may load another when it is initialised, as OhMyREPL does: that works only where a
@@ -154,7 +168,7 @@ fn start_anywhere_or_in_project(
     let anywhere = start(plan, image, caches, folder, None);
     let ended = child::run(ctx, &anywhere, &mut || Verdict::GoOn)?;
     if ended.success() {
-        return Ok(Tried::Started);
+        return Ok(Tried::Started(at_start(ctx, &ended)?));
     }
     if let Some(remark) = for_other_cpu(plan, &ended) {
         return Ok(Tried::OtherCpu(remark));
@@ -163,7 +177,7 @@ fn start_anywhere_or_in_project(
         return Err(child::failure(ctx, &anywhere, &ended));
     }
     let project = &plan.project.dir;
-    child::run_ok(ctx, &start(plan, image, caches, folder, Some(project)))?;
+    let started = child::run_ok(ctx, &start(plan, image, caches, folder, Some(project)))?;
     let error = child::failure(ctx, &anywhere, &ended);
     ctx.warn(
         Stage::Verify,
@@ -174,7 +188,37 @@ fn start_anywhere_or_in_project(
             error.cause.as_deref().unwrap_or_default()
         ),
     );
-    Ok(Tried::Started)
+    Ok(Tried::Started(at_start(ctx, &started)?))
+}
+
+/// What the start did that has `ended`.
+fn at_start(ctx: &Context<'_>, ended: &child::Ended) -> Result<AtStart, BuildError> {
+    let path = start_trace(ctx.workspace.path());
+    let trace = match fs::read(&path) {
+        // It has compiled nothing.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        read => read.map_err(|e| BuildError::io(Stage::Verify, "reading", &path, &e))?,
+    };
+    Ok(AtStart {
+        compiled: compiled_at_start(ctx.plan, &String::from_utf8_lossy(&trace)),
+        lines: ended.lines,
+        printed: ended.words.tail.iter().cloned().collect(),
+    })
+}
+
+fn compiled_at_start(plan: &BuildPlan, trace: &str) -> Vec<CompiledAtStart> {
+    let of_start = trace.lines().take_while(|line| !line.contains(STARTED));
+    of_start
+        .filter(|line| line.starts_with("precompile("))
+        .map(|text| {
+            let mut packages = plan.packages.iter().rev();
+            let package = packages.find(|package| starts_a_name(text, &package.name));
+            CompiledAtStart {
+                text: text.to_string(),
+                package: package.map(|package| package.name.clone()),
+            }
+        })
+        .collect()
 }
 
 /// A sentence about an image that was asked for with a `cpu_target` which this machine lacks.

@@ -1,4 +1,12 @@
 # Runs on the new image: notes what it holds.
+
+# Under --trace-compile: what stands above this call in the trace, the start of the image has compiled.
+module PackageCompilerRSStart
+const DONE = Ref(false)
+@noinline done() = (DONE[] = true; nothing)
+end
+PackageCompilerRSStart.done()
+
 include("session.jl")
 
 let records = read_records(ARGS[1]), journal = Journal(value_of(records, "journal"))

@@ -102,6 +102,7 @@ stdlibs)
     ;;
 verify)
     journal=$(values journal)
+    [ ! -e "$here/start" ] || cp "$here/start" "$trace"
     hook verify
     values package >"$journal.packages"
     while read -r uuid name; do
