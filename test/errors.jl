@@ -114,6 +114,7 @@ mktempdir() do dir
         ("a Manifest of another Julia, in a dry run", "Greeter", merge(ok, (project=versioned, dry_run=true)), ["does not read `Manifest-v1.4.toml`"], []),
         ("the name of an extension", "ABExt", merge(ok, (project=extended, dry_run=true)), ["`ABExt` is an extension of `A`"], ["when A and B do"]),
         ("no jobs", "Greeter", merge(ok, (trace_jobs=0,)), ["trace_jobs"], []),
+        ("no threads", "Greeter", merge(ok, (workload_threads=0,)), ["workload_threads"], []),
         ("no time for a statement", "Greeter", merge(ok, (statement_timeout=0,)), ["statement_timeout"], []),
         ("no time to wait", "Greeter", merge(ok, (idle_limit=0,)), ["idle_limit"], ["Inf"]),
         ("less than no time to wait", "Greeter", merge(ok, (idle_limit=-Inf,)), ["idle_limit"], []),

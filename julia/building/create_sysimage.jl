@@ -53,6 +53,7 @@ in the project's `Sysimage.toml`, see below.
 - `image_threads`: threads that generate code (Julia 1.10 and newer; Julia's own choice is half the
   cores).
 - `trace_jobs`: how many workloads run at once; by default as many as cores and memory allow.
+- `workload_threads`: Julia threads that each workload runs with, as `--threads` gives them; by default one.
 - `workload_deps`: files and folders that the workloads read other than by `include`, so that a
   change there is noticed.
 - `environment_inputs`: a name or several of environment variables that packages, workloads or
@@ -149,6 +150,7 @@ function create_sysimage(packages=nothing;
     idle_limit=NOT_GIVEN,
     image_threads=NOT_GIVEN,
     trace_jobs=NOT_GIVEN,
+    workload_threads=NOT_GIVEN,
     workload_deps=NOT_GIVEN,
     environment_inputs=NOT_GIVEN,
     force=NOT_GIVEN,
@@ -174,7 +176,8 @@ function create_sysimage(packages=nothing;
         :work_dir => work_dir,
         :verify => verify, :strict => strict, :statement_timeout => statement_timeout,
         :idle_limit => idle_limit, :environment_inputs => environment_inputs,
-        :image_threads => image_threads, :trace_jobs => trace_jobs, :workload_deps => workload_deps,
+        :image_threads => image_threads, :trace_jobs => trace_jobs,
+        :workload_threads => workload_threads, :workload_deps => workload_deps,
         :force => force, :guard => guard, :linked => linked, :compile_all => compile_all,
         :include_stdlibs => include_stdlibs,
         :workload => workload, :exclude => exclude, :image => image,

@@ -30,6 +30,7 @@ Base.@kwdef mutable struct Options
     statement_timeout::Real = 300
     image_threads::Union{Nothing,Integer} = nothing
     trace_jobs::Union{Nothing,Integer} = nothing
+    workload_threads::Union{Nothing,Integer} = nothing
     workload_deps::Union{AbstractString,AbstractVector} = String[]
     idle_limit::Real = 600
     environment_inputs::Union{Names,AbstractVector} = String[]
@@ -157,7 +158,7 @@ function check_numbers(options)
     # NaN is neither.
     (idle isa Bool || !(idle > 0)) && throw(BuildError("`idle_limit` is $idle";
         hint="give a positive number of seconds; `Inf` waits for ever"))
-    for keyword in (:image_threads, :trace_jobs)
+    for keyword in (:image_threads, :trace_jobs, :workload_threads)
         number = getfield(options, keyword)
         number === nothing && continue
         number isa Bool && throw(wrong_value(keyword, number, in_words(Union{Nothing,Integer})))

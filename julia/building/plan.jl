@@ -77,6 +77,7 @@ function make_plan(packages, options::Options)
         "statement_timeout" => seconds_of_limit(options.statement_timeout),
         "image_threads" => options.image_threads,
         "trace_jobs" => options.trace_jobs,
+        "workload_threads" => options.workload_threads,
         "workload_deps" => absolute(options.workload_deps),
         "preferences" => preferences(environment),
         "cache" => cache_plan(),

@@ -70,6 +70,7 @@ const SYSIMAGE_TOML_KEYS = Dict{String,TomlKey}(
     "statement_timeout" => TOML_SECONDS,
     "image_threads" => TOML_COUNT,
     "trace_jobs" => TOML_COUNT,
+    "workload_threads" => TOML_COUNT,
     "workload_deps" => TOML_PATHS,
     "idle_limit" => TOML_SECONDS,
     "environment_inputs" => TOML_NAMES,

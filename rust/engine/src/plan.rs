@@ -74,6 +74,9 @@ pub struct BuildPlan {
     pub image_threads: Option<u32>,
     /// How many workloads are traced at once; chosen from cores and memory when `None`.
     pub trace_jobs: Option<u32>,
+    /// Threads that each workload runs with; one when `None`.
+    #[serde(default)]
+    pub workload_threads: Option<u32>,
     /// Files and folders that the workloads read other than by `include`.
     pub workload_deps: Vec<PathBuf>,
     /// The preferences of all packages, as text that is equal when they are.

@@ -21,6 +21,56 @@ fn texts(report: &BuildReport) -> Vec<&str> {
     entries.map(|entry| entry.text.as_str()).collect()
 }
 
+#[test]
+fn julias_that_a_workload_starts_are_told_of() {
+    let fake = Fake::new();
+    // Long enough for several looks.
+    fake.on("base", "sleep 2");
+    let told = |script: &str| {
+        fake.on("trace", script);
+        let mut plan = fake.plan_with_workloads(1);
+        plan.force = true;
+        let built = build(plan);
+        let said = built.warnings().join("\n");
+        built.report();
+        said
+    };
+    let said = told("\"$0\" --worker=abc & \"$0\" -e 1 & wait");
+    assert!(
+        said.contains("workload1.jl`: 1 worker and 1 other Julia were started"),
+        "{said}"
+    );
+    let said = told("\"$0\" --worker=abc & wait");
+    assert!(
+        said.contains(": 1 worker was started and not traced"),
+        "{said}"
+    );
+    // Traced too, or no workload.
+    let said = told("\"$0\" --trace-compile=/dev/null & \"$0\" --output-ji=x & sleep 2 & wait");
+    assert_eq!(said, "");
+}
+
+#[test]
+fn workloads_get_the_threads_that_they_are_to_have_and_are_traced_again_for_others() {
+    let fake = Fake::new();
+    let mut plan = plan(&fake);
+    let threads = |fake: &Fake| {
+        let lines = fake.started();
+        let last = lines.iter().rfind(|line| line.starts_with("trace "));
+        let words = last.unwrap().split(' ');
+        words
+            .filter(|word| word.starts_with("--threads"))
+            .map(String::from)
+            .collect::<Vec<_>>()
+    };
+    build(plan.clone()).report();
+    assert!(threads(&fake).is_empty());
+    plan.workload_threads = Some(4);
+    assert_eq!(build(plan.clone()).report().origin, Origin::Built);
+    assert_eq!(threads(&fake), ["--threads=4"]);
+    assert_eq!(build(plan).report().origin, Origin::UpToDate);
+}
+
 /// What the recorder does in the place of a real one.
 fn recorder_writes(fake: &Fake, text: &str) {
     fake.write("recorded", text);

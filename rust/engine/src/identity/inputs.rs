@@ -488,6 +488,9 @@ impl<'a> Reader<'a> {
         for package in self.plan.packages.iter().filter(|p| p.load) {
             builder.field("loads", &package.uuid);
         }
+        if let Some(threads) = self.plan.workload_threads {
+            builder.field("threads", threads.to_string());
+        }
         if self.plan.workloads.is_empty() {
             return Ok(vec![builder.finish()]);
         }

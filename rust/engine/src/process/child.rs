@@ -12,6 +12,7 @@ use process_wrap::std::{ChildWrapper, CommandWrap};
 use super::invocation::Invocation;
 use super::last_words::LastWords;
 use super::quiet::{Idle, Quiet, WaitingLines};
+use super::untraced::{self, Untraced};
 use super::{descendants, lines, memory};
 use crate::build::context::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
@@ -53,6 +54,8 @@ pub struct Ended {
     pub words: LastWords,
     /// How many lines it wrote.
     pub lines: usize,
+    /// Julias that it started and that were not traced, where it is [`traced`](Invocation::traced).
+    pub untraced: Untraced,
     /// It told of a full disk.
     pub lacked_space: bool,
     /// Ended by the watching closure, or for being idle.
@@ -128,6 +131,9 @@ pub fn run(
     let mut exited: Option<(ExitStatus, Instant)> = None;
     let mut alone = false;
     let mut quiet = Quiet::new(ctx, invocation, child.id);
+    let mut untraced = invocation
+        .traced
+        .then(|| untraced::Watch::new(&invocation.program, child.id));
     let mut idle = None;
     let mut waiting = WaitingLines::default();
     let status = loop {
@@ -169,6 +175,7 @@ pub fn run(
             }
         }
         if exited.is_none() {
+            untraced.iter_mut().for_each(untraced::Watch::look);
             exited = child.try_wait(stage)?.map(|s| (s, Instant::now()));
         }
         match exited {
@@ -208,6 +215,7 @@ pub fn run(
         seconds: started.elapsed().as_secs_f64(),
         words,
         lines: written,
+        untraced: untraced.map_or_else(Untraced::default, |watch| watch.seen()),
         lacked_space,
         killed,
         idle,

@@ -73,7 +73,7 @@ pub struct Process {
     pub id: u32,
     pub parent: u32,
     /// Bytes that it holds.
-    memory: u64,
+    pub memory: u64,
     /// Hundredths of a second that it and those whose end it awaited have computed.
     pub computed: u64,
     pub state: State,

@@ -20,6 +20,8 @@ pub struct Invocation {
     pub cwd: Option<PathBuf>,
     /// Whether the output is for the user's terminal too.
     pub show: bool,
+    /// Whether a Julia is traced in it, so that those that it starts are to be counted.
+    pub traced: bool,
     /// Put before each line of output, to tell parallel scripts apart.
     pub prefix: String,
 }
@@ -34,6 +36,7 @@ impl Invocation {
             env: Vec::new(),
             cwd: None,
             show: false,
+            traced: false,
             prefix: String::new(),
         }
     }

@@ -8,4 +8,5 @@ pub mod last_words;
 pub mod lines;
 pub mod memory;
 pub mod quiet;
+pub mod untraced;
 pub mod watchdog;

@@ -121,6 +121,7 @@ fn options(plan: &BuildPlan) -> Result<(), BuildError> {
     for (keyword, number) in [
         ("image_threads", plan.image_threads),
         ("trace_jobs", plan.trace_jobs),
+        ("workload_threads", plan.workload_threads),
     ] {
         if number == Some(0) {
             return Err(BuildError::input(format!("`{keyword}` is 0"))

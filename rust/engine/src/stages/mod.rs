@@ -429,12 +429,13 @@ fn trace(
     if !missing.is_empty() {
         let what = trace::what(plan, &missing);
         ctx.stage(Stage::Trace, what, times, || {
-            let failed = trace::run(ctx, &missing)?;
+            let remarks = trace::run(ctx, &missing)?;
             // The next build is to run failed tests again.
-            missing.retain(|job| !failed.contains_key(&job.index));
+            missing.retain(|job| !remarks.failed_tests.contains_key(&job.index));
             let traces: Vec<_> = missing.iter().map(|job| (job.index, &*job.trace)).collect();
             ctx.cache.keep_traces(ctx, on_layer, &traces);
-            warnings.extend(failed.into_values());
+            warnings.extend(remarks.failed_tests.into_values());
+            warnings.extend(remarks.untraced.into_values());
             Ok(())
         })?;
     }

@@ -22,6 +22,7 @@ use crate::plan::{BuildPlan, Workload};
 use crate::process::child::{self, Ended, Verdict};
 use crate::process::invocation::Invocation;
 use crate::process::memory;
+use crate::process::untraced::Untraced;
 use crate::staging;
 
 /// Memory, in bytes, that one traced workload is assumed to need when several run at once.
@@ -198,6 +199,7 @@ fn job(
         }
     };
     child.show = runs.show;
+    child.traced = runs.stage == Stage::Trace;
     if plan.workloads.len() > 1
         && let Some(workload) = workload
     {
@@ -231,6 +233,7 @@ fn script(
     let mut child = start::julia(plan, runs.stage, what, Some(runs.image), runs.caches);
     child.option("project", &plan.project.dir);
     child.args(runs.options);
+    child.args(threads(plan));
     child.option("trace-compile", raw);
     if runs.stage == Stage::Trace {
         // What it compiles for itself must not look like something that a finished image lacks.
@@ -273,16 +276,31 @@ fn test_options(plan: &BuildPlan, runs: &Runs<'_>, folder: &Path) -> Vec<OsStrin
         options.push("--check-bounds=auto".into());
     }
     options.extend(runs.options.iter().map(OsString::from));
+    options.extend(threads(plan).map(OsString::from));
     options
 }
 
-/// Runs every job, several at once where cores and memory allow. Gives the warnings about test suites
-/// that failed on the way, by the index of the job.
+/// The option that gives workloads the threads that they are to have.
+fn threads(plan: &BuildPlan) -> Option<String> {
+    let threads = plan.workload_threads?;
+    Some(format!("--threads={threads}"))
+}
+
+/// What is to be said of workloads that have run, by the index of the job.
+#[derive(Debug, Default)]
+pub struct Remarks {
+    /// Test suites that failed on the way.
+    pub failed_tests: BTreeMap<usize, String>,
+    /// Those that had Julias compile what is in no trace.
+    pub untraced: BTreeMap<usize, String>,
+}
+
+/// Runs every job, several at once where cores and memory allow.
 ///
 /// # Errors
 /// That of the first script that fails, or of tests that could not be started.
-pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<BTreeMap<usize, String>, BuildError> {
-    let failed_tests: Mutex<BTreeMap<usize, String>> = Mutex::default();
+pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<Remarks, BuildError> {
+    let remarks: Mutex<Remarks> = Mutex::default();
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
     let failed: Mutex<Option<BuildError>> = Mutex::default();
@@ -299,12 +317,19 @@ pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<BTreeMap<usize, String>, B
                         Some(_) => Verdict::Kill,
                         None => Verdict::GoOn,
                     };
-                    let error = match child::run(ctx, &job.invocation, &mut watch) {
+                    let ended = child::run(ctx, &job.invocation, &mut watch);
+                    if let Ok(ended) = &ended
+                        && let Some(warning) = warning_of_untraced(job, ended.untraced)
+                    {
+                        ctx.warn(job.invocation.stage, &warning);
+                        lock(&remarks).untraced.insert(job.index, warning);
+                    }
+                    let error = match ended {
                         Ok(ended) if ended.success() => None,
                         Ok(ended) if !ended.killed && job.tests_ran() => {
                             let warning = warning_of_tests(ctx, job, &ended);
                             ctx.warn(job.invocation.stage, &warning);
-                            lock(&failed_tests).insert(job.index, warning);
+                            lock(&remarks).failed_tests.insert(job.index, warning);
                             None
                         }
                         Ok(ended) => Some(child::failure(ctx, &job.invocation, &ended)),
@@ -327,7 +352,7 @@ pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<BTreeMap<usize, String>, B
     });
     match failed.into_inner().unwrap_or_else(|e| e.into_inner()) {
         Some(error) => Err(error),
-        None => Ok(failed_tests.into_inner().unwrap_or_else(|e| e.into_inner())),
+        None => Ok(remarks.into_inner().unwrap_or_else(|e| e.into_inner())),
     }
 }
 
@@ -337,6 +362,31 @@ impl Job {
     fn tests_ran(&self) -> bool {
         self.tests_of.is_some() && self.raw.exists()
     }
+}
+
+fn warning_of_untraced(job: &Job, seen: Untraced) -> Option<String> {
+    let mut started = Vec::new();
+    if seen.workers > 0 {
+        started.push(count(seen.workers, "worker"));
+    }
+    match seen.others {
+        0 => {}
+        1 => started.push("1 other Julia".into()),
+        more => started.push(format!("{more} other Julias")),
+    }
+    let were = if seen.workers + seen.others == 1 {
+        "was"
+    } else {
+        "were"
+    };
+    (!started.is_empty()).then(|| {
+        format!(
+            "{}: {} {were} started and not traced, so that what they compile is not in the image; call it \
+             in the workload's own process, or in a workload of its own",
+            job.invocation.what,
+            started.join(" and ")
+        )
+    })
 }
 
 fn warning_of_tests(ctx: &Context<'_>, job: &Job, ended: &Ended) -> String {

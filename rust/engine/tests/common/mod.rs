@@ -241,6 +241,7 @@ impl Fake {
             statement_timeout: Some(60.0),
             image_threads: Some(1),
             trace_jobs: Some(1),
+            workload_threads: None,
             workload_deps: Vec::new(),
             preferences: String::new(),
             cache: None,
