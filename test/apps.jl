@@ -6,7 +6,7 @@ using PackageCompilerRS
 using PackageCompilerRS: Libdl, checked_executables, copy_library, is_version_of, library_names, loaded_by,
     part_of, in_work_folder, read_toml, replace_folder, runtime_libraries, toml, work_prefix
 using Test
-using ..Main: FIXTURES, LINKABLE, with_fixtures
+using ..Main: FIXTURES, LINKABLE, with_fixtures, with_variables
 
 "What `f` throws, as users read it."
 function refusal(f)
@@ -187,7 +187,7 @@ const CLEAN = ("JULIA_LOAD_PATH" => nothing, "JULIA_DEPOT_PATH" => nothing, "JUL
 "Exit code, and what was written to `stdout` and `stderr`."
 function run_app(command; input=devnull, variables=())
     out, errors = IOBuffer(), IOBuffer()
-    process = withenv(CLEAN..., variables...) do
+    process = with_variables(CLEAN..., variables...) do
         run(pipeline(ignorestatus(command); stdin=input, stdout=out, stderr=errors))
     end
     return process.exitcode, String(take!(out)), String(take!(errors))

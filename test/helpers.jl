@@ -18,6 +18,9 @@ function with_fixtures(f; name="fixtures")
     end
 end
 
+"`withenv` with the last value that each variable is given; it would not put back one that is given twice."
+with_variables(f, variables...) = withenv(f, Dict{String,Union{String,Nothing}}(variables)...)
+
 "The plan that `create_sysimage` would hand to the engine."
 function plan_of(packages=nothing; kwargs...)
     options = PackageCompilerRS.Options(; sysimage_path="X.so", project=PROJECT, dry_run=true,

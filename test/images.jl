@@ -25,7 +25,7 @@ function warned(image, project; options=``, variables=())
     clean = ("JULIA_LOAD_PATH" => nothing, "JULIA_PROJECT" => nothing, "PCRS_GUARD" => nothing)
     command = `$JULIA --sysimage=$image --startup-file=no --project=$project $options -e 1`
     return mktemp() do path, io
-        withenv(() -> run(pipeline(command; stdout=devnull, stderr=path)), clean..., variables...)
+        with_variables(() -> run(pipeline(command; stdout=devnull, stderr=path)), clean..., variables...)
         read(path, String)
     end
 end

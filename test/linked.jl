@@ -9,7 +9,7 @@ module LinkedImages
 using PackageCompilerRS
 using PackageCompilerRS: Libdl
 using Test
-using ..Main: FIXTURES, with_fixtures, write_generated, GENERATED
+using ..Main: FIXTURES, with_fixtures, with_variables, write_generated, GENERATED
 
 const JULIA = joinpath(Sys.BINDIR, Base.julia_exename())
 const SCRIPTS = joinpath(@__DIR__, "linked")
@@ -47,7 +47,7 @@ function output(image, project, arguments; options=``, variables=())
     command = julia(image, project, arguments; options)
     errors = IOBuffer()
     text = IOBuffer()
-    process = withenv(() -> run(pipeline(ignorestatus(command); stdout=text, stderr=errors)), CLEAN..., variables...)
+    process = with_variables(() -> run(pipeline(ignorestatus(command); stdout=text, stderr=errors)), CLEAN..., variables...)
     success(process) || println(stderr, command, " failed:\n", last(String(take!(text)), 300), last(String(take!(errors)), 3000))
     success(process) || return nothing
     # Features overflows its stack, of which Julia warns.
@@ -181,7 +181,7 @@ function build_from(image, packages, target, project; code, variables=())
         $code
         """
     command = `$JULIA --sysimage=$image --startup-file=no -e $code`
-    return withenv(() -> read(command, String), CLEAN..., "JULIA_LOAD_PATH" => path, variables...)
+    return with_variables(() -> read(command, String), CLEAN..., "JULIA_LOAD_PATH" => path, variables...)
 end
 
 function native_code(image, project)

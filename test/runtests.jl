@@ -21,7 +21,10 @@ try
         for file in FILES
             if file in CHOSEN
                 @testset "$file" begin
+                    before = Dict(ENV)
                     include(file * ".jl")
+                    # What is left behind decides what later files see.
+                    @test Dict(ENV) == before
                 end
             else
                 println("skipped: ", file, ".jl was not asked for")

@@ -594,7 +594,7 @@ end
                 errors = joinpath(place.root, "errors")
                 command = `$julia --startup-file=no --project=$project -e $code`
                 environment = ["JULIA_LOAD_PATH" => nothing, "PCRS_GUARD" => nothing]
-                withenv(environment..., (string(k) => v for (k, v) in variables)...) do
+                with_variables(environment..., (string(k) => v for (k, v) in variables)...) do
                     run(pipeline(command; stderr=errors))
                 end
                 return read(errors, String)
