@@ -149,6 +149,8 @@ struct Round {
     /// Another build at once, of the same image or of the same into another file.
     second: Option<&'static str>,
     clearing: bool,
+    /// The build works in a folder that is not the image's.
+    elsewhere: bool,
     /// What the next build does not find.
     forget_image: bool,
     forget_entries: bool,
@@ -171,6 +173,7 @@ impl fmt::Display for Round {
         }
         let told = [
             (self.clearing, "the cache is cleared at once"),
+            (self.elsewhere, "the work folder elsewhere"),
             (self.old_image, "over an old image"),
             (self.warm_cache, "with a cache"),
             (self.workloads == 2, "two workloads"),
@@ -231,6 +234,7 @@ impl Round {
             own_log: draw.one_in(6),
             forget_image,
             forget_entries: forget_image && draw.one_in(2),
+            elsewhere: draw.one_in(5),
         }
     }
 
@@ -312,7 +316,7 @@ struct Scene {
 }
 
 /// Folders in which files fail.
-const FRAIL: [&str; 4] = ["target", "cache", "temporary", "project"];
+const FRAIL: [&str; 5] = ["target", "work", "cache", "temporary", "project"];
 /// Calls that fail; more than there are.
 const ALWAYS: u64 = 1_000_000;
 const OLD: u8 = 1;
@@ -427,14 +431,14 @@ impl Scene {
     /// Folders as the round finds them.
     fn prepare(&self, old_image: bool, warm_cache: bool, workloads: usize) {
         let fake = &self.fake;
-        for folder in ["target", "cache", "temporary"] {
+        for folder in ["target", "work", "cache", "temporary"] {
             let _ = fs::remove_dir_all(fake.path(folder));
         }
         for file in ["struck", "started"] {
             let path = fake.path(file);
             let _ = fs::remove_dir(&path).or_else(|_| fs::remove_file(&path));
         }
-        for folder in ["target", "temporary"] {
+        for folder in ["target", "work", "temporary"] {
             fs::create_dir(fake.path(folder)).unwrap();
         }
         if old_image || warm_cache {
@@ -544,6 +548,7 @@ impl Scene {
         self.hooks(round.mishap);
         let mut plan = self.plan(round.workloads);
         plan.force = round.force;
+        plan.work_dir = round.elsewhere.then(|| fake.path("work"));
         if round.own_log {
             plan.log = Some(fake.path("target/mine.log"));
         }
@@ -715,8 +720,13 @@ impl Scene {
         let mut left = names(&fake.path("target"));
         left.retain(|name| !known(name));
         require!(left.is_empty(), "there is {left:?} beside the image");
-        let left = names(&fake.path("temporary"));
-        require!(left.is_empty(), "there is {left:?} in the temporary folder");
+        for folder in ["work", "temporary"] {
+            let left = names(&fake.path(folder));
+            require!(
+                left.is_empty(),
+                "there is {left:?} in the folder `{folder}`"
+            );
+        }
         Ok(())
     }
 
@@ -728,7 +738,7 @@ impl Scene {
             log: None,
             ..plan.clone()
         };
-        for folder in ["target", "cache/v1/tmp", "temporary"] {
+        for folder in ["target", "work", "cache/v1/tmp", "temporary"] {
             age_folders(&fake.path(folder));
         }
         if round.forget_image {
@@ -761,6 +771,7 @@ impl Scene {
         );
         let unswept = || {
             let mut left = names(&fake.path("target"));
+            left.append(&mut names(&fake.path("work")));
             left.retain(|name| name.contains(".build-") || name.starts_with(".tmp"));
             left
         };
@@ -873,6 +884,7 @@ fn a_file_system_that_lacks_something_is_no_obstacle() {
             mishap: None,
             second: None,
             clearing: false,
+            elsewhere: false,
             forget_image: false,
             forget_entries: false,
         };
