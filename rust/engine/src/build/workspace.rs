@@ -151,12 +151,13 @@ impl Workspace {
         if let Some(dir) = self.elsewhere {
             remove(&dir.keep())?;
         }
-        // A lock lives as long as its folder.
-        let removed = [self.beside_image, self.held]
-            .into_iter()
-            .flatten()
-            .map(|Held { dir, _lock }| remove(&dir.keep()));
-        removed.fold(Ok(()), |before, removed| before.and(removed))
+        let mut closed = Ok(());
+        for held in [self.beside_image, self.held].into_iter().flatten() {
+            // Its lock lives as long as the folder.
+            let Held { dir, _lock } = held;
+            closed = closed.and(remove(&dir.keep()));
+        }
+        closed
     }
 }
 
