@@ -434,10 +434,6 @@ impl Scene {
         for folder in ["target", "work", "cache", "temporary"] {
             let _ = fs::remove_dir_all(fake.path(folder));
         }
-        for file in ["struck", "started"] {
-            let path = fake.path(file);
-            let _ = fs::remove_dir(&path).or_else(|_| fs::remove_file(&path));
-        }
         for folder in ["target", "work", "temporary"] {
             fs::create_dir(fake.path(folder)).unwrap();
         }
@@ -453,6 +449,11 @@ impl Scene {
                     fs::remove_file(fake.path("target").join(name)).unwrap();
                 }
             }
+        }
+        // Last: the older build has started children too.
+        for file in ["struck", "started"] {
+            let path = fake.path(file);
+            let _ = fs::remove_dir(&path).or_else(|_| fs::remove_file(&path));
         }
         self.set_version(NEW);
     }
