@@ -497,7 +497,7 @@ Sys.iswindows() || @testset "Launchers: Jupyter" begin
     # As IJulia's up to 1.27: a script.
     write(kernel, "$TELL; exit()\n")
     path = install("Julia-X"; sysimage=joinpath(place, "image.so"), kind=:jupyter, folder=place,
-        kernel_file=kernel, project=joinpath(place, "project"), args=["--startup-file=no"])
+        kernel_file=kernel, project=joinpath(place, "project"), args=["--startup-file=no", "--compiled-modules=no"])
     @test path == joinpath(place, "kernels", "Julia-X", "kernel.json")
     spec = parse_json(read(path, String))
     script = joinpath(dirname(path), "kernel.sh")
@@ -511,11 +511,39 @@ Sys.iswindows() || @testset "Launchers: Jupyter" begin
     @test realpath(told[1]) == realpath(DEFAULT_IMAGE)
     @test told[2] == joinpath(place, "project", "Project.toml")
     @test told[3:end] == ["a file.json"]
-    # Jupyter has what the script says in its log.
+    # Jupyter has what the script says in its log, and the notebook shows it with its first cell. IJulia
+    # takes hooks from its start on, or, as newer ones, when its kernel is there.
+    ijulia = mkpath(joinpath(place, "project", "IJulia", "src"))
+    uuid = "7073ff75-c697-5162-941a-fcdaad2a7d2a"
+    project_file, manifest_file = joinpath.(place, "project", ["Project.toml", "Manifest.toml"])
+    project_before = read(project_file, String)
+    write(project_file, "[deps]\nIJulia = \"$uuid\"\n")
+    write(manifest_file, "[[IJulia]]\npath = \"IJulia\"\nuuid = \"$uuid\"\n")
     mv(joinpath(place, "image.so"), joinpath(place, "away.so"))
-    code, out, err = run_kernel()
-    @test (code, split(out, '\0')[3:end]) == (0, ["a file.json"])
-    @test startswith(err, "Julia-X: the sysimage $place/image.so is gone")
+    for hooks in ("Function[]", "nothing")
+        write(joinpath(ijulia, "IJulia.jl"), """
+            module IJulia
+            const HOOKS = Ref{Any}($hooks)
+            push_preexecute_hook(f::Function) = push!(HOOKS[], f)
+            function run_cells()
+                HOOKS[] === nothing && (HOOKS[] = Function[])
+                timedwait(() -> !isempty(HOOKS[]), 60.0)
+                foreach(hook -> Base.invokelatest(hook), [HOOKS[]; HOOKS[]])
+            end
+            end
+            """)
+        write(kernel, "$TELL; import IJulia; redirect_stderr(stdout); print('\\0'); IJulia.run_cells(); exit()\n")
+        code, out, err = run_kernel()
+        words = split(out, '\0')
+        @test (code, words[3]) == (0, "a file.json")
+        said = "Julia-X: the sysimage $place/image.so is gone; starting Julia without it\n  next:  "
+        @test startswith(err, said)
+        # Once, though two cells are run.
+        shown = replace(words[end], r"\e\[\d*m" => "")
+        @test length(words) == 4 && count(said, shown) == 1
+    end
+    write(project_file, project_before)
+    rm(manifest_file)
     mv(joinpath(place, "away.so"), joinpath(place, "image.so"))
     launcher = list_launchers(; kind=:jupyter, folder=place)[1]
     @test launcher.sysimage == joinpath(place, "image.so")
@@ -531,7 +559,7 @@ Sys.iswindows() || @testset "Launchers: Jupyter" begin
     logo = joinpath(dirname(path), "logo-64x64.png")
     touch(logo)
     remove_launcher("Julia-X"; kind=:jupyter, folder=place)
-    @test isfile(logo) && !isfile(path) && !isfile(script)
+    @test readdir(dirname(path)) == ["logo-64x64.png"]
 
     # As IJulia's from 1.28 on: a part of the package.
     write(kernel, "function run_kernel()\nend\n")

@@ -55,7 +55,7 @@ letters, digits, `.`, `_` and `-`, and starts with a letter or digit (Jupyter ta
 |---|---|---|
 | `:shell` | `folder/name` (Windows: `name.cmd`) | a command that takes Julia's arguments |
 | `:desktop` | `folder/name.desktop`, `name.sh` | an entry in the menu of a Linux or BSD desktop |
-| `:jupyter` | `folder/kernels/name/kernel.json`, `kernel.sh` | a Jupyter kernel |
+| `:jupyter` | `folder/kernels/name/kernel.json`, `kernel.sh`, `notice.jl` | a Jupyter kernel |
 | `:vscode` | `folder/.vscode/settings.json` | the setting `julia.additionalArgs` of a workspace |
 
 # Keywords
@@ -91,7 +91,7 @@ there is written from the documentation of `cmd.exe` and was never run.
 
 A `:jupyter` launcher runs IJulia's `kernel.jl`, or `IJulia.run_kernel()`, which took its place in
 IJulia 1.28. IJulia must be in `project`, or in the default environment when there is none. What the
-script says is in Jupyter's log.
+script says is in Jupyter's log, and in the notebook with the output of its first cell.
 
 A `:vscode` launcher keeps the arguments, comments and format of the file, and marks its arguments
 with comments. An older `--sysimage` or `-J` argument is replaced, with `force=true`. There is no

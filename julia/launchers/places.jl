@@ -27,7 +27,7 @@ end
 function companions(kind, path)
     kind === :desktop && return [string(chop(path; tail=length(".desktop")), ".sh")]
     # On Windows Jupyter would end the shell that reads a script, and not Julia.
-    kind === :jupyter && !Sys.iswindows() && return [joinpath(dirname(path), "kernel.sh")]
+    kind === :jupyter && !Sys.iswindows() && return joinpath.(dirname(path), ["kernel.sh", "notice.jl"])
     return String[]
 end
 

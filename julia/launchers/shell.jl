@@ -10,8 +10,16 @@ function shell_script(launcher, identity, arguments)
         "COMMIT" => shell_quote(identity.commit),
         "COMMIT_FILE" => shell_quote(identity.version_file),
         "OPTIONS" => join(string.(shell_quote.(arguments), ' ')),
+        "NOTICE" => launcher.kind === :jupyter ? SHOWN_IN_NOTEBOOK : "",
     ))
 end
+
+"Hands what the script says to `notice.jl`, which lies beside it."
+const SHOWN_IN_NOTEBOOK = raw"""
+    PACKAGECOMPILERRS_NOTICE=$notice
+    export PACKAGECOMPILERRS_NOTICE
+    [ -r "${0%/*}/notice.jl" ] && set -- --load="${0%/*}/notice.jl" "$@"
+    """
 
 "Between single quotes a POSIX shell takes every character as it is but the single quote."
 shell_quote(text) = string('\'', replace(text, "'" => "'\\''"), '\'')

@@ -57,7 +57,8 @@ julia_on_path() {
 
 # What is wrong, and what to do next.
 say() {
-    printf '%s: %s\n  next:  %s\n' '@NAME@' "$1" "$2" >&2
+    notice=$(printf '%s: %s\n  next:  %s' '@NAME@' "$1" "$2")
+    printf '%s\n' "$notice" >&2
 }
 
 set -- @OPTIONS@"$@"
@@ -84,4 +85,4 @@ else
     fi
     say "the sysimage $image was built by Julia $builder; starting Julia $version without it" "$again"
 fi
-exec "$julia" "$@"
+@NOTICE@exec "$julia" "$@"
