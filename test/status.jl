@@ -358,6 +358,33 @@ end
     end
 end
 
+@testset "artifacts that are gone" begin
+    with_place() do place
+        hash = repeat("0123456789", 4)
+        write(inside(place, "packages", "Helper", "Artifacts.toml"), """
+            [data]
+            git-tree-sha1 = "$hash"
+
+                [[data.download]]
+                url = "https://localhost/data.tar.gz"
+                sha256 = "$(repeat("0", 64))"
+            """)
+        artifact = mkpath(joinpath(place.root, "depot", "artifacts", hash))
+        push!(DEPOT_PATH, joinpath(place.root, "depot"))
+        try
+            write_stamp(place.image, plan_of(["Greeter"]; project=inside(place, "project"), sysimage_path=place.image))
+            check_answer(status_in(place), :fresh, nothing, "")
+            rm(artifact)
+            status = status_in(place)
+            check_answer(status, :stale, :artifacts, "Helper 0.3.1 needs artifacts that are not installed")
+            # A new image would not bring them back.
+            @test !occursin("Build it again", sprint(show, MIME"text/plain"(), status))
+        finally
+            pop!(DEPOT_PATH)
+        end
+    end
+end
+
 @testset "variables that are named" begin
     with_place() do place
         withenv("PCRS_TEST_FLAG" => "1") do
@@ -537,10 +564,10 @@ end
 
 @testset "the guard" begin
     guard = GuardInTests.PackageCompilerRSGuard
-    frames = guard.Held(uuid_of(1), "Frames", "1.7.0", TREES['a'], false)
-    helper = guard.Held("11111111-aaaa-4aaa-8aaa-000000000002", "Helper", "0.3.1", "", true)
-    dates = guard.Held(uuid_of(7), "Dates", "1.9.0", "", false)
-    found(held, text) = guard.disagreements(held, text)
+    frames = guard.Held(uuid_of(1), "Frames", "1.7.0", TREES['a'], false, 0x00000000)
+    helper = guard.Held("11111111-aaaa-4aaa-8aaa-000000000002", "Helper", "0.3.1", "", true, 0x00000000)
+    dates = guard.Held(uuid_of(7), "Dates", "1.9.0", "", false, 0x00000000)
+    found(held, text) = guard.disagreements(held, text, "/nowhere")
     both = [frames, helper]
     @test isempty(found(both, MANIFEST_TOML))
     @test isempty(found([frames, helper], ""))
@@ -569,13 +596,46 @@ end
     @test length(found([dates], of_julia * "git-tree-sha1 = \"$(TREES['a'])\"\n")) == 1
 
     @testset "a warning names three packages" begin
-        held = [guard.Held(uuid_of(i), "P$i", "1.0.0", TREES['a'], false) for i in 1:5]
+        held = [guard.Held(uuid_of(i), "P$i", "1.0.0", TREES['a'], false, 0x00000000) for i in 1:5]
         text = join(registered("P$i", i, "2.0.0", 'b') for i in 1:5)
-        shown = guard.warning(held, text, "M.toml", "X.so")
+        shown = guard.warning(held, "", text, "M.toml", "X.so")
         @test count(i -> occursin("P$i 1.0.0", shown), 1:5) == 3
         @test occursin("and 2 more", shown) && occursin("PCRS_GUARD=0", shown)
         @test occursin("M.toml", shown) && occursin("X.so", shown)
-        @test guard.warning(held[1:1], "", "M.toml", "X.so") === nothing
+        @test guard.warning(held[1:1], "", "", "M.toml", "X.so") === nothing
+    end
+
+    @testset "the source of a package tracked by path" begin
+        mktempdir() do dir
+            folder = joinpath(dir, "P")
+            file = joinpath(folder, "src", "inner", "part.jl")
+            mkpath(dirname(file))
+            write(file, "f() = 1\n")
+            write(joinpath(folder, "README.md"), "a package")
+            symlink(folder, joinpath(folder, "src", "round"))
+            held = guard.Held(uuid_of(1), "P", "1.0.0", "", true, guard.source_of(folder))
+            uuid = "uuid = \"$(uuid_of(1))\"\n"
+            entry(path) = string("[[P]]\npath = ", repr(path), '\n', uuid, "version = \"1.0.0\"\n")
+            said(path) = guard.disagreements([held], entry(path), dir)
+            own(text) = guard.warning([held], text, "", joinpath(folder, "Project.toml"), "X.so")
+            write(joinpath(folder, "README.md"), "a good package")
+            touch(file)
+            @test isempty(said(folder)) && isempty(said("P"))
+            @test own(uuid) === nothing
+            write(file, "f() = 2\n")
+            @test occursin("P in the image is of another source than there is in `$folder` now", only(said(folder)))
+            @test length(said("P")) == 1
+            # The project itself is the package.
+            @test occursin("another source", own("name = \"P\"\n" * uuid))
+            @test occursin("project:  $(joinpath(folder, "Project.toml"))", own(uuid))
+            @test own("[deps]\n" * uuid) === nothing
+            write(file, "f() = 1\n")
+            @test isempty(said("P"))
+            write(joinpath(folder, "src", "more.jl"), "")
+            @test length(said("P")) == 1
+            # A Manifest that came from another machine.
+            @test isempty(said("/nowhere/P"))
+        end
     end
 
     @testset "where it speaks" begin
@@ -585,7 +645,7 @@ end
             code = """
                 include($(repr(file)))
                 push!(PackageCompilerRSGuard.HELD, PackageCompilerRSGuard.Held($(repr(uuid_of(1))),
-                    "Frames", "1.7.0", $(repr(TREES['a'])), false))
+                    "Frames", "1.7.0", $(repr(TREES['a'])), false, 0x00000000))
                 PackageCompilerRSGuard.compile()
                 PackageCompilerRSGuard.__init__()
                 """

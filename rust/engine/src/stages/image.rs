@@ -423,13 +423,15 @@ fn write_spec(ctx: &Context<'_>, base: &BaseImage) -> Result<(), BuildError> {
         .map_err(|e| BuildError::io(Stage::Image, "writing", &path, &e))
 }
 
-/// What the guard compares, with tabs in between: UUID, name, version, tree hash, and whether the
-/// package is tracked by path.
+/// What the guard compares, with tabs in between: UUID, name, version, tree hash, and the path of a
+/// package that is tracked by it.
 fn guarded(held: &Held) -> String {
     let known = |field: &Option<String>| field.clone().unwrap_or_default();
-    let path = if held.path.is_some() { "path" } else { "" };
+    let path = held.path.as_deref().map(|path| path.display().to_string());
     let (version, tree) = (known(&held.version), known(&held.tree_hash));
-    [&held.uuid, &held.name, &version, &tree, path].join("\t")
+    [&held.uuid, &held.name, &version, &tree, &known(&path)]
+        .map(String::as_str)
+        .join("\t")
 }
 
 /// Reads what the child notes while it runs, and gives it the statements when they come.

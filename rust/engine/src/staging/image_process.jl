@@ -181,7 +181,8 @@ function fill_guard(guard, packages)
         uuid, name, version, tree_hash, path = String.(split(text, '\t'))
         # A dependency that was left to others may never have been loaded.
         haskey(Base.loaded_modules, Base.PkgId(Base.UUID(uuid), name)) || continue
-        push!(guard.HELD, guard.Held(uuid, name, version, tree_hash, !isempty(path)))
+        source = isempty(path) ? 0x00000000 : guard.source_of(path)
+        push!(guard.HELD, guard.Held(uuid, name, version, tree_hash, !isempty(path), source))
     end
     guard.compile()
     return nothing
