@@ -14,6 +14,7 @@ What [`sysimage_status`](@ref) gives. Fields:
 - `problems`: a vector of `(kind, name, message)`, empty for a fresh image. `kind` is
   - `:package`: another version, another source, not in the image, or not in the project;
   - `:preferences` of a package;
+  - `:artifacts`: some that a package in the image downloads are not installed any more;
   - `:julia`, `:cpu`, `:base`: the image is for another Julia build or CPU, or the image below it
     has changed;
   - `:workload`, `:workload_dep`, `:statements`, `:script`: a file that went in has changed;
@@ -51,7 +52,8 @@ function Base.show(io::IO, ::MIME"text/plain", status::SysimageStatus)
     for problem in status.problems
         print(io, "\n  ", rpad(string(problem.kind), width), "  ", problem.message)
     end
-    status.state === :stale && print(io, "\nBuild it again with `create_sysimage`")
+    rebuilt = any(problem -> !(problem.kind in (:unknown, :artifacts)), status.problems)
+    rebuilt && print(io, "\nBuild it again with `create_sysimage`")
     return nothing
 end
 
@@ -218,6 +220,7 @@ function compare(stamp, image, project_file)
     compare_packages!(problems, stamp, now, environment, order)
     compare_files!(problems, stamp, now)
     compare_artifacts!(problems, stamp, now)
+    find_missing_artifacts!(problems, stamp, environment)
     compare_variables!(problems, stamp, now)
     compare_preferences!(problems, stamp, now)
     for (name, text) in unseen_preferences(dirname(project_file), now["plan"]["packages"])
@@ -400,6 +403,24 @@ function compare_artifacts!(problems, stamp, now)
         changed(then, part) && push!(problems, problem(:environment, name,
             "the artifacts of packages: `$name` has changed"))
         push_gaps!(problems, then, part)
+    end
+    return nothing
+end
+
+"Packages look for their artifacts when they are initialised, so that without them Julia may not even start."
+function find_missing_artifacts!(problems, stamp, environment)
+    for held in stamp["packages"]
+        package = get(environment.packages, Base.UUID(held["uuid"]), nothing)
+        folder = package === nothing ? nothing : folder_of(package)
+        folder === nothing && continue
+        try
+            has_its_artifacts(folder) || push!(problems, problem(:artifacts, held["name"], string(titled(held),
+                " needs artifacts that are not installed, without which sessions may fail to start: run ",
+                "`Pkg.instantiate()` in the project")))
+        catch err
+            err isa BuildError || rethrow()
+            push!(problems, unknown(held["name"], told_in_one_line(err)))
+        end
     end
     return nothing
 end
