@@ -119,6 +119,8 @@ const UUIDS = Dict(
     "Edited" => "11111111-aaaa-4aaa-8aaa-000000000011",
     "Inlines" => "11111111-aaaa-4aaa-8aaa-000000000012",
     "Takes" => "11111111-aaaa-4aaa-8aaa-000000000013",
+    "Uncached" => "11111111-aaaa-4aaa-8aaa-000000000014",
+    "Later" => "11111111-aaaa-4aaa-8aaa-000000000015",
 )
 
 entry(name, place; version="0.1.0", deps=String[]) = """
@@ -480,7 +482,10 @@ function caches(linked, fixtures)
     return nothing
 end
 
-"Two packages whose caches both have a code instance of a method of Julia's, one of them with native code."
+"""
+Two packages whose caches both have a code instance of a method of Julia's, one of them with native code, and
+one that has no cache.
+"""
 function test_specialised_twice(fixtures)
     packages = joinpath(fixtures, "packages")
     same_pair(x) = "precompile(same_pair, (Tuple{Int8,Int16}, Tuple{Int8,Int16}))\n$x"
@@ -488,14 +493,45 @@ function test_specialised_twice(fixtures)
     write_package(joinpath(packages, "Inlines"), "Inlines", UUIDS["Inlines"], define * same_pair(""))
     write_package(joinpath(packages, "Takes"), "Takes", UUIDS["Takes"], define *
         same_pair("precompile(isequal, (Tuple{Int8,Int16}, Tuple{Int8,Int16}))"))
-    project = write_project(joinpath(fixtures, "twice"), ["Inlines", "Takes"],
-        [entry(name, at(joinpath(packages, name))) for name in ("Inlines", "Takes")])
+    write_package(joinpath(packages, "Uncached"), "Uncached", UUIDS["Uncached"], """
+        __precompile__(false)
+        cube(x) = string("cube ", x * x * x)
+        quiet(x) = join(sort!(collect(x); by=abs), '|')
+        precompile(quiet, (Set{Int16},))
+        """)
+    names = ["Inlines", "Takes", "Uncached"]
+    project = write_project(joinpath(fixtures, "twice"), names,
+        [entry(name, at(joinpath(packages, name))) for name in names])
+    statements = joinpath(fixtures, "cube.jl")
+    write(statements, "precompile(Tuple{typeof(Uncached.cube), Int64})\n")
+    made = Ref{Any}(nothing)
     timed("what the cache of a later package has compiled") do
         image = joinpath(fixtures, "twice.so")
-        report = build(["Inlines", "Takes"], image, project)
+        report = made[] = build(names, image, project; precompile_statements_file=statements)
         @test report.how.linked
         rest = still_compiled(image, project, "Base.invokelatest(isequal, (Int8(1), Int16(2)), (Int8(1), Int16(2)))")
         @test !any(line -> occursin("isequal", line), rest) || show_some(rest)
+    end
+    made[] === nothing && return nothing
+    timed("a package that does not let itself be precompiled") do
+        image = joinpath(fixtures, "twice.so")
+        @test length(made[].warnings) == 1 && occursin("`Uncached`", only(made[].warnings))
+        @test [s.outcome for s in made[].statements if occursin("cube", s.text)] == [:precompiled]
+        @test evaluated(image, project, "using Uncached; print(Uncached.cube(3))") == "cube 27"
+        rest = still_compiled(image, project, "const SMALL = Set(Int16[1, -2]); Uncached.quiet(SMALL); Uncached.cube(3)")
+        @test !any(line -> occursin("Uncached", line), rest) || show_some(rest)
+        # Julia makes the folder before it is refused.
+        cached(name) = filter(endswith(".ji"), readdir(mkpath(joinpath(DEPOT_PATH[1], "compiled",
+            "v$(VERSION.major).$(VERSION.minor)", name))))
+        @test isempty(cached("Uncached"))
+        # A quiet image does nothing when it is started.
+        @test isempty(made[].at_start.compiled) && made[].at_start.lines == 0
+        # Sessions on the image let no such package be cached either.
+        write_package(joinpath(fixtures, "later", "Later"), "Later", UUIDS["Later"], "__precompile__(false)")
+        later = write_project(joinpath(fixtures, "later", "project"), ["Later"],
+            [entry("Later", at(joinpath(fixtures, "later", "Later")))])
+        @test evaluated(image, later, "using Later; print(Later)") == "Later"
+        @test isempty(cached("Later"))
     end
     return nothing
 end

@@ -70,7 +70,7 @@ pub fn run(ctx: &Context<'_>) -> Result<BuildReport, BuildError> {
     let base = base.on_way(way.is_linked());
     if base.linked {
         match linked(ctx, checked, &base, &mut times, &mut warnings)? {
-            Linked::Made(image) => made = Some(image),
+            Linked::Made(image) => made = Some(*image),
             Linked::Not { why, statements } => {
                 ctx.warn(Stage::Image, in_full(&why));
                 not_linked = Some(why);
@@ -126,7 +126,7 @@ struct Image {
 
 /// What came of the linked way.
 enum Linked {
-    Made(Image),
+    Made(Box<Image>),
     /// It cannot be gone, and the full way has these statements already.
     Not {
         why: String,
@@ -246,7 +246,7 @@ fn linked_on(
         Ok(image)
     });
     match outcome {
-        Ok(image) => Ok(Linked::Made(image)),
+        Ok(image) => Ok(Linked::Made(Box::new(image))),
         Err(Setback::Failed(error)) => Err(error),
         Err(Setback::Slower(why)) => Ok(Linked::Not { why, statements }),
     }
