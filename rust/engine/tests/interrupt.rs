@@ -19,7 +19,7 @@ trap '' TERM HUP INT
 sleep 1000 &
 setsid sleep 1000 &
 (setsid sleep 1000 &)
-(setsid sh -c 'while :; do echo x >>"$0"; sleep 0.01; done' "$last.noise" &)
+(setsid sh -c 'while :; do echo x >>"$0"; sleep 0.01; done' "${trace:-$last}.noise" &)
 # All of them are there before the test is told.
 sleep 0.2
 touch "$here/ready"
