@@ -178,7 +178,7 @@ end
 function fill_guard(guard, packages)
     empty!(guard.HELD)
     for text in packages
-        uuid, name, version, tree_hash, path = String.(split(text, '\t'))
+        uuid, name, version, tree_hash, path = String.(split(text, '\t'; limit=5))
         # A dependency that was left to others may never have been loaded.
         haskey(Base.loaded_modules, Base.PkgId(Base.UUID(uuid), name)) || continue
         source = isempty(path) ? 0x00000000 : guard.source_of(path)
