@@ -14,6 +14,20 @@ Base.show(io::IO, err::FileError) = print(io, nameof(typeof(err)), "(", repr(err
 Base.showerror(io::IO, err::FileError) = show_failure(io, string(nameof(typeof(err))), err)
 
 """
+    captured(command) -> (process, out, err)
+
+The process of `command` when it has ended, however it did, and what it wrote to `stdout` and `stderr`.
+By way of files: Julia 1.5 does not wait until a buffer has all of it.
+"""
+function captured(command)
+    return mktempdir() do folder
+        out, err = joinpath(folder, "out"), joinpath(folder, "err")
+        process = run(pipeline(ignorestatus(command); stdin=devnull, stdout=out, stderr=err))
+        (process, read(out, String), read(err, String))
+    end
+end
+
+"""
     find_project(E, project) -> String
 
 The project's file, as of `find_project(project)`.

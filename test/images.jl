@@ -42,7 +42,9 @@ julia_drops(statement) = VERSION < v"1.6" && occursin("typeof(Base.println)", st
 "The statements that Julia still compiles for a script."
 function still_compiled(image, project, script)
     trace = tempname()
-    run(pipeline(`$JULIA --sysimage=$image --startup-file=no --project=$project --trace-compile=$trace $script`; stdout=devnull))
+    command = `$JULIA --sysimage=$image --startup-file=no --project=$project --trace-compile=$trace $script`
+    # Both, as Julia 1.5 compiles something for each kind of stream.
+    run(pipeline(command; stdout=devnull, stderr=devnull))
     statements = isfile(trace) ? readlines(trace) : String[]
     rm(trace; force=true)
     return statements

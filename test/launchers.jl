@@ -25,11 +25,9 @@ end
 
 "Runs a command in an environment with nothing in it, and gives its exit code, `stdout`, `stderr`."
 function run_bare(command; path="/usr/bin:/bin")
-    out, err = IOBuffer(), IOBuffer()
     # A home of its own keeps Julia from asking the system for one.
-    command = setenv(ignorestatus(command), "PATH" => path, "HOME" => folder())
-    process = run(pipeline(command; stdin=devnull, stdout=out, stderr=err))
-    return process.exitcode, String(take!(out)), String(take!(err))
+    process, out, err = PackageCompilerRS.captured(setenv(command, "PATH" => path, "HOME" => folder()))
+    return process.exitcode, out, err
 end
 
 const TELL = """

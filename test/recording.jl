@@ -200,10 +200,9 @@ folder() = realpath(mktempdir())
         @test !any(line -> occursin("PackageCompilerRSRecording", line), readlines(trace))
         rm(trace)
         symlink("/dev/full", trace * ".part")
-        err = IOBuffer()
-        run(pipeline(ignorestatus(command); stderr=err))
+        _, _, err = PackageCompilerRS.captured(command)
         @test !ispath(trace)
-        @test occursin(r"no space left on device"i, String(take!(err)))
+        @test occursin(r"no space left on device"i, err)
         @test any(line -> occursin("Main.Traced", line), readlines(raw))
     end
 
@@ -225,10 +224,8 @@ folder() = realpath(mktempdir())
         # It goes on.
         @test any(line -> occursin("Main.After", line), statements(trace))
 
-        err = IOBuffer()
-        process = run(pipeline(ignorestatus(`$julia --trace-compile=stderr -e $code`); stderr=err))
+        process, _, text = PackageCompilerRS.captured(`$julia --trace-compile=stderr -e $code`)
         @test !success(process)
-        text = String(take!(err))
         @test occursin("RecordingError: this session cannot record", text)
         @test occursin("--trace-compile=stderr", text)
     end

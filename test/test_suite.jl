@@ -35,12 +35,9 @@ function run_tests(workload; project=SUITES)
         environment = ("JULIA_DEPOT_PATH" => depot * (Sys.iswindows() ? ";" : ":"),
             "JULIA_PKG_SERVER" => "", "JULIA_PKG_PRECOMPILE_AUTO" => "0",
             "JULIA_LOAD_PATH" => nothing, "JULIA_PROJECT" => nothing)
-        output = IOBuffer()
-        process = withenv(environment...) do
-            run(pipeline(ignorestatus(Cmd(words)); stdin=devnull, stdout=output, stderr=output))
-        end
+        process, out, err = withenv(() -> PackageCompilerRS.captured(Cmd(words)), environment...)
         trace = joinpath(dir, "trace-1.jl")
-        return success(process), String(take!(output)), isfile(trace) ? readlines(trace) : nothing
+        return success(process), out * err, isfile(trace) ? readlines(trace) : nothing
     end
 end
 

@@ -297,9 +297,9 @@ function start_once(julia, sysimage, project)
     command = `$julia --sysimage=$sysimage --startup-file=no`
     project === nothing || (command = `$command --project=$project`)
     command = `$command $script`
-    out, err = IOBuffer(), IOBuffer()
-    if !success(pipeline(ignorestatus(command); stdout=out, stderr=err))
-        lines = split(String(take!(err)), '\n'; keepempty=false)
+    process, out, err = captured(command)
+    if !success(process)
+        lines = split(err, '\n'; keepempty=false)
         failed = initialization_error(lines)
         failed === nothing || throw(LauncherError("`$sysimage` does not start"; cause=failed,
             hint=project === nothing ? "a package in it needs a project that has it: give `project`" :
@@ -308,7 +308,7 @@ function start_once(julia, sysimage, project)
             cause=isempty(lines) ? nothing : String(first(lines)),
             hint="name the Julia that built the image with the keyword `julia`, or build it anew"))
     end
-    exe, version, commit, version_file = split(String(take!(out)), '\0')
+    exe, version, commit, version_file = split(out, '\0')
     installed = read(`$exe --version`, String)
     if strip(installed) != "julia version $version"
         throw(LauncherError("`$sysimage` is an image of Julia $version";
