@@ -147,11 +147,12 @@ fn compile_compiler(plan: &BuildPlan, folder: &Path) -> Invocation {
     );
     common(&mut child, plan);
     child.option("output-o", object(folder, COMPILER));
-    child.arg(if plan.julia.version.has(Feature::BaseCompiler) {
-        "Base_compiler.jl"
+    if plan.julia.version.has(Feature::BaseCompiler) {
+        // As Julia's sysimage.mk: what this compiles is compiled once more with Base.
+        child.args(["-O1", "Base_compiler.jl"]);
     } else {
-        "compiler/compiler.jl"
-    });
+        child.arg("compiler/compiler.jl");
+    }
     build_roots(&mut child, plan);
     child
 }
