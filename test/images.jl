@@ -231,7 +231,7 @@ with_fixtures() do fixtures
     end
 
     if VERSION >= v"1.12-"
-        println("skipped: fresh bases (C and D) on Julia ", VERSION, ", which docs/src/design.md lists as never run")
+        println("skipped: fresh bases (C and D) on Julia ", VERSION, ", where each takes a quarter of an hour")
     else
         default_packages = Set(split(ask(PackageCompilerRS.running_sysimage(),
             "foreach(id -> id.uuid === nothing || println(id.name), keys(Base.loaded_modules))")))

@@ -12,10 +12,15 @@ function build_image(spec, folder)
 
     await_file(value_of(records, "packages_ready"))
     seed_random()
-    permit = Permit(false)
-    for id in packages_of(records, "package")
+    packages = packages_of(records, "package")
+    new = filter(id -> !haskey(Base.loaded_modules, id), packages)
+    permit = Permit(any(declines_precompilation, new))
+    for id in loading_order(packages)
         note(journal, "load", id.name)
-        load(id, permit, journal)
+        load(id)
+    end
+    for id in new
+        is_from_source(id) && note(journal, "uncached", id.name)
     end
     import_into_main(values_of(records, "import"))
 
@@ -70,9 +75,21 @@ function seed_random()
     return nothing
 end
 
+"""
+`packages` stand in the order of their dependencies, and the other way round where there are caches: a cache
+is good with certain caches of what it needs, of which several may be there, in several depots.
+"""
+loading_order(packages) = Base.JLOptions().use_compiled_modules == 0 ? packages : reverse(packages)
+
 "Whether packages may say `__precompile__(false)` here, as they may in a session."
-mutable struct Permit
+struct Permit
     given::Bool
+
+    function Permit(given)
+        # A process that makes an image counts as one that precompiles.
+        given && redefine("@noinline __precompile__(::Bool=true) = nothing")
+        return new(given)
+    end
 end
 
 """
@@ -81,9 +98,8 @@ for a package that says `__precompile__(false)` or overwrites another's method, 
 need one. What such a package may not do here has to be permitted before: one that failed is left half
 loaded, and a second `require` takes it for whole.
 """
-function load(id, permit, journal)
+function load(id)
     haskey(Base.loaded_modules, id) && return nothing
-    declines_precompilation(id) && give(permit)
     try
         Base.invokelatest(Base.require, id)
     catch err
@@ -92,20 +108,12 @@ function load(id, permit, journal)
             "itself be precompiled, and Julia ", VERSION, " refuses that where an image is made. Leave it, ",
             "and what needs it, out of the image with `exclude`")
     end
-    is_from_source(id) && note(journal, "uncached", id.name)
     return nothing
 end
 
 function declines_precompilation(id)
     path = Base.locate_package(id)
     return path !== nothing && isfile(path) && occursin("__precompile__(false)", read(path, String))
-end
-
-"A process that makes an image counts as one that precompiles."
-function give(permit)
-    permit.given || redefine("@noinline __precompile__(::Bool=true) = nothing")
-    permit.given = true
-    return nothing
 end
 
 "Whether there was no cache to load `id` from, where one is looked for; known since Julia 1.6."
