@@ -352,6 +352,12 @@ impl BuildPlan {
         let separator = if cfg!(windows) { ';' } else { ':' };
         !self.project.dir.to_string_lossy().contains(separator)
     }
+
+    /// Whether children load packages from precompile caches: for a fresh base, which the next build will
+    /// not have, these would only fill the depot.
+    pub fn uses_caches(&self) -> bool {
+        matches!(self.base, Base::Existing { .. }) && self.has_caches()
+    }
 }
 
 /// The last component of `path`, for messages and derived names.

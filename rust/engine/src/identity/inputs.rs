@@ -485,11 +485,15 @@ impl<'a> Reader<'a> {
         for key in common {
             builder.key("common", key);
         }
-        for package in self.plan.packages.iter().filter(|p| p.load) {
-            builder.field("loads", &package.uuid);
-        }
         if let Some(threads) = self.plan.workload_threads {
             builder.field("threads", threads.to_string());
+        }
+        let tests = builder.clone();
+        // What a script's process loads in the end.
+        if self.plan.uses_caches() {
+            for package in self.plan.packages.iter().filter(|p| p.load) {
+                builder.field("loads", &package.uuid);
+            }
         }
         if self.plan.workloads.is_empty() {
             return Ok(vec![builder.finish()]);
@@ -497,7 +501,10 @@ impl<'a> Reader<'a> {
         let workloads = self.plan.workloads.iter();
         workloads
             .map(|workload| {
-                let mut key = builder.clone();
+                let mut key = match workload {
+                    Workload::Script { .. } => builder.clone(),
+                    Workload::TestSuite { .. } => tests.clone(),
+                };
                 key.key("workload", &self.workload(workload)?);
                 Ok(key.finish())
             })

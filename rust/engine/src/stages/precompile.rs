@@ -9,7 +9,7 @@ use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
 use crate::julia::start::julia;
 use crate::julia::version::Feature;
-use crate::plan::{Base, BuildPlan};
+use crate::plan::BuildPlan;
 use crate::process::child;
 use crate::process::invocation::Invocation;
 use crate::records::Records;
@@ -19,9 +19,7 @@ const NAME: &str = "precompile";
 
 /// Whether there is anything to precompile, and children can use it.
 pub fn needed(plan: &BuildPlan) -> bool {
-    plan.packages.iter().any(|p| p.load)
-        && matches!(plan.base, Base::Existing { .. })
-        && plan.has_caches()
+    plan.packages.iter().any(|p| p.load) && plan.uses_caches()
 }
 
 pub fn invocation(plan: &BuildPlan, base: &BaseImage, folder: &Path) -> Invocation {
