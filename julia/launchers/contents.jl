@@ -8,14 +8,15 @@ function launcher_files(launcher, identity, kernel_file)
         return [Sys.iswindows() ? (path, windows_script(launcher, identity), false) :
             (path, shell_script(launcher, identity, arguments), true)]
     end
-    scripts = filter(file -> endswith(file, ".sh"), companions(kind, path))
+    beside = companions(kind, path)
+    scripts = filter(file -> endswith(file, ".sh"), beside)
     # Not the script itself: in a desktop entry the program's name must not hold `=`, and GLib
     # leaves `%%` in it.
     command = isempty(scripts) ?
         [launcher.julia; "--sysimage=$(launcher.sysimage)"; arguments] : ["/bin/sh"; scripts]
     text = kind === :desktop ? desktop_entry(launcher, command) : kernel_spec(launcher, command)
     files = [(script, shell_script(launcher, identity, arguments), true) for script in scripts]
-    for notice in filter(file -> endswith(file, ".jl"), companions(kind, path))
+    for notice in setdiff(beside, scripts)
         push!(files, (notice, read(template("notice.jl"), String), false))
     end
     return push!(files, (path, text, false))

@@ -1,6 +1,7 @@
 # Warns at the start of a session when the active project's Manifest has other packages than the
-# image, or the source of one tracked by path is another. It stays in the image and runs in each session, so it is short, and reads the Manifest
-# line by line: a TOML parser takes longer than all the rest of it.
+# image, or the source of one tracked by path is another. It stays in the image and runs in each
+# session, so it is short, and reads the Manifest line by line: a TOML parser takes longer than all the
+# rest of it.
 module PackageCompilerRSGuard
 
 "A package in the image; empty texts for what is not known."
@@ -84,11 +85,7 @@ function disagreements(held::Vector{Held}, text::String, folder::String)
     stop = ncodeunits(text)
     while at <= stop + 1
         # A header ends the entry before it, and so does the end of the file.
-        last = at > stop ? at - 1 : something(findnext(isequal('\n'), text, at), stop + 1) - 1
-        first = at
-        while first <= last && is_space(text, first)
-            first += 1
-        end
+        first, last = line_at(text, at)
         if at > stop || starts(text, first, last, "[[")
             compare!(found, by_uuid, uuid, version, tree_hash, path, folder)
             uuid, version, tree_hash, path = "", "", "", ""
@@ -109,6 +106,17 @@ function disagreements(held::Vector{Held}, text::String, folder::String)
         at = last + 2
     end
     return found
+end
+
+"Where the line that begins at `at` has its first character that is no space, and its last."
+function line_at(text::String, at::Int)
+    stop = ncodeunits(text)
+    last = at > stop ? at - 1 : something(findnext(isequal('\n'), text, at), stop + 1) - 1
+    first = at
+    while first <= last && is_space(text, first)
+        first += 1
+    end
+    return first, last
 end
 
 function compare!(found, by_uuid, uuid, version, tree_hash, path, folder)
@@ -147,11 +155,7 @@ function own_uuid(text::String)
     at = 1
     stop = ncodeunits(text)
     while at <= stop
-        last = something(findnext(isequal('\n'), text, at), stop + 1) - 1
-        first = at
-        while first <= last && is_space(text, first)
-            first += 1
-        end
+        first, last = line_at(text, at)
         starts(text, first, last, "[") && break
         starts(text, first, last, "uuid") && return value(text, first + 4, last, "")
         at = last + 2

@@ -14,7 +14,8 @@ function build_image(spec, folder)
     seed_random()
     packages = packages_of(records, "package")
     new = filter(id -> !haskey(Base.loaded_modules, id), packages)
-    permit = Permit(any(declines_precompilation, new))
+    declined = any(declines_precompilation, new)
+    declined && permit_declining()
     for id in loading_order(packages)
         note(journal, "load", id.name)
         load(id)
@@ -38,7 +39,7 @@ function build_image(spec, folder)
         note(journal, "phase", "script")
         Base.include(Main, script)
     end
-    withdraw(permit)
+    declined && forbid_declining()
 
     stamp_image(value_of(records, "stamp"))
     set_guard(values_of(records, "guarded"), folder)
@@ -81,16 +82,8 @@ is good with certain caches of what it needs, of which several may be there, in 
 """
 loading_order(packages) = Base.JLOptions().use_compiled_modules == 0 ? packages : reverse(packages)
 
-"Whether packages may say `__precompile__(false)` here, as they may in a session."
-struct Permit
-    given::Bool
-
-    function Permit(given)
-        # A process that makes an image counts as one that precompiles.
-        given && redefine("@noinline __precompile__(::Bool=true) = nothing")
-        return new(given)
-    end
-end
+"Lets packages say `__precompile__(false)` as in a session: a process that makes an image counts as one that precompiles."
+permit_declining() = redefine("@noinline __precompile__(::Bool=true) = nothing")
 
 """
 Loads a package as a session does, which takes one without a cache from its source: Julia makes none
@@ -125,8 +118,8 @@ function is_from_source(id)
 end
 
 "Sessions on the image are to precompile as Julia does (base/loading.jl, 1.5 to 1.12)."
-function withdraw(permit)
-    permit.given && redefine("""
+function forbid_declining()
+    redefine("""
         @noinline function __precompile__(isprecompilable::Bool=true)
             if !isprecompilable && ccall(:jl_generating_output, Cint, ()) != 0
                 throw(PrecompilableError())
