@@ -550,13 +550,21 @@ function test_layers(fixtures)
         precompile(settled, (Int,))
         precompile(registered, (Int,))
         """)
-    edited(number) = write_package(joinpath(fixtures, "edited"), "Edited", UUIDS["Edited"], """
+    write_package(joinpath(fixtures, "edited"), "Edited", UUIDS["Edited"], """
         using Settled
-        answer(x) = string("edited $number: ", Settled.settled(x), ' ', Settled.registered(x), ' ', local_only(x))
-        local_only(x) = x + $number
-        $(number == 2 ? "Settled.hook(x::Int) = \"hooked\"" : "")
+        answer(x) = string("edited ", NUMBER, ": ", Settled.settled(x), ' ', Settled.registered(x), ' ', local_only(x))
+        for name in ("number", "hook")
+            include(joinpath(dirname(@__DIR__), "parts", name * ".jl"))
+        end
         precompile(answer, (Int,))
         """; deps=["Settled" => UUIDS["Settled"]])
+    # Files that only running the package tells, outside of its `src`: Julia's cache of it lists them.
+    parts = mkpath(joinpath(fixtures, "edited", "parts"))
+    function edited(number)
+        write(joinpath(parts, "number.jl"), "const NUMBER = $number\nlocal_only(x) = x + $number\n")
+        write(joinpath(parts, "hook.jl"), number == 2 ? "Settled.hook(x::Int) = \"hooked\"\n" : "")
+        return nothing
+    end
     edited(1)
     project = write_project(joinpath(fixtures, "layered"), ["Settled", "Edited"], [
         entry("Settled", "git-tree-sha1 = \"$hash\""),
@@ -583,6 +591,7 @@ function test_layers(fixtures)
                 @test layers() == 0
                 report = first_build[] = make()
                 @test report.how.linked && report.origin === :built
+                @test isempty(report.warnings)
                 @test layers() == 1
                 @test evaluated(image, project, "using Edited; print(Edited.answer(1))") == "edited 1: 55 settled 55 2"
                 @test isempty(native(image))
@@ -590,6 +599,8 @@ function test_layers(fixtures)
             first_build[] === nothing && return nothing
             timed("the second build takes the layer") do
                 edited(2)
+                changes = sysimage_status(image; project=project)
+                @test changes.state === :stale && any(p -> p.name == "Edited", changes.problems)
                 report = second_build[] = make()
                 @test report.how.linked && report.origin === :built
                 @test layers() == 1

@@ -12,7 +12,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use common::{Built, Fake, LIMIT, OBJECT, OLD, app, build, finish, names, start, text, until};
-use pcrs_engine::identity::cache;
+use pcrs_cache::Stop;
+use pcrs_engine::identity::stamp::{PartKind, Stamp};
+use pcrs_engine::identity::{cache, parts};
 use pcrs_engine::plan::{Base, Other, Verify};
 use pcrs_engine::report::{BuildReport, Origin};
 use pcrs_engine::{BuildPlan, ErrorKind, Event, Stage};
@@ -838,6 +840,82 @@ fn an_include_of_a_package_that_only_running_can_tell_is_told() {
         assert_eq!(told.count(), 1, "{:?}", built.warnings());
     }
     built.report();
+}
+
+/// The package includes what its text does not tell, and Julia's cache of it lists `files`.
+fn listed(fake: &Fake, files: &[&str]) {
+    fake.write("Needed/src/Needed.jl", "include(ENV[\"WHERE\"])\n");
+    let mut script =
+        String::from("journal=$(values journal)\nnote of 00000000-0000-0000-0000-000000000001\n");
+    for file in files {
+        script += &format!("note file \"$here/{file}\"\n");
+    }
+    fake.on("precompile", &script);
+}
+
+#[test]
+fn what_julias_caches_list_is_an_input() {
+    let fake = fake();
+    let plan = plan(&fake);
+    listed(
+        &fake,
+        &["Needed/src/Needed.jl", "elsewhere/part.jl", "elsewhere"],
+    );
+    fs::create_dir(fake.path("elsewhere")).unwrap();
+    let part = fake.write("elsewhere/part.jl", "1\n");
+    // Nothing is said of the include, and each stage has run once.
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    fake.write("elsewhere/part.jl", "2\n");
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    // A folder counts by its names.
+    fake.write("elsewhere/more.jl", "");
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    fs::remove_file(part).unwrap();
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    // The image's own stamp knows it too.
+    fs::remove_dir_all(fake.path("cache")).unwrap();
+    expect(&fake, plan, Origin::UpToDate, &NONE);
+}
+
+#[test]
+fn what_julias_caches_list_is_looked_for_again_when_the_package_changes() {
+    let fake = fake();
+    let plan = plan(&fake);
+    listed(&fake, &["part1.jl"]);
+    for part in ["part1.jl", "part2.jl"] {
+        fake.write(part, "1\n");
+    }
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    listed(&fake, &["part2.jl"]);
+    fake.write("Needed/src/Needed.jl", "include(ENV[\"THERE\"])\n");
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    fake.write("part1.jl", "2\n");
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    fake.write("part2.jl", "2\n");
+    expect(&fake, plan, Origin::Built, &ALL);
+}
+
+#[test]
+fn parts_of_what_julias_caches_list_follow_the_files() {
+    let fake = fake();
+    let plan = plan(&fake);
+    listed(&fake, &["part.jl"]);
+    fake.write("part.jl", "1\n");
+    first(&fake, &plan);
+    let source = || {
+        let parts = parts::read(&plan, &fake.image(), &Stop::default());
+        let mut sources = parts
+            .into_iter()
+            .filter(|part| part.kind == PartKind::Source);
+        sources.next().unwrap()
+    };
+    let before = source();
+    let stamp = Stamp::read(&fake.image()).unwrap();
+    assert!(stamp.parts.contains(&before), "{before:?}");
+    assert_eq!(before.gaps, NONE);
+    fake.write("part.jl", "2\n");
+    assert_ne!(source().hash, before.hash);
 }
 
 #[test]

@@ -180,32 +180,61 @@ fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError>
     if doubt.is_some() {
         ours.cache = None;
     }
-    let mut report = build_in_place(&ours, doubt, channel)?;
+    let mut report = match build_in_place(&ours, doubt.clone(), true, channel) {
+        Err(Ended::ToBeginAgain) => build_in_place(&ours, doubt, false, channel),
+        ended => ended,
+    }
+    .map_err(Ended::error)?;
     // As the user knows it.
     report.sysimage_path.clone_from(&plan.sysimage_path);
     Ok(report)
 }
 
-/// `doubt` says why the cache of the user's choice is not used.
+/// How a build ends without an image.
+enum Ended {
+    Failed(BuildError),
+    /// More is known now of what goes in, and its keys are to hold that.
+    ToBeginAgain,
+}
+
+impl From<BuildError> for Ended {
+    fn from(error: BuildError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Ended {
+    fn error(self) -> BuildError {
+        match self {
+            Self::Failed(error) => error,
+            Self::ToBeginAgain => BuildError::cancelled(Stage::Precompile),
+        }
+    }
+}
+
+/// `doubt` says why the cache of the user's choice is not used; `learns` whether the build may begin
+/// again, with what it finds to go in.
 fn build_in_place(
     plan: &BuildPlan,
     doubt: Option<String>,
+    learns: bool,
     channel: &Channel,
-) -> Result<BuildReport, BuildError> {
+) -> Result<BuildReport, Ended> {
     let started = Instant::now();
     stages::check::input(plan)?;
     let (mut cache, current) = telling(channel, started, || {
-        let cache = Cache::open(plan, channel.stop());
+        let cache = Cache::open(plan, learns, channel.stop());
         let current = up_to_date(plan, cache.image_key(), channel.stop(), started);
         (cache, current)
     });
     cache.remarks.extend(doubt);
     if channel.cancelled() {
-        return Err(BuildError::cancelled(Stage::Check));
+        return Err(BuildError::cancelled(Stage::Check).into());
     }
     if let Some(mut report) = current {
         let of_image = std::mem::take(&mut report.warnings);
-        for text in cache.remarks.iter().cloned().chain(of_image) {
+        let remarks = cache.remarks.iter().chain(cache.gaps_to_close());
+        for text in remarks.cloned().chain(of_image) {
             channel.send(Event::Warning {
                 stage: Stage::Check,
                 text,
@@ -218,7 +247,7 @@ fn build_in_place(
         parts::read(plan, &plan.sysimage_path, channel.stop())
     });
     if channel.cancelled() {
-        return Err(BuildError::cancelled(Stage::Check));
+        return Err(BuildError::cancelled(Stage::Check).into());
     }
     let stamp = Stamp::new(plan, cache.image_key(), parts);
     let workspace = Workspace::create(
@@ -272,7 +301,9 @@ fn build_in_place(
         })
     }))
     .unwrap_or_else(|panic| Err(internal_error(&*panic)));
-    if let Err(error) = &result {
+    if let Err(error) = &result
+        && !cache.has_learned()
+    {
         ctx.log(&format!("failed: {error}"));
     }
     cache.trim(&ctx);
@@ -282,15 +313,15 @@ fn build_in_place(
     let closed = workspace.close();
     notes.into_iter().for_each(Note::settle);
     drop(watchdog);
-    match (result, closed) {
-        (Ok(mut report), Err(error)) => {
-            report
-                .warnings
-                .push(format!("the work folder could not be removed: {error}"));
-            Ok(report)
-        }
-        (result, _) => result,
+    if result.is_err() && cache.has_learned() && !channel.cancelled() {
+        return Err(Ended::ToBeginAgain);
     }
+    let mut report = result?;
+    if let Err(error) = closed {
+        let text = format!("the work folder could not be removed: {error}");
+        report.warnings.push(text);
+    }
+    Ok(report)
 }
 
 /// Runs `read`, and tells the caller what is done when it takes long.

@@ -9,6 +9,7 @@ use pcrs_cache::{Key, Kind, Lock, Stop, Store, Totals};
 use serde_json::Value;
 
 use super::inputs::{self, Inputs};
+use super::listed::Unlisted;
 use super::parts;
 use super::stamp::Stamp;
 use crate::build::event::Event;
@@ -17,6 +18,7 @@ use crate::build::voice::Voice;
 use crate::error::Stage;
 use crate::plan::{BuildPlan, CachePlan};
 use crate::report::BuildReport;
+use crate::stages::precompile;
 
 /// The names of files in entries.
 const IMAGE: &str = "image";
@@ -29,6 +31,8 @@ pub struct Cache<'a> {
     plan: &'a BuildPlan,
     /// Ends all reading.
     stop: Stop,
+    /// Whether it looks for what Julia's caches tell of packages.
+    learns: bool,
     /// As they were before the build; none if they cannot be read.
     inputs: Option<Inputs>,
     store: Option<Store>,
@@ -40,16 +44,21 @@ pub struct Cache<'a> {
     distrusted: AtomicBool,
     filled: AtomicBool,
     warned: AtomicBool,
+    learned: AtomicBool,
 }
 
 impl<'a> Cache<'a> {
     /// Reads the inputs of `plan`. Without a cache folder in the plan, nothing is found or kept,
-    /// but the image's key is known. Nothing is known when `stop` is set before the end.
-    pub fn open(plan: &'a BuildPlan, stop: &Stop) -> Self {
+    /// but the image's key is known. Nothing is known when `stop` is set before the end. `learns` says
+    /// whether the build looks for what its caches can tell of packages.
+    pub fn open(plan: &'a BuildPlan, learns: bool, stop: &Stop) -> Self {
+        let learns = learns && plan.cache.is_some() && precompile::needed(plan);
         let (inputs, remarks) = match inputs::read(plan, stop) {
             Ok(inputs) => {
-                let gaps = inputs.gaps.clone();
-                (Some(inputs), gaps)
+                let unlisted = inputs.unlisted.iter().filter(|_| !learns);
+                let unseen = unlisted.flat_map(|package| &package.gaps);
+                let remarks = inputs.gaps.iter().chain(unseen).cloned().collect();
+                (Some(inputs), remarks)
             }
             Err(error) => (
                 None,
@@ -59,6 +68,7 @@ impl<'a> Cache<'a> {
         Self {
             plan,
             stop: stop.clone(),
+            learns,
             inputs,
             store: plan.cache.as_ref().map(store),
             max_bytes: plan.cache.as_ref().map_or(0, |cache| cache.max_bytes),
@@ -67,6 +77,7 @@ impl<'a> Cache<'a> {
             distrusted: AtomicBool::new(false),
             filled: AtomicBool::new(false),
             warned: AtomicBool::new(false),
+            learned: AtomicBool::new(false),
         }
     }
 
@@ -295,6 +306,38 @@ impl<'a> Cache<'a> {
         }
     }
 
+    /// The packages of which Julia's caches can tell more than is known.
+    pub fn unlisted(&self) -> &[Unlisted] {
+        let inputs = self.inputs.as_ref().filter(|_| self.learns);
+        inputs.map_or(&[], |inputs| &inputs.unlisted)
+    }
+
+    /// What is not noticed unless these caches tell, a sentence each.
+    pub fn gaps_to_close(&self) -> impl Iterator<Item = &String> {
+        self.unlisted().iter().flat_map(|package| &package.gaps)
+    }
+
+    /// Keeps the files that Julia read for packages; whether there is now more to look at than when the
+    /// inputs were read.
+    pub fn learn(&self, voice: &Voice<'_>, found: Vec<(&Unlisted, Vec<PathBuf>)>) -> bool {
+        let mut learned = false;
+        for (package, files) in found {
+            learned |= package.keep(self.plan, files);
+        }
+        if learned {
+            self.learned.store(true, Ordering::SeqCst);
+            if let Ok(now) = inputs::read(self.plan, &self.stop) {
+                self.keep(voice, Kind::Trace, &now.packages, &[], &Value::Null);
+            }
+        }
+        learned
+    }
+
+    /// Whether the inputs are to be read once more, as more is known of them.
+    pub fn has_learned(&self) -> bool {
+        self.learned.load(Ordering::SeqCst)
+    }
+
     /// Puts an entry in place of the one that is there.
     fn keep(
         &self,
@@ -352,7 +395,7 @@ impl<'a> Cache<'a> {
     }
 }
 
-fn store(cache: &CachePlan) -> Store {
+pub(super) fn store(cache: &CachePlan) -> Store {
     Store::new(&cache.dir).shared(cache.shared)
 }
 

@@ -14,6 +14,7 @@ use pcrs_cache::{
 
 use super::beside;
 use super::depots;
+use super::listed::{self, Listed, Unlisted};
 use super::source;
 use super::sources;
 use super::stamp;
@@ -35,6 +36,8 @@ pub struct Inputs {
     pub traces: Vec<Key>,
     /// What the keys cannot cover, a sentence each.
     pub gaps: Vec<String>,
+    /// Packages whose caches can tell what their text does not.
+    pub unlisted: Vec<Unlisted>,
 }
 
 impl Inputs {
@@ -106,13 +109,20 @@ pub fn read(plan: &BuildPlan, stop: &Stop) -> Result<Inputs, Error> {
     if let Some(script) = &plan.script {
         image.key("script", &reader.script(script)?);
     }
+    let mut unlisted = std::mem::take(&mut reader.unlisted);
+    if !plan.workload_deps.is_empty() {
+        // The user knows of the matter, and said what there is to say.
+        reader.gaps.clear();
+        unlisted.iter_mut().for_each(|package| package.gaps.clear());
+    }
     Ok(Inputs {
         image: image.finish(),
         base,
         packages: caches.finish(),
         layer: layer.finish(),
         traces,
-        gaps: reader.gaps(),
+        unlisted,
+        gaps: reader.gaps,
     })
 }
 
@@ -150,8 +160,14 @@ pub(crate) struct Reader<'a> {
     pub(crate) ignore: Ignore,
     files: HashMap<PathBuf, Key>,
     sources: HashMap<PathBuf, Key>,
+    /// The image whose stamp may know more.
+    pub(crate) image: &'a Path,
     /// What the keys given so far do not cover, a sentence each.
     pub(crate) gaps: Vec<String>,
+    /// Packages whose caches can tell what their text does not.
+    pub(crate) unlisted: Vec<Unlisted>,
+    /// Of the source read last, where its text does not tell all of it.
+    pub(crate) listed: Option<Listed>,
 }
 
 impl<'a> Reader<'a> {
@@ -163,7 +179,10 @@ impl<'a> Reader<'a> {
             ignore: ignored(plan, stop),
             files: HashMap::new(),
             sources: HashMap::new(),
+            image: &plan.sysimage_path,
             gaps: Vec::new(),
+            unlisted: Vec::new(),
+            listed: None,
         }
     }
 
@@ -171,15 +190,6 @@ impl<'a> Reader<'a> {
     pub(crate) fn read_large_files(&mut self) -> Result<(), Error> {
         self.files = hash_at_once(large_files(self.plan), &self.stop)?;
         Ok(())
-    }
-
-    fn gaps(self) -> Vec<String> {
-        if self.plan.workload_deps.is_empty() {
-            self.gaps
-        } else {
-            // The user knows of the matter, and said what there is to say.
-            Vec::new()
-        }
     }
 
     pub(crate) fn file(&mut self, path: &Path) -> Result<Key, Error> {
@@ -363,22 +373,50 @@ impl<'a> Reader<'a> {
         for name in source::FOLDERS {
             self.source_folder(&mut key, folder, name)?;
         }
-        for main in mains {
-            let includes = include_closure(&main)?;
+        let mut dynamic = Vec::new();
+        for main in &mains {
+            let includes = include_closure(main)?;
             for file in &includes.files {
                 if !source::is_read(folder, file) {
                     key.field("path", bytes(file));
                     key.key("outside", &self.file(file)?);
                 }
             }
-            let outside = " where it lies outside of `src`, `ext` and `deps`,";
-            let dynamic = includes.dynamic.iter();
-            self.gaps
-                .extend(dynamic.map(|site| unfollowed(site, outside)));
+            dynamic.extend(includes.dynamic);
         }
-        let key = key.finish();
+        let mut key = key.finish();
+        if !dynamic.is_empty() {
+            let package = Unlisted::new(self.plan, folder, mains, &key);
+            key = self.with_listed(package, key, &dynamic)?;
+        }
         self.sources.insert(folder.to_path_buf(), key);
         Ok(key)
+    }
+
+    /// The key of `package`, of which `source` is what its text tells, with the files that its
+    /// `dynamic` includes read.
+    fn with_listed(
+        &mut self,
+        package: Unlisted,
+        source: Key,
+        dynamic: &[Site],
+    ) -> Result<Key, Error> {
+        let Some(listed) = package.find(self.plan, self.image) else {
+            let outside = " where it lies outside of `src`, `ext` and `deps`,";
+            let gaps = dynamic.iter().map(|site| unfollowed(site, outside));
+            self.unlisted.push(package.with_gaps(gaps.collect()));
+            return Ok(source);
+        };
+        let mut key = KeyBuilder::new("listed source/v1");
+        key.key("source", &source);
+        for file in &listed.files {
+            if !source::is_read(&package.folder, file) {
+                key.field("path", bytes(file));
+                key.key("content", &listed::content(file, &self.stop)?);
+            }
+        }
+        self.listed = Some(listed);
+        Ok(key.finish())
     }
 
     /// Adds what is in the folder `name` of a package, and in the folders elsewhere that its code is

@@ -7,6 +7,7 @@ pub mod depots;
 mod digest;
 pub mod inputs;
 pub mod inspect;
+pub mod listed;
 pub mod parts;
 mod source;
 mod sources;

@@ -12,8 +12,9 @@ use crate::plan::{Base, BuildPlan, file_name};
 
 /// Reads all parts of `plan`. What lies at `image` is no part of itself, should it be in a folder
 /// that is read. What is not read before `stop` is set counts as what cannot be read.
-pub fn read(plan: &BuildPlan, image: &Path, stop: &Stop) -> Vec<Part> {
+pub fn read<'a>(plan: &'a BuildPlan, image: &'a Path, stop: &Stop) -> Vec<Part> {
     let mut reader = Reader::new(plan, stop);
+    reader.image = image;
     reader.ignore = reader.ignore.path(image).path(beside::stamp(image));
     // One that cannot be read has a part of its own, which tells so.
     let _ = reader.read_large_files();
@@ -78,6 +79,8 @@ impl<'a> Parts<'a> {
     ) {
         let hash = read(&mut self.reader);
         let mut gaps = std::mem::take(&mut self.reader.gaps);
+        let unlisted = self.reader.unlisted.drain(..);
+        gaps.extend(unlisted.flat_map(|package| package.gaps));
         let hash = match hash {
             Ok(key) => Some(key.to_string()),
             Err(error) => {
@@ -90,6 +93,7 @@ impl<'a> Parts<'a> {
             name,
             hash,
             gaps,
+            listed: self.reader.listed.take(),
         });
     }
 

@@ -7,6 +7,7 @@ use pcrs_cache::{Key, Stop, hash_file, hash_file_until, read_file};
 use serde::{Deserialize, Serialize};
 
 use super::beside;
+use super::listed::Listed;
 use crate::json_file;
 use crate::plan::{Base, BuildPlan, Package};
 use crate::report::BuildReport;
@@ -70,6 +71,9 @@ pub struct Part {
     pub hash: Option<String>,
     /// What the hash does not cover, or why there is none; a sentence each.
     pub gaps: Vec<String>,
+    /// What Julia's cache of the package lists, where the package's text does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<Listed>,
 }
 
 /// A package in an image.

@@ -397,17 +397,27 @@ fn precompile(
     // What the cache knows of are the caches for the plan's base, of the way that is gone first.
     let usual = matches!(&ctx.plan.base, Base::Existing { path } if *path == base.path)
         && base.linked == Way::of(ctx.plan).is_linked();
-    if !precompile::needed(ctx.plan) || usual && ctx.cache.precompiled() {
+    let known = usual && ctx.cache.precompiled() && ctx.cache.unlisted().is_empty();
+    if !precompile::needed(ctx.plan) || known {
         return Ok(());
     }
     let what = count(ctx.plan.packages.len(), "package");
-    ctx.stage(Stage::Precompile, what, times, || {
-        precompile::run(ctx, base)?;
+    let learned = ctx.stage(Stage::Precompile, what, times, || {
+        let learned = precompile::run(ctx, base)?;
         if usual {
             ctx.cache.keep_precompiled(ctx);
         }
-        Ok(())
-    })
+        Ok(learned)
+    })?;
+    // The build begins again: its keys are to hold what is known now.
+    if learned {
+        return Err(BuildError::cancelled(Stage::Precompile));
+    }
+    // Told once, where another way is gone after this one.
+    for gap in ctx.cache.gaps_to_close().filter(|_| usual) {
+        ctx.warn(Stage::Precompile, gap);
+    }
+    Ok(())
 }
 
 /// The traces of all workloads; those that the cache lacks are run. `warnings` gets what is to be

@@ -1,18 +1,21 @@
 //! Fills the precompile caches of the asked packages, so that tracing and image process load them
 //! fast.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::base::BaseImage;
 use super::spec;
 use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
+use crate::identity::listed::Unlisted;
 use crate::julia::start::julia;
 use crate::julia::version::Feature;
 use crate::plan::BuildPlan;
 use crate::process::child;
 use crate::process::invocation::Invocation;
-use crate::records::Records;
+use crate::records::{self, Records};
 use crate::staging;
 
 const NAME: &str = "precompile";
@@ -36,9 +39,11 @@ pub fn invocation(plan: &BuildPlan, base: &BaseImage, folder: &Path) -> Invocati
     child
 }
 
+/// Says whether it found files to look at that were not known as inputs.
+///
 /// # Errors
 /// When a package does not precompile, with its own words.
-pub fn run(ctx: &Context<'_>, base: &BaseImage) -> Result<(), BuildError> {
+pub fn run(ctx: &Context<'_>, base: &BaseImage) -> Result<bool, BuildError> {
     let plan = ctx.plan;
     let folder = ctx.workspace.path();
     let mut records = Records::default();
@@ -52,10 +57,53 @@ pub fn run(ctx: &Context<'_>, base: &BaseImage) -> Result<(), BuildError> {
             records.push("direct", &id);
         }
     }
+    let unlisted = unlisted(ctx);
+    let journal = ctx.workspace.file("precompile.journal");
+    records.push_path("journal", &journal);
+    for (uuid, package) in &unlisted {
+        for main in &package.mains {
+            let name = main.file_stem().unwrap_or_default().to_string_lossy();
+            records.push("list", format!("{uuid} {name}"));
+            records.push_path("main", main);
+        }
+    }
     let path = spec(folder, NAME);
     records
         .write(&path)
         .map_err(|e| BuildError::io(Stage::Precompile, "writing", &path, &e))?;
     child::run_ok(ctx, &invocation(plan, base, folder))?;
-    Ok(())
+    let told = fs::read(&journal).unwrap_or_default();
+    let found = listed(&unlisted, &records::parse(&told));
+    Ok(ctx.cache.learn(ctx, found))
+}
+
+/// The packages of the image whose caches can tell what their text does not, with their UUIDs.
+fn unlisted<'a>(ctx: &Context<'a>) -> Vec<(&'a str, &'a Unlisted)> {
+    let with_uuid = |unlisted: &'a Unlisted| {
+        let mut packages = ctx.plan.packages.iter();
+        let package = packages.find(|p| p.path.as_ref() == Some(&unlisted.folder))?;
+        Some((package.uuid.as_str(), unlisted))
+    };
+    ctx.cache.unlisted().iter().filter_map(with_uuid).collect()
+}
+
+/// What the child told of them.
+fn listed<'a>(
+    unlisted: &[(&str, &'a Unlisted)],
+    told: &[(String, String)],
+) -> Vec<(&'a Unlisted, Vec<PathBuf>)> {
+    let of = |uuid: &str| {
+        let mut theirs = false;
+        let files = told.iter().filter_map(|(key, value)| {
+            if key == "of" {
+                theirs = value == uuid;
+            }
+            (theirs && key == "file").then(|| PathBuf::from(value))
+        });
+        files.collect::<BTreeSet<_>>().into_iter().collect()
+    };
+    let found = unlisted.iter().map(|&(uuid, package)| (package, of(uuid)));
+    found
+        .filter(|(_, files): &(_, Vec<_>)| !files.is_empty())
+        .collect()
 }

@@ -46,7 +46,40 @@ function precompile_packages(records)
     return nothing
 end
 
+"""
+Notes the files that Julia read for a package whose text does not tell them all: those of the newest cache
+that was made of `main`. `id` has the package's UUID, and the name of the package or of an extension.
+"""
+function note_files(journal, id, main)
+    own = basename(dirname(main)) == "src" ? id : Base.PkgId(Base.uuid5(id.uuid, id.name), id.name)
+    caches = sort(Base.find_all_in_cache_path(own); by=mtime, rev=true)
+    for cache in caches
+        # Before Julia 1.12 with their times.
+        files = String[file isa Tuple ? first(file) : file for file in last(Base.cache_dependencies(cache))]
+        any(file -> ispath(file) && Base.samefile(file, main), files) || continue
+        note(journal, "of", string(id.uuid))
+        foreach(file -> note(journal, "file", abspath(file)), files)
+        return nothing
+    end
+    return nothing
+end
+
+function list_files(records)
+    journal = Journal(value_of(records, "journal"))
+    for (id, main) in zip(packages_of(records, "list"), values_of(records, "main"))
+        try
+            note_files(journal, id, main)
+        catch err
+            # Then a change of these files is not noticed, as the report says.
+            println(stderr, "What Julia read for $(id.name) is not known: ", sprint(showerror, err))
+        end
+    end
+    close(journal)
+    return nothing
+end
+
 let records = read_records(ARGS[1])
     use_project(records)
     precompile_packages(records)
+    isempty(values_of(records, "list")) || list_files(records)
 end

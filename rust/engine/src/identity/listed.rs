@@ -1,0 +1,108 @@
+//! Files of packages that are tracked by path whose names only running the package tells
+//! (`include(joinpath(DATA, name))`): Julia lists them in the package's precompile cache. A build keeps
+//! that list under what is known without it, so that the next one looks at the files before any child
+//! runs.
+
+use std::path::{Path, PathBuf};
+
+use pcrs_cache::{Error, Key, KeyBuilder, Kind, Stop, Store, hash_file_until};
+use serde::{Deserialize, Serialize};
+
+use super::cache;
+use super::stamp::Stamp;
+use crate::plan::{BuildPlan, CachePlan};
+
+/// A package with includes that its text does not tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unlisted {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// The files at which Julia begins to load it, and its extensions.
+    pub mains: Vec<PathBuf>,
+    /// What is not noticed as long as its files are not known, a sentence each.
+    pub gaps: Vec<String>,
+    /// Of what is known of it.
+    key: Key,
+}
+
+/// All files that Julia read for a package in this state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Of what is known of the package without them.
+    key: String,
+    pub files: Vec<PathBuf>,
+}
+
+impl Unlisted {
+    /// The package in `folder` with the files `mains`, of which `source` is what its text tells.
+    pub fn new(plan: &BuildPlan, folder: &Path, mains: Vec<PathBuf>, source: &Key) -> Self {
+        let mut key = KeyBuilder::new("listed/v1");
+        key.key("source", source);
+        // What code may ask when it chooses its files.
+        key.field("version", plan.julia.version.to_string());
+        key.field("preferences", &plan.preferences);
+        Self {
+            folder: folder.to_path_buf(),
+            mains,
+            gaps: Vec::new(),
+            key: key.finish(),
+        }
+    }
+
+    #[must_use]
+    pub fn with_gaps(self, gaps: Vec<String>) -> Self {
+        Self { gaps, ..self }
+    }
+
+    /// What an earlier build found: the one that made `image`, or any of this cache.
+    pub fn find(&self, plan: &BuildPlan, image: &Path) -> Option<Listed> {
+        let key = self.key.to_string();
+        let of_image = || {
+            let parts = Stamp::read(image)?.parts.into_iter();
+            parts.filter_map(|part| part.listed).find(|l| l.key == key)
+        };
+        let in_cache = || {
+            let entry = trusted(plan.cache.as_ref()?)?.get(Kind::Trace, &self.key)?;
+            let listed: Listed = serde_json::from_value(entry.meta().clone()).ok()?;
+            (listed.key == key).then_some(listed)
+        };
+        of_image().or_else(in_cache)
+    }
+
+    /// Keeps what was found; whether the next build will see it.
+    pub fn keep(&self, plan: &BuildPlan, files: Vec<PathBuf>) -> bool {
+        let listed = Listed {
+            key: self.key.to_string(),
+            files,
+        };
+        let keep = || {
+            let store = trusted(plan.cache.as_ref()?)?;
+            let meta = serde_json::to_value(&listed).ok()?;
+            store.put(Kind::Trace, &self.key, &[], &meta).ok()
+        };
+        keep().is_some()
+    }
+}
+
+fn trusted(cache: &CachePlan) -> Option<Store> {
+    cache::doubt(cache).is_none().then(|| cache::store(cache))
+}
+
+/// Of a file that Julia read, or of the names in a folder that it listed. One that is gone counts as that.
+///
+/// # Errors
+/// When it is there and cannot be read, or `stop` is set before the end.
+pub fn content(path: &Path, stop: &Stop) -> Result<Key, Error> {
+    let mut key = KeyBuilder::new("listed file/v1");
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+        names.sort();
+        for name in names {
+            key.field("name", name.as_encoded_bytes());
+        }
+    } else if path.try_exists().unwrap_or(true) {
+        key.key("file", &hash_file_until(path, stop)?);
+    }
+    Ok(key.finish())
+}
