@@ -1,17 +1,18 @@
 # `make demo` and `make test` set up what they need below this folder and change nothing else.
 SHELL := /bin/bash
 
-.PHONY: help engine julia demo test bench clean
+.PHONY: help engine julia demo test bench release clean
 
 help:
 	@echo "make demo   build a sysimage of a small example, and show what it saves (about 5 minutes)"
 	@echo "make test   run all tests on every Julia found (10 to 40 minutes for each)"
 	@echo "make engine build the Rust library that the package calls"
 	@echo "make bench  compare with PackageCompiler and with ourselves (an hour or more; see bench/README.md)"
+	@echo "make release URL=..  pack the engine for all systems, for users without Rust (see deps/release/build.sh)"
 	@echo "make clean  remove what the above made"
 
 engine:
-	@./deps/with_julia.sh deps/build.jl
+	@./deps/with_julia.sh deps/build.jl --cargo
 
 julia:
 	@./deps/setup_julia.sh --print-path
@@ -29,5 +30,8 @@ bench: engine
 	@echo "== bench: statements, caches, rebuilds, growth, and PackageCompiler if there is one (an hour or more)"
 	@./bench/run.sh
 
+release:
+	@./deps/release/build.sh $(if $(URL),$(URL),$(error URL= says where the archives will lie))
+
 clean:
-	rm -rf target .tools .demo deps/usr
+	rm -rf target .tools .demo deps/usr release

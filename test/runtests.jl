@@ -6,7 +6,7 @@ using PackageCompilerRS
 using Test
 
 const FILES = ["json", "environment", "plan", "engine", "cache", "sysimage_toml", "test_suite", "errors", "progress",
-    "status", "jsonc", "launchers", "recording", "docs", "command", "one_image", "apps", "linked",
+    "status", "jsonc", "launchers", "recording", "docs", "command", "installation", "one_image", "apps", "linked",
     "images"]
 const LONG = ["apps", "linked", "images"]
 const CHOSEN = ARGS == ["all"] ? FILES : isempty(ARGS) ? setdiff(FILES, LONG) : ARGS

@@ -15,8 +15,8 @@ function engine(name)
     if LIBRARY[] == C_NULL
         path = library_path("packagecompilerrs")
         isfile(path) || throw(BuildError("the engine is not built: there is no `$path`";
-            hint="run `using Pkg; Pkg.build(\"PackageCompilerRS\")`; it needs cargo, see " *
-                 "https://rustup.rs"))
+            hint="run `using Pkg; Pkg.build(\"PackageCompilerRS\")`; but for released versions it " *
+                 "needs cargo, see https://rustup.rs"))
         handle = Libdl.dlopen(path)
         abi = ccall(Libdl.dlsym(handle, :pcrs_abi_version), Cint, ())
         abi == ABI_VERSION || throw(BuildError("the engine at `$path` is of another version";

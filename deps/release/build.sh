@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Builds the engine and what belongs to it for each system, and packs it for users without Rust: archives
+# in the layout of Pkg's artifacts, and the Artifacts.toml that names them.
+#
+#   deps/release/build.sh URL [TARGET...]   URL: where the archives will lie, without their names
+#
+# They are put in release/. Commit release/Artifacts.toml as Artifacts.toml with the version that it is for.
+set -euo pipefail
+unset CDPATH
+root=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
+cd "$root"
+
+[[ $# -gt 0 ]] || { sed -n '5s/^# *//p' "${BASH_SOURCE[0]}" >&2 && exit 2; }
+readonly url=${1%/}
+shift
+# Each for the oldest system that Rust's standard library and Julia serve.
+readonly targets=(x86_64-unknown-linux-gnu.2.17 aarch64-unknown-linux-gnu.2.17
+    x86_64-unknown-linux-musl aarch64-unknown-linux-musl
+    x86_64-apple-darwin aarch64-apple-darwin x86_64-pc-windows-gnu)
+readonly out=$root/release
+readonly cross=$root/.tools/cross
+readonly name=PackageCompilerRS_engine
+
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Project.toml)
+
+# The keys by which Pkg knows the system of a target.
+platform() {
+    local arch=${1%%-*}
+    case $1 in
+        *-linux-gnu*) printf 'arch = "%s"\nlibc = "glibc"\nos = "linux"\n' "$arch" ;;
+        *-linux-musl) printf 'arch = "%s"\nlibc = "musl"\nos = "linux"\n' "$arch" ;;
+        *-darwin) printf 'arch = "%s"\nos = "macos"\n' "$arch" ;;
+        *-windows-*) printf 'arch = "%s"\nos = "windows"\n' "$arch" ;;
+    esac
+}
+
+# The crates of a target, as deps/build.jl has them.
+crates() {
+    echo pcrs-ffi pcrs-driver
+    case $1 in
+        *-linux-*) echo pcrs-library pcrs-allocator ;;
+    esac
+    case $1 in
+        x86_64-unknown-linux-gnu*) echo pcrs-interpose ;;
+    esac
+}
+
+compile() {
+    local crate args=()
+    for crate in $(crates "$1"); do args+=("--package=$crate"); done
+    # The standard library is built too; a shared library for musl is linked as one.
+    env PATH="$cross/bin:$cross/rust/usr/bin:$PATH" LD_LIBRARY_PATH="$cross/rust/usr/lib/x86_64-linux-gnu" \
+        RUSTC="$cross/rust/usr/bin/rustc" RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(flags "$1")" \
+        CARGO_ZIGBUILD_ZIG_PATH="$cross/zig/ziglang/zig" MACOSX_DEPLOYMENT_TARGET=11.0 \
+        "$cross/rust/usr/bin/cargo" zigbuild --release --locked -Z build-std=std,panic_unwind \
+        --target "$1" --target-dir "$cross/target" "${args[@]}"
+}
+
+flags() {
+    case $1 in
+        *-musl) echo "-C target-feature=-crt-static" ;;
+    esac
+}
+
+# Copies what was built for a target, whose name may end in a glibc version, into a folder.
+collect() {
+    local built=$cross/target/${1%.2.17}/release file
+    mkdir -p "$2/lib" "$2/bin"
+    for file in "$built"/{lib,}packagecompilerrs*.{so,dylib,dll}; do
+        [[ ! -f $file ]] || cp -- "$file" "$2/lib/"
+    done
+    for file in "$built"/packagecompilerrs_driver{,.exe}; do
+        [[ ! -f $file ]] || cp -- "$file" "$2/bin/"
+    done
+    chmod -R u=rwX,go=rX "$2"
+}
+
+# The tree hash of a folder, as git has it.
+tree_hash() {
+    local scratch
+    scratch=$(mktemp -d)
+    git init -q --bare "$scratch"
+    git --git-dir="$scratch" --work-tree="$1" -c core.autocrlf=false -c core.fileMode=true add --all --force .
+    git --git-dir="$scratch" --work-tree="$1" write-tree
+    rm -rf -- "$scratch"
+}
+
+pack() {
+    local target=${1%.2.17} folder=$out/$1 archive
+    archive=$name-v$version-$target.tar.gz
+    rm -rf -- "$folder"
+    collect "$1" "$folder"
+    tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$folder" -c . | gzip -9n >"$out/$archive"
+    {
+        printf '[[%s]]\n' "$name"
+        platform "$target"
+        printf 'git-tree-sha1 = "%s"\n\n    [[%s.download]]\n' "$(tree_hash "$folder")" "$name"
+        printf '    sha256 = "%s"\n' "$(sha256sum "$out/$archive" | cut -d' ' -f1)"
+        printf '    url = "%s/%s"\n\n' "$url" "$archive"
+    } >>"$out/Artifacts.toml.new"
+    rm -rf -- "$folder"
+}
+
+main() {
+    local target
+    deps/release/setup.sh
+    mkdir -p "$out"
+    rm -f -- "$out/Artifacts.toml" "$out/Artifacts.toml.new"
+    for target in "${@:-"${targets[@]}"}"; do
+        echo "== release: $target"
+        compile "$target"
+        pack "$target"
+    done
+    mv -- "$out/Artifacts.toml.new" "$out/Artifacts.toml"
+    echo "== release: archives and Artifacts.toml are in $out"
+}
+
+main "$@"
