@@ -783,6 +783,17 @@ fn what_julia_never_reads_of_a_package_does_not_count() {
         fake.write(&format!("Needed/{name}"), "1");
         expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
     }
+    fake.write(
+        "Needed/Project.toml",
+        "name = \"Needed\"\n\n[compat]\nOther = \"1\"\n",
+    );
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    let project = "project/Project.toml";
+    fake.write(
+        project,
+        fake.read(project) + "\n[compat]\nNeeded = \"0.1\"\n",
+    );
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
     for name in [
         "Project.toml",
         "Artifacts.toml",

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 
 use pcrs_cache::{
     Error, Ignore, Includes, Key, KeyBuilder, Site, Stop, Tree, hash_file_until, hash_tree_until,
-    include_closure, read_file,
+    include_closure,
 };
 
 use super::beside;
 use super::depots;
 use super::listed::{self, Listed, Unlisted};
+use super::project_file;
 use super::source;
 use super::sources;
 use super::stamp;
@@ -329,7 +330,7 @@ impl<'a> Reader<'a> {
         let project = &self.plan.project;
         let mut key = KeyBuilder::new("environment/v1");
         key.field("project", bytes(&project.dir));
-        key.field("file", without_comments(&project.file)?);
+        key.field("file", project_file::read(&project.file)?);
         key.field("preferences", &self.plan.preferences);
         key.key("depots", &depots::key(&self.depots)?);
         for source in &project.sources {
@@ -362,7 +363,11 @@ impl<'a> Reader<'a> {
         for file in source::FILES {
             let path = folder.join(file);
             if path.is_file() {
-                key.field("file", file).key("content", &self.file(&path)?);
+                let content = match file {
+                    source::PROJECT | source::JULIA_PROJECT => project_file::key(&path)?,
+                    _ => self.file(&path)?,
+                };
+                key.field("file", file).key("content", &content);
             }
         }
         let mains = source::mains(folder);
@@ -724,21 +729,6 @@ fn find_made(folder: &Path, known: &[PathBuf], stop: &Stop, made: &mut Vec<PathB
     others
 }
 
-/// The text of a TOML file without its comment lines, which Pkg writes too. Strings of many lines
-/// may hold lines that only look so; no file of Pkg's has them.
-fn without_comments(file: &Path) -> Result<Vec<u8>, Error> {
-    let text = read_file(file)?;
-    let has = |quotes| memchr::memmem::find(&text, quotes).is_some();
-    if has(b"\"\"\"") || has(b"'''") {
-        return Ok(text);
-    }
-    let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    let kept: Vec<&[u8]> = lines
-        .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
-        .collect();
-    Ok(kept.join(&b'\n'))
-}
-
 pub(crate) fn folders_in(folder: &Path) -> BTreeSet<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
@@ -753,25 +743,4 @@ fn real(path: &Path) -> PathBuf {
 
 fn bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn comment_lines_and_empty_lines_do_not_count_in_toml() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("Manifest.toml");
-        let read = |text: &str| {
-            fs::write(&file, text).unwrap();
-            without_comments(&file).unwrap()
-        };
-        let plain = read("a = 1\nb = 2");
-        assert_eq!(read("# x\n\n a = 1\r\n\n# y\nb = 2\n"), plain);
-        assert_ne!(read("a = 1\nb = 3"), plain);
-        assert_ne!(read("a = 1b = 2"), plain);
-        let text = "a = \"\"\"\n# no comment\n\"\"\"";
-        assert_eq!(read(text), text.as_bytes());
-    }
 }

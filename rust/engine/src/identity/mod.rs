@@ -9,6 +9,7 @@ pub mod inputs;
 pub mod inspect;
 pub mod listed;
 pub mod parts;
+mod project_file;
 mod source;
 mod sources;
 pub mod stamp;

@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 
 use pcrs_cache::read_file;
 
+pub const PROJECT: &str = "Project.toml";
+pub const JULIA_PROJECT: &str = "JuliaProject.toml";
+
 /// Files beside `src`.
 pub const FILES: [&str; 4] = [
-    "JuliaProject.toml",
-    "Project.toml",
+    JULIA_PROJECT,
+    PROJECT,
     "JuliaArtifacts.toml",
     "Artifacts.toml",
 ];
@@ -58,7 +61,7 @@ pub fn is_read(folder: &Path, file: &Path) -> bool {
 
 /// The name that the project file in `folder` gives.
 fn package_name(folder: &Path) -> Option<String> {
-    let files = ["JuliaProject.toml", "Project.toml"];
+    let files = [JULIA_PROJECT, PROJECT];
     let text = files
         .iter()
         .find_map(|file| read_file(&folder.join(file)).ok())?;
