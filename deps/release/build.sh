@@ -59,6 +59,8 @@ compile() {
 flags() {
     case $1 in
         *-musl) echo "-C target-feature=-crt-static" ;;
+        # Empty ones, in place of mingw's own that Zig lacks and nothing here calls.
+        *-windows-*) echo "-L native=$cross/windows" ;;
     esac
 }
 

@@ -35,7 +35,7 @@ all_packages() {
 
 main() {
     is_done && return
-    local tool deb names
+    local tool deb names library
     for tool in apt-get apt-cache dpkg python3 unzip; do
         command -v "$tool" >/dev/null || fail "this machine has no $tool."
     done
@@ -49,9 +49,10 @@ main() {
     python3 -m pip -q download --no-deps -d "$stage/wheels" "${wheels[@]}" || fail "pip could not download ${wheels[*]}."
     for deb in "$stage"/debs/*.deb; do dpkg -x "$deb" "$stage/rust"; done
     for deb in "$stage"/wheels/*.whl; do unzip -q "$deb" -d "$stage/zig"; done
-    mkdir "$stage/bin"
+    mkdir "$stage/bin" "$stage/windows"
     mv -- "$stage"/zig/cargo_zigbuild-*.data/scripts/cargo-zigbuild "$stage/bin/"
     chmod +x "$stage/bin/cargo-zigbuild" "$stage/zig/ziglang/zig"
+    for library in ssp ssp_nonshared; do "$stage/zig/ziglang/zig" ar rcs "$stage/windows/lib$library.a"; done
     rm -rf -- "$stage"/{debs,wheels}
     printf '%s\n' "$stamp_text" >"$stage/.stamp"
     rm -rf -- "$target"

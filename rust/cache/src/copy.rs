@@ -1,6 +1,8 @@
 //! Copies of files that share nothing with the first but what they hold.
 
-use std::fs::{self, File};
+use std::fs;
+#[cfg(unix)]
+use std::fs::File;
 use std::io;
 use std::path::Path;
 

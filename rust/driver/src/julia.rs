@@ -3,7 +3,6 @@
 //! These are functions of Julia's embedding interface that every version since 1.10 exports with the
 //! same signatures, so that one program serves all.
 
-use std::cell::Cell;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr;
@@ -18,8 +17,6 @@ type UnboxInt32 = unsafe extern "C" fn(*mut c_void) -> i32;
 type Finish = unsafe extern "C" fn(c_int);
 type IsStarted = unsafe extern "C" fn() -> c_int;
 type RunRepl = unsafe extern "C" fn(c_int, *mut *mut c_char) -> c_int;
-type Frames = unsafe extern "C" fn() -> *mut c_void;
-type SetFrames = unsafe extern "C" fn(Frames, Frames);
 
 /// The opened libjulia, with the functions that are called.
 pub struct Julia {
@@ -134,34 +131,6 @@ fn symbol<T: Copy>(library: &Library, name: &str) -> Result<T, String> {
     unsafe { library.get::<T>(name.as_bytes()) }
         .map(|symbol| *symbol)
         .map_err(|e| format!("the app's Julia cannot be used: {e}"))
-}
-
-thread_local! {
-    /// What Julia keeps for each thread: the innermost of its frames that hold objects.
-    static FRAMES: Cell<*mut c_void> = const { Cell::new(ptr::null_mut()) };
-}
-
-extern "C" fn frames() -> *mut c_void {
-    FRAMES.with(Cell::get)
-}
-
-extern "C" fn place_of_frames() -> *mut c_void {
-    FRAMES.with(Cell::as_ptr).cast()
-}
-
-/// Lets Julia keep that in a variable of the executable, as `JULIA_DEFINE_FAST_TLS` of its headers does:
-/// compiled code reads one directly, and asks a function for any other. Between opening Julia and starting
-/// it; for an executable only.
-pub fn keep_frames_here() {
-    // In libjulia-internal, which libjulia has opened; without, Julia is slower and otherwise the same.
-    #[cfg(all(unix, not(target_os = "macos")))]
-    // SAFETY: both functions do what Julia expects of them, on any thread; Julia is not started yet.
-    unsafe {
-        let all = libloading::os::unix::Library::this();
-        if let Ok(set) = all.get::<SetFrames>(b"jl_pgcstack_setkey") {
-            set(frames, place_of_frames);
-        }
-    }
 }
 
 /// `argc` and `argv` of texts, which live on.

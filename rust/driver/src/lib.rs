@@ -4,6 +4,9 @@
 pub mod arguments;
 pub mod bundle;
 pub mod environment;
+// macOS and Windows have no such variables that Julia could use.
+#[cfg(all(unix, not(target_os = "macos")))]
+pub mod frames;
 pub mod julia;
 pub mod table;
 

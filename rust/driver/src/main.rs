@@ -7,7 +7,7 @@ use std::process::exit;
 
 use pcrs_driver::bundle::Bundle;
 use pcrs_driver::environment::Changed;
-use pcrs_driver::julia::{Julia, keep_frames_here};
+use pcrs_driver::julia::Julia;
 use pcrs_driver::table::Table;
 use pcrs_driver::{arguments, c_string, tell};
 
@@ -19,6 +19,14 @@ fn main() {
     exit(code);
 }
 
+/// The Julia of the bundle, not started.
+fn open(bundle: &Bundle, table: &Table) -> Result<Julia, String> {
+    let julia = Julia::open(&bundle.file(&table.libjulia))?;
+    #[cfg(all(unix, not(target_os = "macos")))]
+    pcrs_driver::frames::keep_here();
+    Ok(julia)
+}
+
 /// Runs the app, and gives its exit code.
 fn run() -> Result<i32, String> {
     let given: Vec<OsString> = std::env::args_os().collect();
@@ -26,8 +34,7 @@ fn run() -> Result<i32, String> {
     let table = Table::read(&bundle.table())?;
     let name = bundle.name();
     if name == table.julia {
-        let julia = Julia::open(&bundle.file(&table.libjulia))?;
-        keep_frames_here();
+        let julia = open(&bundle, &table)?;
         return Ok(julia.run_as_julia(&c_strings(&given)?));
     }
     let function = table.function_of(&name)?;
@@ -35,8 +42,7 @@ fn run() -> Result<i32, String> {
 
     // SAFETY: nothing has started a thread yet.
     let changed = unsafe { Changed::for_bundle(&bundle) };
-    let julia = Julia::open(&bundle.file(&table.libjulia))?;
-    keep_frames_here();
+    let julia = open(&bundle, &table)?;
     if arguments.of_julia.len() > 1 {
         julia.parse_options(&c_strings(&arguments.of_julia)?);
     }

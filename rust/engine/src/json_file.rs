@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, IntoInnerError};
 use std::path::Path;
 
 use serde::Serialize;
+use tempfile::NamedTempFile;
 
 use crate::on_disk;
 
@@ -13,18 +14,27 @@ use crate::on_disk;
 /// # Errors
 /// When it cannot be written; `target` is then as it was.
 pub fn write(value: &impl Serialize, target: &Path) -> io::Result<()> {
-    let mut builder = tempfile::Builder::new();
-    // A temporary file is its owner's alone, unless it is told otherwise.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
     let folder = target.parent().unwrap_or(Path::new("."));
-    let mut file = BufWriter::new(builder.tempfile_in(folder)?);
+    let mut file = BufWriter::new(temporary(folder)?);
     serde_json::to_writer(&mut file, value)?;
     let file = file.into_inner().map_err(IntoInnerError::into_error)?;
     on_disk::wait(file.as_file())?;
     file.persist(target)?;
     Ok(())
+}
+
+/// A new file in `folder` with the mode that the umask gives: a temporary file is its owner's alone, unless it
+/// is told otherwise.
+#[cfg(unix)]
+fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::Permissions::from_mode(0o666);
+    tempfile::Builder::new()
+        .permissions(mode)
+        .tempfile_in(folder)
+}
+
+#[cfg(not(unix))]
+fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    NamedTempFile::new_in(folder)
 }
