@@ -4,8 +4,6 @@
 use std::ffi::c_void;
 use std::marker::PhantomPinned;
 
-use crate::julia::{Julia, Object};
-
 /// `JL_GC_ENCODE_PUSHARGS(1)`.
 const ONE_ROOT: usize = 1 << 2;
 
@@ -13,7 +11,7 @@ const ONE_ROOT: usize = 1 << 2;
 struct Frame {
     roots: usize,
     previous: *mut c_void,
-    object: Object,
+    object: usize,
     _pinned: PhantomPinned,
 }
 
@@ -25,8 +23,11 @@ pub struct Root {
 }
 
 impl Root {
-    pub fn new(julia: &Julia, object: Object) -> Self {
-        let stack = julia.gc_stack();
+    /// Keeps `object` by the list at `stack`, the calling task's.
+    ///
+    /// # Safety
+    /// `stack` is what `jl_get_pgcstack` gave in this task.
+    pub unsafe fn new(stack: *mut *mut c_void, object: usize) -> Self {
         // SAFETY: the task's own list, which no other thread changes.
         let previous = unsafe { *stack };
         let mut frame = Box::new(Frame {

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::trouble::{Trouble, fail_at, stop};
+use crate::trouble::{Trouble, fail_at, stop, write_to};
 
 const VARIABLE: &str = "PCRS_LINKED";
 
@@ -19,7 +19,7 @@ pub struct Job {
     /// Where the object with the heap is written to.
     pub heap: PathBuf,
     /// Where the reason is written to when the image has to be built in the ordinary way.
-    pub trouble: PathBuf,
+    trouble: PathBuf,
     /// Folder for the objects that are made of package images.
     pub objects: PathBuf,
     /// Whether native code of package images is linked in, or generated from their caches.
@@ -36,7 +36,7 @@ pub struct Job {
     #[serde(default)]
     pub refuse: Vec<String>,
     /// Name of a check that shall fail (for tests).
-    pub fail_at: Option<String>,
+    fail_at: Option<String>,
 }
 
 static JOB: OnceLock<Option<Job>> = OnceLock::new();
@@ -49,14 +49,10 @@ impl Job {
             // Without a job there is no file for the reason, which is then printed.
             let mut job = read(Path::new(&file)).unwrap_or_else(|trouble| stop(&trouble));
             fail_at(job.fail_at.take());
+            write_to(std::mem::take(&mut job.trouble));
             Some(job)
         })
         .as_ref()
-    }
-
-    /// The same, if it was read already: for the way out.
-    pub fn current_if_read() -> Option<&'static Self> {
-        JOB.get().and_then(Option::as_ref)
     }
 }
 

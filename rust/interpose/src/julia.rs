@@ -3,6 +3,7 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 
+use crate::gc::Root;
 use crate::originals::{function, symbol};
 use crate::trouble::{Trouble, ensure};
 
@@ -162,16 +163,16 @@ impl Julia {
         // SAFETY: the array is rooted while it grows.
         unsafe {
             let array = (self.alloc_vec_any)(0);
-            let _root = crate::gc::Root::new(self, array as Object);
+            let _root = self.root(array as Object);
             self.append(array as Object, elements);
             array as Object
         }
     }
 
-    /// The calling task's list of roots.
-    pub fn gc_stack(&self) -> *mut *mut c_void {
-        // SAFETY: on a thread of Julia's, as all of this library.
-        unsafe { (self.pgcstack)() }
+    /// Keeps `object` while the result lives.
+    pub fn root(&self, object: Object) -> Root {
+        // SAFETY: on a thread of Julia's, as all of this library; the list is the calling task's.
+        unsafe { Root::new((self.pgcstack)(), object) }
     }
 
     pub fn name(&self, symbol: Object) -> String {

@@ -3,9 +3,8 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::OnceLock;
-
-use crate::job::Job;
 
 /// The code with which the process ends.
 const EXIT: libc::c_int = 97;
@@ -30,6 +29,15 @@ impl From<pcrs_linked::Refused> for Trouble {
     fn from(refused: pcrs_linked::Refused) -> Self {
         Trouble(refused.to_string())
     }
+}
+
+/// The file that reasons are written to.
+static PLACE: OnceLock<PathBuf> = OnceLock::new();
+
+/// Lets reasons be written to the file at `place` from now on; they are printed before.
+pub fn write_to(place: PathBuf) {
+    // Set once, from the job.
+    let _ = PLACE.set(place);
 }
 
 /// The check that shall fail, where a test asks for it.
@@ -93,8 +101,9 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Trouble {
 /// Writes the reason down and ends the process, without Julia's own work at an exit: that would
 /// write the image.
 pub fn stop(trouble: &Trouble) -> ! {
-    let written =
-        Job::current_if_read().map(|job| std::fs::write(&job.trouble, trouble.to_string()));
+    let written = PLACE
+        .get()
+        .map(|place| std::fs::write(place, trouble.to_string()));
     if !matches!(written, Some(Ok(()))) {
         eprintln!("linked image: {trouble}");
     }

@@ -7,7 +7,6 @@ use std::ffi::{CString, c_int};
 use std::os::unix::ffi::OsStrExt;
 
 use super::{Raw, asked};
-use crate::gc::Root;
 use crate::julia::{Julia, Object};
 use crate::llvm::Llvm;
 use crate::objects::{CodeInstance, MethodInstance};
@@ -42,9 +41,9 @@ pub fn create(methods: Raw, world: usize) -> Result<Raw, Trouble> {
         let told = julia.text(sources).unwrap_or_default();
         format!("what is to be emitted could not be collected: {told}")
     })?;
-    let _sources = Root::new(&julia, sources);
+    let _sources = julia.root(sources);
     let nothing = julia.vector(&[]);
-    let _nothing = Root::new(&julia, nothing);
+    let _nothing = julia.root(nothing);
     session::with(|session| {
         session.sources = Some(sources);
         Ok(())
