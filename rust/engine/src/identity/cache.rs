@@ -16,6 +16,7 @@ use crate::build::event::Event;
 use crate::build::remains::{self, Note};
 use crate::build::voice::Voice;
 use crate::error::Stage;
+use crate::json_file;
 use crate::plan::{BuildPlan, CachePlan};
 use crate::report::BuildReport;
 use crate::stages::precompile;
@@ -461,6 +462,7 @@ pub fn info(dir: &Path) -> Result<CacheInfo, String> {
 pub fn clear(dir: &Path, shared: bool) -> Result<u64, String> {
     let store = Store::new(dir).shared(shared);
     let removed = store.clear(None).map_err(|e| e.to_string())?;
+    json_file::sweep(dir);
     // Who else can write there could name any folder.
     let of_the_dead = match store.doubt() {
         None => remains::clear(dir),
