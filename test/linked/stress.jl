@@ -1,36 +1,41 @@
-# The collector runs for some seconds while tasks call what is linked in. Code whose objects it does
-# not know would lose them.
+# The collector runs again and again while tasks call what is linked in. Code whose objects it does not
+# know would lose them.
 using Features, Generated
 
-const SECONDS = parse(Float64, ARGS[1])
-const FINISHED = Threads.Atomic{Bool}(false)
+const ROUNDS = parse(Int, ARGS[1])
 
 # Those that need a session of their own, or say nothing of code.
 const KINDS = filter(kind -> !(kind in (Features.finalizers, Features.stack_overflow)), Features.KINDS)
+const PIECES = Any[KINDS; () -> Generated.results(73)]
 
-work() = vcat(String[Base.invokelatest(kind) for kind in KINDS], Generated.results(73))
-expected = work()
+"All answers; after each piece of work, `between` is called with its number."
+function work(between)
+    answers = String[]
+    for (number, piece) in enumerate(PIECES)
+        append!(answers, vcat(Base.invokelatest(piece)))
+        between(number)
+    end
+    return answers
+end
 
-tasks = map(1:3) do n
-    Threads.@spawn begin
-        rounds = wrong = 0
-        while !FINISHED[]
-            result = work()
-            rounds += 1
-            result == expected || (wrong += 1)
+const EXPECTED = work(identity)
+
+"A task's rounds: how many gave a wrong answer, and how often it had the collector run meanwhile."
+function rounds(task)
+    wrong = collections = 0
+    for round in 1:ROUNDS
+        answers = work() do number
+            if (number + task + round) % 8 == 0
+                # In turns all that there is, and what is new.
+                GC.gc(iseven(collections))
+                collections += 1
+            end
             yield()
         end
-        (rounds, wrong)
+        wrong += answers != EXPECTED
     end
+    return (wrong, collections)
 end
-let start = time(), collections = 0
-    while time() - start < SECONDS
-        GC.gc(isodd(collections))
-        collections += 1
-        yield()
-    end
-    FINISHED[] = true
-    done = fetch.(tasks)
-    println(stderr, "$(sum(first, done)) rounds, $collections collections, $(Threads.nthreads()) threads")
-    print(sum(last, done), ' ', sum(first, done) >= 3, ' ', collections >= 3)
-end
+
+done = fetch.([Threads.@spawn(rounds(task)) for task in 1:3])
+print(sum(first, done), " wrong, ", all(task -> last(task) >= 3 * ROUNDS, done))
