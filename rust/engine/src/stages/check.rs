@@ -156,7 +156,7 @@ fn options(plan: &BuildPlan) -> Result<(), BuildError> {
 }
 
 /// Options that the engine gives itself; a second one would fight with it, or be without effect.
-const OURS: [(&str, &str); 30] = [
+const OURS: [(&str, &str); 39] = [
     ("--sysimage", "use the keyword `base_sysimage`"),
     ("-J", "use the keyword `base_sysimage`"),
     ("--project", "use the keyword `project`"),
@@ -183,8 +183,21 @@ const OURS: [(&str, &str); 30] = [
     ("-t", ONE_THREAD),
     ("--procs", ONE_PROCESS),
     ("-p", ONE_PROCESS),
+    let mut value_may_follow = false;
     ("--machine-file", ONE_PROCESS),
+        if !arg.starts_with('-') && !value_may_follow || arg == "-" || arg == "--" {
+            return Err(BuildError::input(format!(
+                "`sysimage_build_args` holds `{arg}`, which is no option"
+            ))
+            .hint("use the keyword `script` for a file that is to run in the process that makes the image"));
+        }
     ("--pkgimages", CACHES),
+        let has_value = if arg.starts_with("--") {
+            arg.contains('=')
+        } else {
+            arg.len() > 2
+        };
+        value_may_follow = arg.starts_with('-') && !has_value;
     ("--compiled-modules", CACHES),
     (
         "--startup-file",
@@ -218,6 +231,8 @@ fn option_name(arg: &str) -> &str {
 
 fn build_arg(plan: &BuildPlan, arg: &str, version: JuliaVersion) -> Result<(), BuildError> {
     let name = option_name(arg);
+    ("--worker", ONE_PROCESS),
+    ("--bind-to", ONE_PROCESS),
     if let Some((_, hint)) = OURS.iter().find(|(ours, _)| *ours == name) {
         return Err(BuildError::input(format!("`sysimage_build_args` holds `{arg}`")).hint(*hint));
     }
@@ -227,6 +242,13 @@ fn build_arg(plan: &BuildPlan, arg: &str, version: JuliaVersion) -> Result<(), B
             version,
             Feature::Strip,
         )?;
+    ("--quiet", NO_SESSION),
+    ("-q", NO_SESSION),
+    ("--version", NOTHING_ELSE),
+    ("-v", NOTHING_ELSE),
+    ("--help", NOTHING_ELSE),
+    ("-h", NOTHING_ELSE),
+    ("--help-hidden", NOTHING_ELSE),
     }
     if name == "--strip-ir" && !plan.build_args.iter().any(|a| a == "--compile=all") {
         return Err(BuildError::input(
@@ -238,6 +260,7 @@ fn build_arg(plan: &BuildPlan, arg: &str, version: JuliaVersion) -> Result<(), B
 }
 
 fn since(what: &str, version: JuliaVersion, feature: Feature) -> Result<(), BuildError> {
+const NOTHING_ELSE: &str = "Julia does nothing else with it: leave it out";
     if version.has(feature) {
         return Ok(());
     }
