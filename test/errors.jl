@@ -158,6 +158,21 @@ mktempdir() do dir
             @test occursin(err.message, sprint(showerror, err))
         end
     end
+    @testset "a base without code for the target" begin
+        julia = joinpath(Sys.BINDIR, Base.julia_exename())
+        start = `$julia --startup-file=no --cpu-target=generic -e 0`
+        if Sys.ARCH !== :x86_64 || success(pipeline(start; stderr=devnull))
+            println("skipped: the image of this Julia has code that \"generic\" starts with")
+        else
+            err = @test_throws BuildError create_sysimage("Greeter"; ok..., cpu_target="generic")
+            @test err.value.stage === :check
+            @test occursin("`cpu_target=\"generic\"` cannot be built on", err.value.message)
+            @test occursin(PackageCompilerRS.running_sysimage(), err.value.message)
+            @test occursin(r"the base image has (no code|code for \S+)", err.value.hint)
+            @test occursin("`incremental=false`", err.value.hint)
+        end
+    end
+
     @testset "nothing was left behind" begin
         @test sort(readdir(dir)) == before
         @test read(plain_file, String) == "no image"

@@ -41,7 +41,7 @@ impl Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
-    /// Found before any child was started.
+    /// Found in the check, before any work was done.
     Input,
     /// Something went wrong on the way.
     Failed,

@@ -7,6 +7,7 @@ mod common;
 use std::fs;
 
 use common::{Fake, OLD, build, text};
+use pcrs_engine::plan::Base;
 use pcrs_engine::{BuildError, ErrorKind, Stage};
 
 fn fail_in(stage: &str, script: &str) -> BuildError {
@@ -264,23 +265,54 @@ fn an_image_for_another_cpu_that_fails_otherwise_is_not_published() {
     assert!(!fake.image().exists());
 }
 
+/// How a Julia fails on an image that has code for another CPU alone.
+const NO_CODE: &str = "echo 'ERROR: Unable to find compatible target in cached code image.'
+    echo 'Target 0 (znver3): Rejecting this target due to use of runtime-disabled features'
+    exit 1";
+
 #[test]
-fn a_base_without_code_for_the_target_is_told_of() {
+fn a_base_without_code_for_the_target_is_found_in_the_check() {
     let fake = Fake::new();
-    fake.on(
-        "image",
-        "echo 'ERROR: Unable to find compatible target in cached code image.'
-        echo 'Target 0 (znver3): Rejecting this target due to use of runtime-disabled features'
-        exit 1",
-    );
-    let mut plan = fake.plan();
+    fake.on("start", NO_CODE);
+    let mut plan = fake.plan_with_workloads(1);
     plan.cpu_target = "generic".into();
-    let error = build(plan).error();
-    assert_eq!(error.stage, Stage::Image);
+    let error = build(plan.clone()).error();
+    assert_eq!((error.kind, error.stage), (ErrorKind::Input, Stage::Check));
+    let said = text(&error);
+    assert!(said.contains("`cpu_target=\"generic\"`"), "{said}");
+    assert!(said.contains("sys.so"), "{said}");
     let hint = error.hint.clone().unwrap();
-    assert!(hint.contains("`cpu_target=\"generic\"`"), "{hint}");
     assert!(hint.contains("code for znver3 alone"), "{hint}");
     assert!(hint.contains("incremental=false"), "{hint}");
+    assert_eq!(fake.started(), [""; 0]);
+    assert_eq!(fake.left(), [""; 0]);
+    // A base for the target is made, and Julia starts on its own for its own CPU.
+    plan.base = Base::Fresh {
+        filter_stdlibs: true,
+    };
+    build(plan).report();
+    fake.build().report();
+    // What else may go wrong at a start says nothing of the target.
+    fake.on("start", "echo 'ERROR: InitError: no such file'; exit 1");
+    let mut plan = fake.plan();
+    plan.cpu_target = "generic".into();
+    build(plan).report();
+}
+
+#[test]
+fn a_base_from_another_machine_is_told_of() {
+    for stage in [Stage::Precompile, Stage::Trace, Stage::Image] {
+        let fake = Fake::new();
+        fake.on(stage.name(), NO_CODE);
+        let error = build(fake.plan_with_workloads(1)).error();
+        assert_eq!(error.stage, stage);
+        let hint = error.hint.clone().unwrap();
+        assert!(hint.contains("code for znver3 alone"), "{hint}");
+        assert!(
+            hint.contains("this machine, a skylake, can run: build the base anew"),
+            "{hint}"
+        );
+    }
 }
 
 /// Runs `test` where this process has `limit` bytes of memory by its control group, and all processes

@@ -17,6 +17,7 @@ use super::{descendants, lines, memory};
 use crate::build::context::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
 use crate::full_disk;
+use crate::plan::BuildPlan;
 
 /// How often cancelling, the journal and the child's end are looked at.
 const TICK: Duration = Duration::from_millis(40);
@@ -284,8 +285,8 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
              `Inf`"
                 .into(),
         );
-    } else if invocation.stage == Stage::Image && ended.found_no_code() {
-        error.hint = Some(no_code_for(&ctx.plan.cpu_target, &words.targets));
+    } else if invocation.stage != Stage::Verify && ended.found_no_code() {
+        error.hint = Some(no_code_for(ctx.plan, &words.targets));
     }
     if ended.lacked_space {
         full_disk::blame(&mut error, ctx.plan.work_dir());
@@ -312,8 +313,9 @@ fn killed_for_memory(limit: Option<u64>, lowest: u64) -> String {
 }
 
 /// What to do where the base image, which has code for `targets` alone (if it said so), cannot start
-/// for `wanted`.
-fn no_code_for(wanted: &str, targets: &[String]) -> String {
+/// for the plan's.
+fn no_code_for(plan: &BuildPlan, targets: &[String]) -> String {
+    let wanted = &plan.cpu_target;
     let has = match targets {
         [] => "the base image has no code".into(),
         _ => format!(
@@ -321,6 +323,12 @@ fn no_code_for(wanted: &str, targets: &[String]) -> String {
             targets.join(", ")
         ),
     };
+    if wanted == "native" {
+        return format!(
+            "{has} that this machine, a {}, can run: build the base anew here",
+            plan.julia.cpu
+        );
+    }
     format!(
         "{has} that `cpu_target=\"{wanted}\"` may start with: use \"native\", or \
          `incremental=false`, which makes a base for that target"

@@ -1,16 +1,19 @@
-//! Finds what is wrong with a plan before the first child starts.
+//! Finds what is wrong with a plan before any work is done.
 
 use std::fs::{self, File};
 use std::path::Path;
 
 use pcrs_cache::Stop;
 
+use crate::build::context::Context;
 use crate::build::{log, target};
-use crate::error::BuildError;
+use crate::error::{BuildError, ErrorKind, Stage};
 use crate::identity::inspect;
 use crate::julia::linker::Linker;
+use crate::julia::start::{Caches, julia};
 use crate::julia::version::{Feature, JuliaVersion, OLDEST};
 use crate::plan::{Base, BuildPlan, Workload, file_name};
+use crate::process::child::{self, Verdict};
 
 /// What the check found out on its way.
 #[derive(Debug)]
@@ -91,6 +94,37 @@ pub fn tools(plan: &BuildPlan) -> Result<Checked, BuildError> {
     })
 }
 
+/// Starts Julia on the base as the image process will be: for which targets an image has code, and whether
+/// they serve the plan's, only Julia knows. It does for that of this machine.
+///
+/// # Errors
+/// As [`input`], where the base has no code for `cpu_target`; also when the build is cancelled. How else
+/// the start may fail, the stages tell.
+pub fn base_has_code(ctx: &Context<'_>) -> Result<(), BuildError> {
+    let plan = ctx.plan;
+    let Base::Existing { path } = &plan.base else {
+        return Ok(());
+    };
+    let target = plan.cpu_target.as_str();
+    if matches!(target, "native" | "sysimage") {
+        return Ok(());
+    }
+    let what = "starting the base image";
+    let mut start = julia(plan, Stage::Check, what, Some(path), Caches::Portable);
+    start.option("cpu-target", target).option("eval", "0");
+    let ended = child::run(ctx, &start, &mut || Verdict::GoOn)?;
+    if ended.success() || !ended.found_no_code() {
+        return Ok(());
+    }
+    let mut error = child::failure(ctx, &start, &ended);
+    error.kind = ErrorKind::Input;
+    error.message = format!(
+        "an image for `cpu_target=\"{target}\"` cannot be built on `{}`",
+        path.display()
+    );
+    Err(error)
+}
+
 fn version(plan: &BuildPlan) -> Result<(), BuildError> {
     let version = plan.julia.version;
     if (version.major, version.minor) < OLDEST {
@@ -149,8 +183,21 @@ fn options(plan: &BuildPlan) -> Result<(), BuildError> {
             .hint("give names alone; the values are those of this session"));
         }
     }
+    let mut value_may_follow = false;
     for arg in &plan.build_args {
+        if !arg.starts_with('-') && !value_may_follow || arg == "-" || arg == "--" {
+            return Err(BuildError::input(format!(
+                "`sysimage_build_args` holds `{arg}`, which is no option"
+            ))
+            .hint("use the keyword `script` for a file that is to run in the process that makes the image"));
+        }
         build_arg(plan, arg, version)?;
+        let has_value = if arg.starts_with("--") {
+            arg.contains('=')
+        } else {
+            arg.len() > 2
+        };
+        value_may_follow = arg.starts_with('-') && !has_value;
     }
     Ok(())
 }
@@ -183,21 +230,10 @@ const OURS: [(&str, &str); 39] = [
     ("-t", ONE_THREAD),
     ("--procs", ONE_PROCESS),
     ("-p", ONE_PROCESS),
-    let mut value_may_follow = false;
     ("--machine-file", ONE_PROCESS),
-        if !arg.starts_with('-') && !value_may_follow || arg == "-" || arg == "--" {
-            return Err(BuildError::input(format!(
-                "`sysimage_build_args` holds `{arg}`, which is no option"
-            ))
-            .hint("use the keyword `script` for a file that is to run in the process that makes the image"));
-        }
+    ("--worker", ONE_PROCESS),
+    ("--bind-to", ONE_PROCESS),
     ("--pkgimages", CACHES),
-        let has_value = if arg.starts_with("--") {
-            arg.contains('=')
-        } else {
-            arg.len() > 2
-        };
-        value_may_follow = arg.starts_with('-') && !has_value;
     ("--compiled-modules", CACHES),
     (
         "--startup-file",
@@ -206,6 +242,13 @@ const OURS: [(&str, &str); 39] = [
     ("--history-file", NO_SESSION),
     ("-i", NO_SESSION),
     ("--banner", NO_SESSION),
+    ("--quiet", NO_SESSION),
+    ("-q", NO_SESSION),
+    ("--version", NOTHING_ELSE),
+    ("-v", NOTHING_ELSE),
+    ("--help", NOTHING_ELSE),
+    ("-h", NOTHING_ELSE),
+    ("--help-hidden", NOTHING_ELSE),
 ];
 
 const ONE_THREAD: &str = "the process that makes an image has one thread: more hang on some Julias; \
@@ -217,6 +260,7 @@ const CACHES: &str = "which caches of packages are used depends on how the image
                       keyword `linked`";
 const NO_SESSION: &str = "the process that makes an image has no prompt: give it to `julia` when you \
                           start it on the image";
+const NOTHING_ELSE: &str = "Julia does nothing else with it: leave it out";
 
 /// The option's name as it stands in [`OURS`]: without its value, which may follow a single letter at
 /// once (`-t4`).
@@ -231,8 +275,6 @@ fn option_name(arg: &str) -> &str {
 
 fn build_arg(plan: &BuildPlan, arg: &str, version: JuliaVersion) -> Result<(), BuildError> {
     let name = option_name(arg);
-    ("--worker", ONE_PROCESS),
-    ("--bind-to", ONE_PROCESS),
     if let Some((_, hint)) = OURS.iter().find(|(ours, _)| *ours == name) {
         return Err(BuildError::input(format!("`sysimage_build_args` holds `{arg}`")).hint(*hint));
     }
@@ -242,13 +284,6 @@ fn build_arg(plan: &BuildPlan, arg: &str, version: JuliaVersion) -> Result<(), B
             version,
             Feature::Strip,
         )?;
-    ("--quiet", NO_SESSION),
-    ("-q", NO_SESSION),
-    ("--version", NOTHING_ELSE),
-    ("-v", NOTHING_ELSE),
-    ("--help", NOTHING_ELSE),
-    ("-h", NOTHING_ELSE),
-    ("--help-hidden", NOTHING_ELSE),
     }
     if name == "--strip-ir" && !plan.build_args.iter().any(|a| a == "--compile=all") {
         return Err(BuildError::input(
@@ -260,7 +295,6 @@ fn build_arg(plan: &BuildPlan, arg: &str, version: JuliaVersion) -> Result<(), B
 }
 
 fn since(what: &str, version: JuliaVersion, feature: Feature) -> Result<(), BuildError> {
-const NOTHING_ELSE: &str = "Julia does nothing else with it: leave it out";
     if version.has(feature) {
         return Ok(());
     }

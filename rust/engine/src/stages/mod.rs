@@ -49,6 +49,7 @@ pub fn run(ctx: &Context<'_>) -> Result<BuildReport, BuildError> {
         let advice = memory::advice(Stage::Image);
         ctx.warn(Stage::Check, format!("{warning}; {advice}"));
     }
+    check::base_has_code(ctx)?;
     staging::write(ctx.workspace.path())?;
 
     let base = match &plan.base {

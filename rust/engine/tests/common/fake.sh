@@ -15,6 +15,7 @@ for arg; do
     case $arg in
     --output-o=*) object=${arg#*=} ;;
     --trace-compile=*) trace=${arg#*=} ;;
+    --eval=*) stage=start ;;
     --*) ;;
     */staging/*.jl)
         stage=${arg##*/}
@@ -33,8 +34,13 @@ done
 started() {
     printf '%s %s\n' "$stage" "$*" >>"$here/started"
 }
+case $stage in
 # The image process starts with the build, and works when it is its turn.
-[ "$stage" = image ] || started "$@"
+image) ;;
+# The base is looked at, and nothing is done.
+start) ;;
+*) started "$@" ;;
+esac
 
 # What follows the name of the event are the arguments of the script.
 hook() {
