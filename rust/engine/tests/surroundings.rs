@@ -76,6 +76,22 @@ fn programs_are_looked_for_where_the_plan_says() {
 }
 
 #[test]
+fn the_compiler_gets_its_own_arguments_first() {
+    let fake = Fake::new();
+    let mut plan = fake.plan();
+    let words = ["-g", "-Wl,--build-id=none", "a b"].map(String::from);
+    plan.compiler.as_mut().unwrap().extend(words);
+    build(plan).report();
+    let started = fake.started();
+    let link = started.iter().find(|line| line.starts_with("link "));
+    let link = link.unwrap();
+    assert!(
+        link.starts_with("link -g -Wl,--build-id=none a b -"),
+        "{link}"
+    );
+}
+
+#[test]
 fn no_variable_is_written_anywhere() {
     let fake = Fake::new();
     let mut plan = fake.plan();
