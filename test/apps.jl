@@ -28,6 +28,24 @@ end
     end
 end
 
+@testset "what is added to an image is looked up in the world that has it" begin
+    # Julia 1.12 warns of a name that is younger than the function which asks for it, and later ones throw.
+    staging = joinpath(dirname(@__DIR__), "rust", "engine", "src", "staging")
+    code = """
+        module Staging end
+        foreach(file -> Base.include(Staging, joinpath($(repr(staging)), file)), ("session.jl", "image_process.jl"))
+        id = Base.PkgId(Base)
+        Core.eval(Staging, quote
+            stamp_image("a stamp")
+            set_guard(["11111111-aaaa-4aaa-8aaa-000000000001\tGreeter\t1.0.0\t\t"], $(repr(staging)))
+            set_app([$(Expr(:$, :id))], ["sin"], $(repr(staging)))
+        end)
+        print(Base.PACKAGECOMPILERRS_STAMP[], ' ', isdefined(Base, :PackageCompilerRSGuard))
+        """
+    julia = joinpath(Sys.BINDIR, Base.julia_exename())
+    @test read(`$julia --startup-file=no --depwarn=error -e $code`, String) == "a stamp true"
+end
+
 @testset "executables" begin
     @test checked_executables(nothing, "P") == ["P" => "julia_main"]
     @test checked_executables("a" => :f, "P") == ["a" => "f"]
@@ -209,8 +227,10 @@ if LINKABLE
         with_herald() do fixtures, package
             first_place = joinpath(fixtures, "made", "app")
             report = create_app(package, first_place; executables=EXECUTABLES, incremental=true,
-                cpu_target="native", quiet=true)
+                cpu_target="native", quiet=true, log=joinpath(fixtures, "app.log"))
             @test report.image.how.linked
+            # What Julia 1.12 says of code that looks a name up too early.
+            @test !occursin("in a world prior to its definition world", read(joinpath(fixtures, "app.log"), String))
             @test report.artifacts == 1
             @test report.warnings == []
             # Nothing is left of the work, nor of what images have beside them.

@@ -196,9 +196,12 @@ function set_app(packages, functions, folder)
     isdefined(Base, name) ||
         Base.include_string(Base, read(joinpath(folder, "app.jl"), String), "app.jl")
     app = Base.invokelatest(getfield, Base, name)
-    Base.invokelatest(app.compile, Base.root_module(only(packages)), Symbol.(functions))
+    Base.invokelatest(compile_app, app, Base.root_module(only(packages)), Symbol.(functions))
     return nothing
 end
+
+# A name of `app` is as young as itself.
+compile_app(app, owner, functions) = app.compile(owner, functions)
 
 "Removes what belongs to this process and not to the sessions that will start from the image."
 function forget_session(strip_metadata, folder)
