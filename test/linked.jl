@@ -9,7 +9,7 @@ module LinkedImages
 using PackageCompilerRS
 using PackageCompilerRS: Libdl
 using Test
-using ..Main: FIXTURES, with_fixtures, with_variables, write_generated, GENERATED
+using ..Main: FIXTURES, names_of, with_fixtures, with_variables, write_generated, GENERATED
 
 const JULIA = joinpath(Sys.BINDIR, Base.julia_exename())
 const SCRIPTS = joinpath(@__DIR__, "linked")
@@ -59,6 +59,9 @@ evaluated(image, project, code; kwargs...) = output(image, project, `-e $code`; 
 
 # Julia 1.12 says so though its own image has the code: inference evaluates the call.
 const SAID_ANYWAY = "precompile(Tuple{typeof(Base.repeat), Char, Int64})"
+
+"What Julia 1.12 says of code that looks a name up in a world older than the name: code of ours does not."
+const TOO_EARLY = "in a world prior to its definition world"
 
 """
 The statements that Julia still compiles for `code`, but for those of a module that `eval` makes, and what
@@ -166,6 +169,8 @@ function write_workload(fixtures)
         foreach(println, Features.report())
         foreach(println, Generated.results(100, 200))
         println(Greeter.greet(Greeter.Name("workload")), Greeter.shout(Greeter.Name("loud"); mark="?"))
+        in_main(x) = string("from Main: ", x)
+        println(in_main(2))
         """)
     return path
 end
@@ -173,17 +178,21 @@ end
 build(packages, image, project; kwargs...) = create_sysimage(packages; sysimage_path=image,
     project, quiet=true, kwargs...)
 
-"The image of `build`, made in a session on `image`, and what the session says of the report."
-function build_from(image, packages, target, project; code, variables=())
+"The image of `build`, made in a session on `image`: what the session prints of the report, and writes to `stderr`."
+function build_from(image, packages, target, project; code)
     path = join([dirname(@__DIR__), "@stdlib"], ':')
     code = """
         using PackageCompilerRS
-        report = create_sysimage($(repr(packages)); sysimage_path=$(repr(target)),
-            project=$(repr(project)), quiet=true)
+        report = create_sysimage($(repr(packages)); sysimage_path=$(repr(target)), project=$(repr(project)))
         $code
         """
     command = `$JULIA --sysimage=$image --startup-file=no -e $code`
-    return with_variables(() -> read(command, String), CLEAN..., "JULIA_LOAD_PATH" => path, variables...)
+    return mktemp() do errors, _
+        said = with_variables(CLEAN..., "JULIA_LOAD_PATH" => path) do
+            read(pipeline(command; stderr=errors), String)
+        end
+        (said, read(errors, String))
+    end
 end
 
 function native_code(image, project)
@@ -205,8 +214,10 @@ function test_images(fixtures)
     made = Ref{Any}(nothing)
 
     timed("the report says where the code comes from") do
-        report = build(NAMED, linked, project; precompile_execution_file=workload)
+        log = joinpath(fixtures, "linked.log")
+        report = build(NAMED, linked, project; precompile_execution_file=workload, log)
         made[] = report
+        @test !occursin(TOO_EARLY, read(log, String))
         how = report.how
         println(PackageCompilerRS.code_summary(how), "; ", how.left_out, " left out")
         @test how.linked && how.not_linked === nothing
@@ -218,8 +229,8 @@ function test_images(fixtures)
         # All that is asked for is compiled in 1.10.
         @test VERSION >= v"1.12" || how.left_out == 0
         @test report.base_sysimage == STOCK
-        # A closure of a module that `eval` makes.
-        lost = [s.text for s in report.statements if s.outcome !== :precompiled && !occursin("Scratch", s.text)]
+        # A closure of a module that `eval` makes, and what the workload has in `Main`.
+        lost = [s.text for s in report.statements if s.outcome !== :precompiled && !occursin(r"Scratch|Main\.", s.text)]
         @test isempty(lost) || show_some(lost)
         # The name of the work folder, another in each build.
         @test !occursin(".L.so.build-", read(linked, String))
@@ -291,13 +302,21 @@ function test_images(fixtures)
     end
     timed("a session on the image builds on what that was built on") do
         image = joinpath(images, "again.so")
-        said = build_from(linked, ["Features", "Greeter"], image, project; code="""
+        source = joinpath(fixtures, "packages", "Greeter", "src", "Greeter.jl")
+        before = read(source, String)
+        write(source, replace(before, "Hello, " => "Good day, "))
+        said, told = build_from(linked, ["Features", "Greeter"], image, project; code="""
             print(report.base_sysimage, '\\n', report.how.linked, '\\n', report.how.from_packages)
             """)
         base, how, from_packages = split(said, '\n')
         @test base == STOCK
         @test how == "true"
         @test 0 < parse(Int, from_packages)
+        @test occursin("Building on `$STOCK`", told)
+        # The package as it is now, whatever the session has.
+        greeting = evaluated(image, project, "print(Main.Greeter.greet(Main.Greeter.Name(\"you\")))")
+        @test startswith(greeting, "* Good day, you")
+        write(source, before)
         @test evaluated(image, project, "print(isdefined(Main, :Features), isdefined(Main, :Generated))") == "truefalse"
         @test evaluated(image, project, "print(length(Main.Features.report()))") == string(length(split(plain, '\n')[1:28]))
     end
@@ -511,6 +530,12 @@ function test_specialised_twice(fixtures)
         @test report.how.linked
         rest = still_compiled(image, project, "Base.invokelatest(isequal, (Int8(1), Int16(2)), (Int8(1), Int16(2)))")
         @test !any(line -> occursin("isequal", line), rest) || show_some(rest)
+        # No workload and no statement: the package asks for it itself.
+        rest = still_compiled(image, project, """
+            const PAIR = (Int8(1), Int16(2))
+            Inlines.same_pair(PAIR, PAIR), Takes.same_pair(PAIR, PAIR)
+            """)
+        @test !any(line -> occursin("same_pair", line), rest) || show_some(rest)
     end
     made[] === nothing && return nothing
     timed("a package that does not let itself be precompiled") do
@@ -532,6 +557,53 @@ function test_specialised_twice(fixtures)
             [entry("Later", at(joinpath(fixtures, "later", "Later")))])
         @test evaluated(image, later, "using Later; print(Later)") == "Later"
         @test isempty(cached("Later"))
+    end
+    return nothing
+end
+
+"What is asked of an image, its project without a package: files of statements, and a script's functions."
+function test_no_packages(fixtures)
+    project = mkpath(joinpath(fixtures, "empty"))
+    foreach(name -> touch(joinpath(project, name)), ("Project.toml", "Manifest.toml"))
+    script = joinpath(fixtures, "in_main.jl")
+    write(script, """
+        cheer(text) = uppercase(text) * "!"
+        const HEAP = Base.JLOptions().heap_size_hint
+        """)
+    # The same in both is one statement.
+    files = [joinpath(fixtures, "statements$n.jl") for n in 1:2]
+    peek = "precompile(Tuple{typeof(Base.peek), Base.IOStream})\n"
+    write(files[1], peek, "precompile(Tuple{typeof(Base.hypot), Int8, Int8})\n")
+    write(files[2], peek, "precompile(Tuple{typeof(Base.hypot), Int16, Int16})\n")
+    image = joinpath(fixtures, "none.so")
+    timed("an image of no package, with statements of two files and a script") do
+        before = readdir(DEPOT_PATH[1])
+        report = build(String[], image, project; precompile_statements_file=files, script,
+            sysimage_build_args=`--heap-size-hint=3G`)
+        @test report.how.linked
+        @test names_of(report.packages) == []
+        given = filter(s -> occursin(r"typeof\(Base\.(peek|hypot)\)", s.text), report.statements)
+        @test [s.outcome for s in given] == fill(:precompiled, 3)
+        # But for caches, which any session makes.
+        @test setdiff(readdir(DEPOT_PATH[1]), before) ⊆ ["compiled"]
+        @test evaluated(image, project, "print(cheer(\"hello\"), HEAP)") == "HELLO!$(3 << 30)"
+        # No name of Base that the build has used is taken.
+        taken = "read = 1; joinpath() = 2; isempty = dirname = Module = String = Sys = ARGS = 3; Core.print(read, joinpath())"
+        @test evaluated(image, project, taken) == "12"
+        rest = still_compiled(image, project, """
+            const FILE = open($(repr(script)))
+            peek(FILE)
+            hypot(Int8(3), Int8(4)), hypot(Int16(3), Int16(4))
+            """)
+        @test !any(line -> occursin(r"\{typeof\(Base\.(peek|hypot)\)", line), rest) || show_some(rest)
+        there = """
+            foreach(println, (LOAD_PATH, DEPOT_PATH, Base.load_path(), Base.active_project(), ARGS, Base.PROGRAM_FILE,
+                Sys.BINDIR, Sys.STDLIB))
+            """
+        for variables in ((), ("JULIA_DEPOT_PATH" => "/a:/b", "JULIA_LOAD_PATH" => "@:/c:@stdlib"))
+            plain = evaluated(STOCK, project, there; variables)
+            @test same(plain, evaluated(image, project, there; variables))
+        end
     end
     return nothing
 end
@@ -634,6 +706,7 @@ function test_all()
     with_fixtures() do fixtures
         withenv("PCRS_CACHE_DIR" => "", "PCRS_LINKED_REFUSE" => nothing, "PCRS_LINKED_FAIL_AT" => nothing) do
             test_images(fixtures)
+            test_no_packages(fixtures)
             test_specialised_twice(fixtures)
             test_layers(fixtures)
         end

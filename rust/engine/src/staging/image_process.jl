@@ -205,6 +205,8 @@ compile_app(app, owner, functions) = app.compile(owner, functions)
 
 "Removes what belongs to this process and not to the sessions that will start from the image."
 function forget_session(strip_metadata, folder)
+    # Before Julia 1.12 a name that was looked up in Main counts as imported there, and could not be defined.
+    VERSION < v"1.12-" && ccall(:jl_clear_implicit_imports, Cvoid, (Any,), Main)
     filter!(entry -> !startswith(entry[2], folder), Base._included_files)
     empty!(Core.ARGS)
     empty!(Base.ARGS)
