@@ -78,6 +78,10 @@ with_fixtures() do fixtures
               "* Hello, x two ** Hello, home two *one"
         @test ask(image_a, "print(isdefined(Main, :Helper))") == "false"
         @test ask(image_a, "print(from_script)") == "42"
+        @test ask(image_a, "print(described('x'))") == "Char from a session"
+        # What `ARGUMENTS` say.
+        @test ask(image_a, LINKABLE ? "print(heap_in_script)" : "print(level_in_script)") ==
+              (LINKABLE ? string(3 << 30) : "1")
         @test ask(image_a, "print(ran_in_script)") == "julia version $VERSION\n"
         @test ask(image_a, "print(drawn_in_script)") in string.(1:6)
         @test ask(image_a, "print(allocators)") ==
@@ -118,6 +122,8 @@ with_fixtures() do fixtures
         @test length(written["statements"]) == length(report.statements)
         log = read(log_a, String)
         @test occursin(" $(ARGUMENTS.exec[1]) ", log) && occursin("--cpu-target=$TARGET", log)
+        # What Julia 1.12 says of code that looks a name up too early.
+        @test !occursin("in a world prior to its definition world", log)
         @test report.how.linked == LINKABLE
         @test !occursin("\na statements file runs nothing", log)
         @test occursin("with 0 arguments", log)

@@ -11,7 +11,10 @@
         clean = ("JULIA_LOAD_PATH" => nothing, "JULIA_PROJECT" => nothing,
             "PCRS_CACHE_DIR" => joinpath(fixtures, "cache"))
         withenv(clean...) do
+            before = readdir(DEPOT_PATH[1])
             report = build()
+            # But for caches, and the log that Pkg keeps of Manifests.
+            @test setdiff(readdir(DEPOT_PATH[1]), before) ⊆ ["compiled", "logs"]
             @test report.origin === :built
             @test report.how.linked == LINKABLE
             @test "Greeter" in [p.name for p in report.packages]
