@@ -63,3 +63,22 @@ end
         @test public
     end
 end
+
+@testset "a fresh base names Julia's sources, not the copy that it is made from" begin
+    mktempdir() do dir
+        staging = joinpath(dirname(@__DIR__), "rust", "engine", "src", "staging")
+        copy = joinpath(mkpath(joinpath(dir, "work")), "sysimg.jl")
+        # As Julia 1.5 has it, and newer ones.
+        write(copy, """
+            pushfirst!(Base._included_files, (Main, joinpath(@__DIR__, "Base.jl")))
+            pushfirst!(Base._included_files, (Main, abspath(@__FILE__)))
+            before = Base._included_files[end]
+            """, read(joinpath(staging, "sysimg_end.jl"), String), """
+            print(Base._included_files[1][2], '|', Base._included_files[2][2], '|', Base._included_files[end] == before)
+            """)
+        base = realpath(mkpath(joinpath(dir, "base")))
+        julia = joinpath(Sys.BINDIR, Base.julia_exename())
+        said = read(Cmd(`$julia --startup-file=no $copy`; dir=base), String)
+        @test said == string(joinpath(base, "sysimg.jl"), '|', joinpath(base, "Base.jl"), "|true")
+    end
+end

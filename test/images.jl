@@ -253,6 +253,9 @@ with_fixtures() do fixtures
             @test "Greeter" in names && !("Pkg" in names) && !("LinearAlgebra" in names)
             @test ask(image_c, "print(Main.Greeter.shout(Main.Greeter.Name(\"x\")))") == "X!"
             @test filesize(image_c) < filesize(image_a)
+            # Julia's own source, not the copy that it was made from.
+            @test samefile(ask(image_c, "print(Base._included_files[1][2])"),
+                joinpath(PackageCompilerRS.base_source(), "sysimg.jl"))
         end
 
         @testset "D: a fresh base with the stdlibs of the default image" begin

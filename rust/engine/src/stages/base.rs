@@ -210,7 +210,7 @@ fn sysimg_copy(folder: &Path) -> PathBuf {
     folder.join("sysimg.jl")
 }
 
-/// Copies Julia's `sysimg.jl` with its list of stdlibs emptied.
+/// Copies Julia's `sysimg.jl` with its list of stdlibs emptied, and an end of ours.
 fn write_sysimg_without_stdlibs(plan: &BuildPlan, folder: &Path) -> Result<(), BuildError> {
     let source = plan.julia.base_source.join("sysimg.jl");
     let text = fs::read_to_string(&source)
@@ -244,8 +244,7 @@ fn without_stdlibs(text: &str) -> Option<String> {
         return None;
     }
     out.push_str(rest);
-    // Base registers hooks of the building process, which the image must not keep.
-    out.push_str("\nempty!(Base.atexit_hooks)\n");
+    out.push_str(include_str!("../staging/sysimg_end.jl"));
     Some(out)
 }
 
