@@ -41,6 +41,7 @@ makedocs(;
             "howto/pluto.md",
             "howto/distributed.md",
             "howto/clusters.md",
+            "howto/elsewhere.md",
         ],
         "When something is wrong" => [
             "howto/troubleshooting.md",

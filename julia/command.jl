@@ -12,6 +12,7 @@ const USAGE = """
       app PACKAGE_DIR FOLDER   make an app (`create_app`; `--executables=NAME=FUNCTION`, once for each)
       library PACKAGE_DIR FOLDER
                                make a library (`create_library`)
+      bundle IMAGE FOLDER      copy an image, with what it needs in another place (`bundle_sysimage`)
       audit FOLDER             what an app or library needs and holds (`audit_app`)
       clean                    empty the cache of earlier builds (`clear_cache!`)
 
@@ -55,6 +56,9 @@ function obey(words)
     elseif name == "library"
         takes(2)
         return done(create_library(plain[1], plain[2]; given...), json)
+    elseif name == "bundle"
+        takes(2)
+        return done(bundle_sysimage(plain[1], plain[2]; given...), json)
     elseif name == "audit"
         takes(1)
         return done(audit_app(plain[1]; given...), json)
@@ -96,7 +100,7 @@ code_of(status::SysimageStatus) = status.state === :fresh ? EXIT_DONE :
 
 "What JSON has of a result: tables of its fields."
 fields_of(value) = value
-fields_of(value::Union{BuildReport,BuildPreview,SysimageStatus,AppReport,AppAudit}) =
+fields_of(value::Union{BuildReport,BuildPreview,SysimageStatus,AppReport,AppAudit,SysimageBundle}) =
     Dict{String,Any}(string(name) => fields_of(getfield(value, name)) for name in fieldnames(typeof(value)))
 
 "Keywords of the words that begin with `--`, and whether `--json` is among them."

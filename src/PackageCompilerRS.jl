@@ -15,6 +15,7 @@ export create_sysimage, BuildError, BuildPreview, BuildReport, slowest_statement
 export TestSuite
 export cache_info, clear_cache!, CacheError
 export create_app, create_library, AppReport, audit_app, AppAudit
+export bundle_sysimage, SysimageBundle
 export sysimage_status, SysimageStatus, StatusError
 export install_launcher, remove_launcher, list_launchers, LauncherError
 export record_statements, start_recording, stop_recording, julia_record, RecordingError
@@ -48,6 +49,7 @@ include("../julia/apps/audit.jl")
 include("../julia/apps/bundle.jl")
 include("../julia/apps/create_app.jl")
 include("../julia/apps/create_library.jl")
+include("../julia/apps/bundle_sysimage.jl")
 include("../julia/launchers/launchers.jl")
 include("../julia/launchers/places.jl")
 include("../julia/launchers/contents.jl")

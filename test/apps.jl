@@ -6,7 +6,7 @@ using PackageCompilerRS
 using PackageCompilerRS: Libdl, checked_executables, copy_library, is_version_of, library_names, loaded_by,
     part_of, in_work_folder, read_toml, replace_folder, runtime_libraries, toml, work_prefix
 using Test
-using ..Main: FIXTURES, LINKABLE, with_fixtures, with_variables
+using ..Main: CLEAN, FIXTURES, HASH, LINKABLE, run_app, with_fixtures, with_herald, with_variables
 
 "What `f` throws, as users read it."
 function refusal(f)
@@ -152,26 +152,6 @@ end
     @test part_of("share/julia/cert.pem") == "other"
 end
 
-const HASH = "0123456789abcdef0123456789abcdef01234567"
-
-"The app's folder in a copy of the fixtures, with its artifact in a depot."
-function with_herald(f)
-    with_fixtures() do fixtures
-        depot = mkdir(joinpath(fixtures, "depot"))
-        folder = mkpath(joinpath(depot, "artifacts", HASH))
-        write(joinpath(folder, "text"), "from the artifact")
-        package = joinpath(fixtures, "packages", "Herald")
-        write(joinpath(package, "Artifacts.toml"), "[greeting]\ngit-tree-sha1 = \"$HASH\"\n")
-        write(joinpath(package, "LocalPreferences.toml"), "[Herald]\nloudness = 11\n")
-        push!(DEPOT_PATH, depot)
-        try
-            f(fixtures, package)
-        finally
-            pop!(DEPOT_PATH)
-        end
-    end
-end
-
 if VERSION >= v"1.10" && Sys.islinux()
     @testset "what is refused before anything is built" begin
         with_herald() do fixtures, package
@@ -199,17 +179,6 @@ end
 const EXECUTABLES = ["Herald" => "julia_main", "second" => "second", "wrong" => "wrong", "failing" => "failing",
     "leaving" => "leaving", "piped" => "piped", "jit" => "jit", "working" => "working", "waiting" => "waiting",
     "undefined" => "undefined", "main" => "main"]
-
-const CLEAN = ("JULIA_LOAD_PATH" => nothing, "JULIA_DEPOT_PATH" => nothing, "JULIA_PROJECT" => nothing)
-
-"Exit code, and what was written to `stdout` and `stderr`."
-function run_app(command; input=devnull, variables=())
-    out, errors = IOBuffer(), IOBuffer()
-    process = with_variables(CLEAN..., variables...) do
-        run(pipeline(ignorestatus(command); stdin=input, stdout=out, stderr=errors))
-    end
-    return process.exitcode, String(take!(out)), String(take!(errors))
-end
 
 "Interrupts the program once it has written a line, and gives its exit code."
 function interrupted(command)

@@ -39,7 +39,7 @@ end
 
 @testset "what is not understood" begin
     @test run_main()[1] == 2
-    for words in (["nothing"], ["status"], ["app", "x"], ["app", "a", "b", "--executables=x"])
+    for words in (["nothing"], ["status"], ["bundle", "x"], ["app", "x"], ["app", "a", "b", "--executables=x"])
         code, out, err = run_main(words...)
         @test (code, out) == (2, "")
         @test startswith(err, "ERROR: ")
@@ -53,6 +53,9 @@ end
     code, out, err = run_main("build", "Greetr", "--project=$PROJECT", "--sysimage_path=X.so", "--dry-run")
     @test (code, out) == (1, "")
     @test occursin("did you mean `Greeter`", err)
+    code, _, err = run_main("bundle", "no such image.so", "folder")
+    @test code == 1
+    @test occursin(VERSION < v"1.6" ? "cannot be bundled" : "there is no sysimage", err)
     @test occursin("has no keyword `incrementl`", run_main("build", "--sysimage-path=X.so", "--incrementl")[3])
 end
 

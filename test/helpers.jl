@@ -36,3 +36,35 @@ const PROMPT = VERSION < v"1.11" ? String[] : ["Base64", "InteractiveUtils", "Ju
 names_of(packages) = [p.name for p in of_project(packages)]
 names_of(packages::AbstractVector{<:AbstractDict}) = [p["name"] for p in of_project(packages)]
 of_project(packages) = filter(p -> !((p isa AbstractDict ? p["name"] : p.name) in PROMPT), packages)
+
+# Of the artifact of the fixture Herald.
+const HASH = "0123456789abcdef0123456789abcdef01234567"
+
+"The app's folder in a copy of the fixtures, with its artifact in a depot."
+function with_herald(f)
+    with_fixtures() do fixtures
+        depot = mkdir(joinpath(fixtures, "depot"))
+        folder = mkpath(joinpath(depot, "artifacts", HASH))
+        write(joinpath(folder, "text"), "from the artifact")
+        package = joinpath(fixtures, "packages", "Herald")
+        write(joinpath(package, "Artifacts.toml"), "[greeting]\ngit-tree-sha1 = \"$HASH\"\n")
+        write(joinpath(package, "LocalPreferences.toml"), "[Herald]\nloudness = 11\n")
+        push!(DEPOT_PATH, depot)
+        try
+            f(fixtures, package)
+        finally
+            pop!(DEPOT_PATH)
+        end
+    end
+end
+
+const CLEAN = ("JULIA_LOAD_PATH" => nothing, "JULIA_DEPOT_PATH" => nothing, "JULIA_PROJECT" => nothing)
+
+"Exit code, and what was written to `stdout` and `stderr`."
+function run_app(command; input=devnull, variables=())
+    out, errors = IOBuffer(), IOBuffer()
+    process = with_variables(CLEAN..., variables...) do
+        run(pipeline(ignorestatus(command); stdin=input, stdout=out, stderr=errors))
+    end
+    return process.exitcode, String(take!(out)), String(take!(errors))
+end

@@ -1,14 +1,13 @@
-# Without arguments what takes minutes, with one image. `all` adds apps.jl, linked.jl and images.jl, many images that
-# take far longer. Names choose test files: `julia --project test/runtests.jl json plan`, or
+# Without arguments what takes minutes, with one image. `all` adds those in `LONG`, many images that take far longer. Names choose test files: `julia --project test/runtests.jl json plan`, or
 # `Pkg.test("PackageCompilerRS"; test_args=["all"])`.
 
 using PackageCompilerRS
 using Test
 
 const FILES = ["json", "environment", "plan", "engine", "cache", "sysimage_toml", "test_suite", "errors", "progress",
-    "status", "jsonc", "launchers", "recording", "docs", "command", "installation", "one_image", "apps", "linked",
-    "images"]
-const LONG = ["apps", "linked", "images"]
+    "status", "jsonc", "launchers", "recording", "docs", "command", "installation", "one_image", "bundle_sysimage", "apps",
+    "linked", "images"]
+const LONG = ["bundle_sysimage", "apps", "linked", "images"]
 const CHOSEN = ARGS == ["all"] ? FILES : isempty(ARGS) ? setdiff(FILES, LONG) : ARGS
 
 unknown = setdiff(CHOSEN, FILES)

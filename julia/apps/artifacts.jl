@@ -1,16 +1,17 @@
 # Artifacts of the packages in a bundle.
 
 """
-    bundle_artifacts(work, order; include_lazy) -> Int
+    bundle_artifacts(depot, order; include_lazy) -> Int
 
-Copies the artifacts of the packages in `order`, for this platform, and gives their number. Those that are
-not installed, as lazy ones, are installed.
+Copies the artifacts of the packages in `order`, for this platform, into the folder of a depot, and gives their
+number. Those that are not installed are installed. Lazy ones are taken with `include_lazy=true`, and with
+`:installed` where they are there already.
 
 # Errors
 `BuildError` for one that cannot be.
 """
-function bundle_artifacts(work, order; include_lazy)
-    folder = joinpath(work, "share", "julia", "artifacts")
+function bundle_artifacts(depot, order; include_lazy)
+    folder = joinpath(depot, "artifacts")
     for package in order
         source = folder_of(package)
         source === nothing && continue
@@ -54,7 +55,10 @@ function selected_artifacts(artifacts, source, file, include_lazy)
     for name in keys(all)
         # For this platform; not only those that can be downloaded.
         entry = Base.invokelatest(artifacts.artifact_meta, name, all, file)
-        entry === nothing || (get(entry, "lazy", false) && !include_lazy) || (chosen[name] = entry)
+        entry === nothing && continue
+        is_taken = include_lazy === true || !get(entry, "lazy", false) || (include_lazy === :installed &&
+            Base.invokelatest(artifacts.artifact_exists, Base.SHA1(entry["git-tree-sha1"])))
+        is_taken && (chosen[name] = entry)
     end
     return chosen
 end

@@ -3,22 +3,24 @@
 const APP_TABLE = joinpath("share", "julia", "app.json")
 
 """
-    check_target(folder, package_dir; force)
+    check_target(folder, package_dir; force, is_ours=is_bundle, what="app or library", kept="the package")
+
+A folder of which `is_ours` holds, as it is `what`, may be replaced; `kept` names what is in `package_dir`, which may not.
 
 # Errors
 `BuildError` when something is at `folder` that stays there.
 """
-function check_target(folder, package_dir; force)
+function check_target(folder, package_dir; force, is_ours=is_bundle, what="app or library", kept="the package")
     check_text("the path of the bundle", folder)
     inside = startswith(joinpath(real_path(package_dir), ""), joinpath(real_path(folder), ""))
-    inside && throw(BuildError("`$folder` holds the package itself"; hint="give the path of a new folder"))
+    inside && throw(BuildError("`$folder` holds $kept itself"; hint="give the path of a new folder"))
     ispath(folder) || islink(folder) || return nothing
     isdir(folder) && !islink(folder) ||
         throw(BuildError("`$folder` is no folder"; hint="give the path of a new folder"))
     isempty(readdir(folder)) && return nothing
     force || throw(BuildError("the folder `$folder` exists";
         hint="use `force=true` to replace it, or give another path"))
-    is_bundle(folder) || throw(BuildError("`$folder` is no app or library, and is not replaced";
+    is_ours(folder) || throw(BuildError("`$folder` is no $what, and is not replaced";
         hint="remove it, or give another path"))
     return nothing
 end

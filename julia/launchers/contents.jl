@@ -24,12 +24,12 @@ end
 
 template(name) = joinpath(package_folder(), "julia", "launchers", "templates", name)
 
+"The text of a template. Git on Windows may have changed the line ends."
+fragment(name) = replace(read(template(name), String), "\r\n" => "\n")
+
 "Fills in the `@NAMES@` of a template, once: what is filled in may hold such words itself."
 function render(name, values)
-    text = read(template(name), String)
-    # Git on Windows may have changed the line ends.
-    text = replace(text, "\r\n" => "\n")
-    return replace(text, r"@[A-Z_]+@" => word -> values[strip(word, '@')])
+    return replace(fragment(name), r"@[A-Z_]+@" => word -> values[strip(word, '@')])
 end
 
 "What `list_launchers` reads, on one line. JSON, because it has no bare newlines."

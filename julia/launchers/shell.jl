@@ -10,6 +10,7 @@ function shell_script(launcher, identity, arguments)
         "COMMIT" => shell_quote(identity.commit),
         "COMMIT_FILE" => shell_quote(identity.version_file),
         "OPTIONS" => join(string.(shell_quote.(arguments), ' ')),
+        "JULIA_ON_PATH" => fragment("julia_on_path.sh"),
         "NOTICE" => launcher.kind === :jupyter ? SHOWN_IN_NOTEBOOK : "",
     ))
 end

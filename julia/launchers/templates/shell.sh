@@ -41,20 +41,7 @@ built_by() {
     esac
 }
 
-# The first `julia` on PATH that is not this script, which may have that name.
-julia_on_path() {
-    set -f
-    IFS=:
-    for folder in $PATH; do
-        found=${folder:-.}/julia
-        if [ -f "$found" ] && [ -x "$found" ] && ! [ "$found" -ef "$0" ]; then
-            printf '%s' "$found"
-            return 0
-        fi
-    done
-    return 1
-}
-
+@JULIA_ON_PATH@
 # What is wrong, and what to do next.
 say() {
     notice=$(printf '%s: %s\n  next:  %s' '@NAME@' "$1" "$2")

@@ -1,0 +1,175 @@
+# A sysimage taken along: started where nothing is left of the place that it was made in.
+
+module BundledSysimage
+
+using PackageCompilerRS
+using PackageCompilerRS: Libdl, bundled_script
+using Test
+using ..Main: HASH, LINKABLE, run_app, with_herald
+
+"What `f` throws, as users read it."
+refusal(f) = try f(); "nothing was thrown" catch err; err isa BuildError || rethrow(); sprint(showerror, err) end
+
+const JULIA = joinpath(Sys.BINDIR, Base.julia_exename())
+
+"A command without anything of this session's environment but `variables`."
+bare(command, variables...) = setenv(command, "PATH" => "/usr/bin:/bin", variables...)
+
+"Whether another user can run this Julia, and this one become that."
+const HAS_NOBODY = ccall(:getuid, Cuint, ()) == 0 && Sys.which("setpriv") !== nothing &&
+    run_app(`setpriv --reuid=65534 --regid=65534 --clear-groups $JULIA --version`)[1] == 0
+
+if !Sys.iswindows()
+    @testset "the launcher, and which Julia it takes" begin
+        mktempdir() do root
+            place = mkpath(joinpath(realpath(root), "it's \"here\" \$HOME now"))
+            start = joinpath(place, "start")
+            write(start, bundled_script("a b.so"))
+            chmod(start, 0o755)
+            # A Julia that tells what it was started with.
+            function fake(folder, version, commit)
+                bin = mkpath(joinpath(place, folder, "bin"))
+                write(joinpath(bin, "julia"), """
+                    #!/bin/sh
+                    [ "\$1" = --version ] && { echo "julia version $version"; exit; }
+                    printf '%s\\n' "$folder" "\$JULIA_DEPOT_PATH" "\$@"
+                    """)
+                chmod(joinpath(bin, "julia"), 0o755)
+                base = mkpath(joinpath(place, folder, "share", "julia", "base"))
+                commit === nothing || write(joinpath(base, "version_git.jl"), "\n  commit = \"$commit\"\n")
+                return joinpath(bin, "julia")
+            end
+            commit = Base.GIT_VERSION_INFO.commit
+            known = occursin("commit='$commit'", read(start, String)) && !isempty(commit)
+            right = fake("right", VERSION, commit)
+            told(depots) = [depots, "--sysimage=$place/a b.so", "--project=$place/project", "-e", "a b", ""]
+            run_start(variables...) = run_app(bare(`$start -e "a b" ""`, variables...))
+            lines(text) = String.(split(chomp(text), '\n'))
+
+            code, out, err = run_start("PCRS_JULIA" => right)
+            @test (code, err) == (0, "")
+            @test lines(out) == ["right"; told(":$place/depot")]
+            # The user's depots stay before those of the folder, empty entries too.
+            for (given, depots) in ("" => "", "/x" => "/x", "/x:" => "/x:", ":/x" => ":/x")
+                _, out, _ = run_start("PCRS_JULIA" => right, "JULIA_DEPOT_PATH" => given)
+                @test lines(out)[2] == "$depots:$place/depot"
+            end
+            # On PATH, through a link, and not this script itself, whatever it is called there.
+            links = mkdir(joinpath(place, "links"))
+            symlink(start, joinpath(links, "julia"))
+            code, out, _ = run_app(setenv(`$(joinpath(links, "julia")) -e "a b" ""`,
+                "PATH" => "$links:$(dirname(right)):/usr/bin:/bin"))
+            @test (code, lines(out)) == (0, ["right"; told(":$place/depot")])
+
+            # Without sources on disk Julia is asked.
+            @test run_start("PCRS_JULIA" => fake("bare", VERSION, nothing))[1] == 0
+            for (julia, cause) in (fake("old", "1.0.5", "0000") => "is julia version 1.0.5",
+                    fake("none", "1.0.5", nothing) => "is julia version 1.0.5",
+                    joinpath(place, "nowhere") => "which is no executable")
+                code, out, err = run_start("PCRS_JULIA" => julia)
+                @test (code, out) == (1, "")
+                @test startswith(err, "start: it needs Julia $VERSION\n  cause: ")
+                @test occursin(cause, err)
+                @test occursin("next:  set PCRS_JULIA to the path of a Julia $VERSION", err)
+            end
+            if known
+                code, _, err = run_start("PCRS_JULIA" => fake("other", VERSION, "0000"))
+                @test code == 1
+                @test occursin("is another build of Julia $VERSION than made the sysimage", err)
+            end
+            @test occursin("there is no `julia` on PATH",
+                run_app(setenv(`$start`, "PATH" => mkdir(joinpath(place, "empty")) * ":/usr/bin:/bin"))[3]) ||
+                isfile("/usr/bin/julia") || isfile("/bin/julia")
+            colon = mkdir(joinpath(place, "a:b"))
+            cp(start, joinpath(colon, "start"))
+            code, _, err = run_app(bare(`$(joinpath(colon, "start"))`, "PCRS_JULIA" => right))
+            @test code == 1
+            @test occursin("rename the folder", err)
+        end
+    end
+end
+
+@testset "what is refused" begin
+    if VERSION < v"1.6"
+        @test occursin("with Julia $VERSION", refusal(() -> bundle_sysimage("x.so", "x")))
+    elseif !Sys.iswindows()
+        mktempdir() do root
+            said(image, folder; kwargs...) = refusal(() -> bundle_sysimage(image, folder; kwargs...))
+            image = joinpath(root, "x.so")
+            @test occursin("there is no sysimage", said(image, joinpath(root, "out")))
+            write(image, "no image")
+            @test occursin("it has no stamp", said(image, joinpath(root, "out")))
+            write(joinpath(root, "start"), "an image")
+            @test occursin("rename it", said(joinpath(root, "start"), joinpath(root, "out")))
+            @test sort(readdir(root)) == ["start", "x.so"]
+        end
+    end
+end
+
+if LINKABLE
+    @testset "a folder in another place" begin
+        with_herald() do fixtures, package
+            image = joinpath(fixtures, "Herald." * Libdl.dlext)
+            create_sysimage("Herald"; sysimage_path=image, project=package, cpu_target="native", quiet=true)
+            made = joinpath(fixtures, "made", "herald")
+            bundle = bundle_sysimage(image, made)
+            @test (bundle.folder, bundle.launcher, bundle.artifacts) == (made, joinpath(made, "start"), 1)
+            @test bundle.sysimage == joinpath(made, "Herald." * Libdl.dlext)
+            @test bundle.bytes > filesize(image)
+            @test any(text -> occursin("cpu_target=\"native\"", text), bundle.warnings)
+            names = sort(["start", "sysimage.json", "project", "depot", basename(image), basename(image) * ".json"])
+            @test sort(readdir(made)) == names
+            @test readdir(dirname(made)) == ["herald"]
+            @test "LocalPreferences.toml" in readdir(joinpath(made, "project"))
+
+            @testset "what is there stays, but for `force`" begin
+                said(; kwargs...) = refusal(() -> bundle_sysimage(image, made; kwargs...))
+                @test occursin("use `force=true` to replace it", said())
+                @test bundle_sysimage(image, made; force=true).artifacts == 1
+                @test sort(readdir(made)) == names
+                other = mkdir(joinpath(fixtures, "other"))
+                write(joinpath(other, "mine"), "")
+                @test occursin("is no bundled sysimage, and is not replaced",
+                    refusal(() -> bundle_sysimage(image, other; force=true)))
+                @test occursin("holds the project itself",
+                    refusal(() -> bundle_sysimage(image, fixtures; force=true)))
+                # An artifact that cannot be had: nothing appears.
+                artifact = joinpath(fixtures, "depot", "artifacts")
+                mv(artifact, artifact * " away")
+                @test occursin("artifacts of Herald cannot be bundled",
+                    refusal(() -> bundle_sysimage(image, joinpath(fixtures, "made", "second"))))
+                @test readdir(dirname(made)) == ["herald"]
+                mv(artifact * " away", artifact)
+            end
+
+            mktempdir() do elsewhere
+                chmod(elsewhere, 0o755)
+                place = joinpath(realpath(elsewhere), "it's \"here\" now")
+                mv(made, place)
+                # Nothing of where it was made can be found.
+                away = fixtures * "-away"
+                mv(fixtures, away)
+                try
+                    home = mkdir(joinpath(elsewhere, "home"))
+                    chmod(home, 0o777)
+                    code = "using Herald; Herald.julia_main(); print(Base.active_project())"
+                    users = HAS_NOBODY ? [``, `setpriv --reuid=65534 --regid=65534 --clear-groups`] : [``]
+                    for user in users, variables in (["HOME" => home],
+                            ["HOME" => home, "JULIA_DEPOT_PATH" => joinpath(home, "empty")])
+                        command = setenv(`$user $(joinpath(place, "start")) -e $code`, "PATH" => "/usr/bin:/bin",
+                            "PCRS_JULIA" => JULIA, variables...; dir="/")
+                        status, out, err = run_app(command)
+                        @test (status, err) == (0, "")
+                        @test occursin("artifact = \"from the artifact\"", out)
+                        @test occursin(repr(joinpath(place, "depot", "artifacts", HASH)), out)
+                        @test endswith(out, joinpath(place, "project", "Project.toml"))
+                    end
+                finally
+                    mv(away, fixtures)
+                end
+            end
+        end
+    end
+end
+
+end
