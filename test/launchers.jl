@@ -108,14 +108,14 @@ if !Sys.iswindows()
         end
 
         # A stand-in for Julia, whose version and commit can be changed.
-        function stand_in(place; version="1.2.3", commit="0123abcd")
+        function stand_in(place; version="1.2.3", image_version="1.2.3", commit="0123abcd")
             exe = joinpath(place, "julia")
             write(exe, """
                 #!/bin/sh
                 if [ "\$1" = --version ]; then echo "julia version $version"; exit; fi
                 case \$* in
                 *identity.jl*)
-                    printf '%s\\0%s\\0%s\\0%s' '$exe' 1.2.3 '$commit' '$place/version_git.jl' ;;
+                    printf '%s\\0%s\\0%s\\0%s' '$exe' $image_version '$commit' '$place/version_git.jl' ;;
                 *) printf '%s\\n' "\$@" ;;
                 esac
                 """)
@@ -168,6 +168,63 @@ if !Sys.iswindows()
                 write(image * ".json", text)
                 @test run_bare(`$path x`) == on_image
             end
+        end
+
+        VERSION >= v"1.6" && @testset "an artifact that is gone" begin
+            place = folder()
+            image = joinpath(place, "image.so")
+            touch(image)
+            depot, other = joinpath(place, "a depot"), mkpath(joinpath(place, "other"))
+            hashes = [string(c)^40 for c in "def"]
+            wanted = mkpath.(joinpath.(depot, "artifacts", hashes[1:2]))
+            package = mkpath(joinpath(place, "Needy"))
+            # The last is lazy, and not there.
+            write(joinpath(package, "Artifacts.toml"), join("""
+                ["$name"]
+                git-tree-sha1 = "$hash"
+                lazy = $(name == "late")
+
+                    [["$name".download]]
+                    url = "https://localhost/$name.tar.gz"
+                    sha256 = "$(repeat("0", 64))"
+                """ for (name, hash) in zip(("data", "it's", "late"), hashes)))
+            stamp(hash) = write(image * ".json", """{"schema":1,"content_key":"$('a'^64)",""",
+                """"image_hash":"$(hash^64)","julia_version":"$VERSION","packages":[{"name":"Needy",""",
+                """"uuid":"11111111-aaaa-4aaa-8aaa-000000000001","version":"0.1.0","path":"$package",""",
+                """"tree_hash":null}]}""")
+            stamp('b')
+            exe = stand_in(place; version=VERSION, image_version=VERSION)
+            push!(DEPOT_PATH, depot)
+            path = try
+                install("needy"; sysimage=image, folder=place, julia=exe)
+            finally
+                pop!(DEPOT_PATH)
+            end
+            home = mkpath(joinpath(place, "home"))
+            start(depots...) = run_app(setenv(`$path x`, "PATH" => "/usr/bin:/bin", "HOME" => home, depots...))
+            on_image = (0, "--sysimage=$image\nx\n", "")
+            without(name) = (0, "x\n", """
+                needy: the artifact $name of Needy 0.1.0, which the sysimage $image needs, is gone; starting Julia without it
+                  next:  run `Pkg.instantiate()` in the project
+                """)
+            variable(text) = "JULIA_DEPOT_PATH" => text
+            for depots in (depot, "$other:$depot", "$depot:", ":$depot", "~/../a depot")
+                @test start(variable(depots)) == on_image
+            end
+            @test start(variable(other)) == start() == start(variable("$other:")) == without("data")
+            # In a default depot, and in several together.
+            cp(joinpath(depot, "artifacts"), joinpath(mkpath(joinpath(home, ".julia")), "artifacts"))
+            @test start() == start(variable("$other:")) == on_image
+            rm(joinpath(home, ".julia", "artifacts", hashes[2]))
+            @test start() == without("it's")
+            mkpath(joinpath(other, "artifacts", hashes[2]))
+            @test start(variable(":$other")) == on_image
+            # What a depot puts elsewhere, and what another image needs, is not known.
+            write(joinpath(home, ".julia", "artifacts", "Overrides.toml"), "")
+            @test start() == on_image
+            rm(joinpath(home, ".julia"); recursive=true)
+            stamp('c')
+            @test start() == on_image
         end
 
         @testset "an image behind a link" begin

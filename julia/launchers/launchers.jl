@@ -79,9 +79,10 @@ letters, digits, `.`, `_` and `-`, and starts with a letter or digit (Jupyter ta
 
 # What the kinds do
 `:shell` is a script, and `:desktop` and `:jupyter` run such a script. It starts plain Julia with a
-message on `stderr` when the image is gone, its Julia was replaced, or another Julia has built the
-image anew. It does not follow `juliaup`'s default: the executable behind that command is what the
-script starts. An update in place is seen by the commit in Julia's `base/version_git.jl`, which the
+message on `stderr` when the image is gone, its Julia was replaced, another Julia has built the
+image anew, or an artifact that a package in it needs is in no depot any more. Which artifacts these
+are is looked up when the launcher is made; of an image that was built since they are not known. It does
+not follow `juliaup`'s default: the executable behind that command is what the script starts. An update in place is seen by the commit in Julia's `base/version_git.jl`, which the
 shell reads itself; only where that file names none (Debian's Julia) does `julia --version` run first
 (16 ms for Julia 1.10). Which Julia built the image is read in its stamp; an image without one, such
 as PackageCompiler makes, is taken for that of the Julia it was installed with.

@@ -1,6 +1,7 @@
 # Launchers for shells: scripts that start Julia on the image, or say why they do not.
 
 function shell_script(launcher, identity, arguments)
+    image_hash, artifacts = needed_artifacts(launcher.sysimage, identity.version)
     return render("shell.sh", Dict(
         "MARKER" => marker(launcher),
         "NAME" => launcher.name,
@@ -9,6 +10,8 @@ function shell_script(launcher, identity, arguments)
         "VERSION" => shell_quote(identity.version),
         "COMMIT" => shell_quote(identity.commit),
         "COMMIT_FILE" => shell_quote(identity.version_file),
+        "IMAGE_HASH" => shell_quote(image_hash),
+        "ARTIFACTS" => shell_quote(join(artifacts, '\n')),
         "OPTIONS" => join(string.(shell_quote.(arguments), ' ')),
         "JULIA_ON_PATH" => fragment("julia_on_path.sh"),
         "NOTICE" => launcher.kind === :jupyter ? SHOWN_IN_NOTEBOOK : "",

@@ -9,6 +9,9 @@ image=@SYSIMAGE@
 version=@VERSION@
 commit=@COMMIT@
 commit_file=@COMMIT_FILE@
+# What the image with this hash needs: an artifact's hash, name and package on each line.
+image_hash=@IMAGE_HASH@
+artifacts=@ARTIFACTS@
 
 # Whether `julia` is still the build that this was written for. Julia's sources on disk name the
 # commit, so no process is started; where they do not, Julia tells its version.
@@ -26,19 +29,63 @@ same_build() {
     return 1
 }
 
-# The Julia that built the image which is there now, from the start of its stamp; nothing for an
-# image without one. (`read` would take the stamp, one long line, byte by byte.)
-built_by() {
+# The start of the stamp of the image which is there now; nothing for an image without one. (`read`
+# would take the stamp, one long line, byte by byte.)
+start_of_stamp() {
     real=$image
     # The stamp is beside the file that a link leads to.
     if [ -L "$image" ]; then real=$(readlink -f -- "$image") || real=$image; fi
-    stamp=$(dd if="$real.json" bs=512 count=1 2>/dev/null)
+    dd if="$real.json" bs=512 count=1 2>/dev/null
+}
+
+# The Julia that built the image.
+built_by() {
     case $stamp in
     *'"julia_version":"'*'"'*)
-        stamp=${stamp#*'"julia_version":"'}
-        printf '%s' "${stamp%%'"'*}"
+        builder=${stamp#*'"julia_version":"'}
+        printf '%s' "${builder%%'"'*}"
         ;;
     esac
+}
+
+# The first artifact that the image needs and no depot has. Nothing where this is not known: of an
+# image built since, and with a depot that says itself where artifacts are.
+gone_artifact() {
+    [ -n "$artifacts" ] && [ -n "${HOME-}" ] && [ -n "${JULIA_DEPOT_PATH-:}" ] || return 0
+    case $stamp in
+    *'"image_hash":"'"$image_hash"'"'*) ;;
+    *) return 0 ;;
+    esac
+    set -f
+    IFS=:
+    set --
+    entries=${JULIA_DEPOT_PATH-}:
+    for depot in $entries; do
+        case $depot in
+        # For the default depots, of which newer Julias take some only.
+        '') set -- "$@" "$HOME/.julia" "${julia%/*}/../local/share/julia" "${julia%/*}/../share/julia" ;;
+        '~'*) set -- "$@" "$HOME${depot#'~'}" ;;
+        *) set -- "$@" "$depot" ;;
+        esac
+    done
+    for depot in "$@"; do
+        [ -e "$depot/artifacts/Overrides.toml" ] && return 0
+    done
+    IFS='
+'
+    for artifact in $artifacts; do
+        found=
+        for depot in "$@"; do
+            if [ -d "$depot/artifacts/${artifact%% *}" ]; then
+                found=yes
+                break
+            fi
+        done
+        if [ -z "$found" ]; then
+            printf '%s' "${artifact#* }"
+            return 0
+        fi
+    done
 }
 
 @JULIA_ON_PATH@
@@ -66,10 +113,16 @@ elif ! same_build; then
     say "$julia is no longer the Julia $version that the sysimage was made for; starting it without" \
         "build the sysimage again, and $again"
 else
+    stamp=$(start_of_stamp)
     builder=$(built_by)
-    if [ "${builder:-$version}" = "$version" ]; then
+    gone=$(gone_artifact)
+    if [ "${builder:-$version}" != "$version" ]; then
+        say "the sysimage $image was built by Julia $builder; starting Julia $version without it" "$again"
+    elif [ -n "$gone" ]; then
+        say "the artifact $gone, which the sysimage $image needs, is gone; starting Julia without it" \
+            'run `Pkg.instantiate()` in the project'
+    else
         exec "$julia" --sysimage="$image" "$@"
     fi
-    say "the sysimage $image was built by Julia $builder; starting Julia $version without it" "$again"
 fi
 @NOTICE@exec "$julia" "$@"
