@@ -56,7 +56,8 @@ function build_by_cargo()
 end
 
 function copy_artifact(artifact)
-    for folder in ("lib", "bin"), file in readdir(joinpath(artifact, folder))
+    # Those for other systems than Linux have no `bin`, as there are no apps.
+    for folder in readdir(artifact), file in readdir(joinpath(artifact, folder))
         put(joinpath(artifact, folder, file), folder)
     end
     return nothing

@@ -34,11 +34,11 @@ platform() {
     esac
 }
 
-# The crates of a target, as deps/build.jl has them.
+# The crates of a target: apps, libraries and the allocator are for Linux.
 crates() {
-    echo pcrs-ffi pcrs-driver
+    echo pcrs-ffi
     case $1 in
-        *-linux-*) echo pcrs-library pcrs-allocator ;;
+        *-linux-*) echo pcrs-driver pcrs-library pcrs-allocator ;;
     esac
     case $1 in
         x86_64-unknown-linux-gnu*) echo pcrs-interpose ;;
@@ -67,13 +67,11 @@ flags() {
 # Copies what was built for a target, whose name may end in a glibc version, into a folder.
 collect() {
     local built=$cross/target/${1%.2.17}/release file
-    mkdir -p "$2/lib" "$2/bin"
+    mkdir -p "$2/lib"
     for file in "$built"/{lib,}packagecompilerrs*.{so,dylib,dll}; do
         [[ ! -f $file ]] || cp -- "$file" "$2/lib/"
     done
-    for file in "$built"/packagecompilerrs_driver{,.exe}; do
-        [[ ! -f $file ]] || cp -- "$file" "$2/bin/"
-    done
+    [[ ! -f $built/packagecompilerrs_driver ]] || install -D -t "$2/bin" -- "$built/packagecompilerrs_driver"
     chmod -R u=rwX,go=rX "$2"
 }
 
