@@ -117,6 +117,8 @@ if LINKABLE
             @test bundle.sysimage == joinpath(made, "Herald." * Libdl.dlext)
             @test bundle.bytes > filesize(image)
             @test any(text -> occursin("cpu_target=\"native\"", text), bundle.warnings)
+            @test all(row -> row.times > 0, bundle.paths) && "Herald" in [row.package for row in bundle.paths]
+            @test occursin(r"names:   the folders of .*Herald \d+ time", sprint(show, MIME("text/plain"), bundle))
             names = sort(["start", "sysimage.json", "project", "depot", basename(image), basename(image) * ".json"])
             @test sort(readdir(made)) == names
             @test readdir(dirname(made)) == ["herald"]

@@ -6,6 +6,8 @@
 
 What [`bundle_sysimage`](@ref) made. Fields: `folder::String`; `launcher::String`, the path of the script that starts
 Julia; `sysimage::String`, that of the image; `artifacts::Int`, their number; `bytes::Int`, the size of the folder;
+`paths`, a vector of `(package, times)`: how often files name the folder from which a package was loaded, most first
+(Julia keeps the places of methods, which harms nothing; a package may keep a path that it reads);
 `warnings::Vector{String}`, what may be missed elsewhere.
 """
 struct SysimageBundle
@@ -14,6 +16,7 @@ struct SysimageBundle
     sysimage::String
     artifacts::Int
     bytes::Int
+    paths::Vector{NamedTuple{(:package, :times),Tuple{String,Int}}}
     warnings::Vector{String}
 end
 
@@ -24,6 +27,8 @@ function Base.show(io::IO, ::MIME"text/plain", bundle::SysimageBundle)
     print(io, "Sysimage in ", bundle.folder, ", ", Base.format_bytes(bundle.bytes))
     print(io, "\n  start:   ", bundle.launcher)
     print(io, "\n  holds:   ", counted(bundle.artifacts, "artifact"))
+    named = ["$(row.package) $(counted(row.times, "time"))" for row in bundle.paths]
+    isempty(named) || print(io, "\n  names:   the folders of ", shortened(named, 3))
     foreach(text -> print(io, "\n  warning: ", text), bundle.warnings)
     return nothing
 end
@@ -116,7 +121,24 @@ function bundle_sysimage(sysimage_path::AbstractString, folder::AbstractString;
         number
     end
     return SysimageBundle(target, joinpath(target, "start"), joinpath(target, basename(image)), artifacts,
-        bytes_in(target), warnings)
+        bytes_in(target), named_folders(target, packages), warnings)
+end
+
+"How often the files in `folder` name the folders of packages."
+function named_folders(folder, packages)
+    names = Dict{String,String}()
+    for package in packages
+        source = folder_of(package)
+        source === nothing || (names[source] = package.id.name)
+    end
+    table = ask_about(:pcrs_start_audit, Dict{String,Any}("folder" => folder, "paths" => collect(keys(names))))
+    times = Dict{String,Int}()
+    for (path, file, number) in table["paths"]
+        # The stamp has them all, and nobody reads it there.
+        endswith(file, "." * Libdl.dlext * ".json") && continue
+        times[names[path]] = get(times, names[path], 0) + number
+    end
+    return sort!([(package=name, times=number) for (name, number) in times]; by=row -> (-row.times, row.package))
 end
 
 is_sysimage_bundle(folder) = isfile(joinpath(folder, SYSIMAGE_BUNDLE_TABLE)) && isfile(joinpath(folder, "start"))
