@@ -12,6 +12,7 @@ const USAGE = """
       app PACKAGE_DIR FOLDER   make an app (`create_app`; `--executables=NAME=FUNCTION`, once for each)
       library PACKAGE_DIR FOLDER
                                make a library (`create_library`)
+      refresh IMAGE            build an image again, as its stamp tells (`refresh_sysimage`)
       bundle IMAGE FOLDER      copy an image, with what it needs in another place (`bundle_sysimage`)
       audit FOLDER             what an app or library needs and holds (`audit_app`)
       clean                    empty the cache of earlier builds (`clear_cache!`)
@@ -56,6 +57,9 @@ function obey(words)
     elseif name == "library"
         takes(2)
         return done(create_library(plain[1], plain[2]; given...), json)
+    elseif name == "refresh"
+        takes(1)
+        return done(refresh_sysimage(plain[1]; quiet=json, given...), json)
     elseif name == "bundle"
         takes(2)
         return done(bundle_sysimage(plain[1], plain[2]; given...), json)

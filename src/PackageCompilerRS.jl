@@ -16,7 +16,7 @@ export TestSuite
 export cache_info, clear_cache!, CacheError
 export create_app, create_library, AppReport, audit_app, AppAudit
 export bundle_sysimage, SysimageBundle
-export sysimage_status, SysimageStatus, StatusError
+export sysimage_status, SysimageStatus, StatusError, refresh_sysimage
 export install_launcher, remove_launcher, list_launchers, LauncherError
 export record_statements, start_recording, stop_recording, julia_record, RecordingError
 
@@ -38,6 +38,7 @@ include("../julia/building/progress.jl")
 include("../julia/building/report.jl")
 include("../julia/building/create_sysimage.jl")
 include("../julia/status.jl")
+include("../julia/refresh.jl")
 include("../julia/apps/options.jl")
 include("../julia/apps/folder.jl")
 include("../julia/apps/libraries.jl")

@@ -29,6 +29,7 @@
 
             @test sysimage_status(image).state === :fresh
             @test build().origin === :up_to_date
+            @test refresh_sysimage(image; quiet=true).origin === :up_to_date
             open(io -> println(io, "# an edit"), workload, "a")
             @test [p.kind for p in sysimage_status(image).problems] == [:workload]
         end
