@@ -254,7 +254,7 @@ with_fixtures() do fixtures
             @test ask(image_c, "print(Main.Greeter.shout(Main.Greeter.Name(\"x\")))") == "X!"
             @test filesize(image_c) < filesize(image_a)
             # Julia's own source, not the copy that it was made from.
-            @test samefile(ask(image_c, "print(Base._included_files[1][2])"),
+            @test Base.samefile(ask(image_c, "print(Base._included_files[1][2])"),
                 joinpath(PackageCompilerRS.base_source(), "sysimg.jl"))
         end
 
