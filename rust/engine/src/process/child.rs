@@ -279,12 +279,16 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
         error.cause = Some(format!(
             "for {limit} s it neither wrote nor computed anything; it waited for {at}"
         ));
-        error.hint = Some(
-            "a timer, task or server that a package starts at its top level keeps Julia waiting: \
-             start it in `__init__`; where the silence is wanted, give a larger `idle_limit`, or \
-             `Inf`"
-                .into(),
-        );
+        let what = match invocation.stage {
+            Stage::Trace => "the workload waits for something that does not come, or never ends",
+            _ => {
+                "a timer, task or server that a package starts at its top level keeps Julia waiting: \
+                 start it in `__init__`"
+            }
+        };
+        error.hint = Some(format!(
+            "{what}; where the silence is wanted, give a larger `idle_limit`, or `Inf`"
+        ));
     } else if invocation.stage != Stage::Verify && ended.found_no_code() {
         error.hint = Some(no_code_for(ctx.plan, &words.targets));
     }

@@ -305,10 +305,22 @@ fn since(what: &str, version: JuliaVersion, feature: Feature) -> Result<(), Buil
     .hint("leave it out, or build with a newer Julia"))
 }
 
+/// How many bytes file systems let a name have, less those that the stamp's name adds.
+const LONGEST_NAME: usize = 255 - ".json".len();
+
 fn sysimage_path(path: &Path) -> Result<(), BuildError> {
-    if file_name(path).is_empty() {
+    let name = file_name(path);
+    if name.is_empty() {
         return Err(BuildError::input("`sysimage_path` has no file name")
             .hint("give the path of the image to be, such as \"Sysimage.so\""));
+    }
+    if name.len() > LONGEST_NAME {
+        return Err(BuildError::input(format!(
+            "the file name in `sysimage_path` has {} bytes",
+            name.len()
+        ))
+        .because("that is more than a file system takes for the image and its stamp")
+        .hint(format!("give it at most {LONGEST_NAME}")));
     }
     if path.is_dir() {
         return Err(BuildError::input(format!(
