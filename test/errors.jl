@@ -63,7 +63,7 @@ mktempdir() do dir
         ("a project with a bad UUID", "Greeter", merge(ok, (project=broken_manifest("", "[deps]\nA = \"1\"\n"),)), ["Project.toml", "not as Pkg writes"], ["Pkg.resolve", "UUID"]),
         ("an empty image path", "Greeter", merge(ok, (sysimage_path="",)), ["`sysimage_path` is empty"], []),
         ("the image path is a folder", "Greeter", merge(ok, (sysimage_path=dir,)), ["is a directory", dir], []),
-        ("a name that is too long", "Greeter", merge(ok, (sysimage_path="n"^250 * ".so",)), ["has 253 bytes"], ["at most 250"]),
+        ("a name that is too long", "Greeter", merge(ok, (sysimage_path="n"^253 * ".so",)), ["has 256 bytes"], ["at most 255"]),
         ("the image path lies below a file", "Greeter", merge(ok, (sysimage_path=joinpath(plain_file, "X.so"),)), ["plain.txt"], []),
         ("no such workload", "Greeter", merge(ok, (precompile_execution_file="nope.jl",)), ["precompile_execution_file", "nope.jl"], ["pwd()"]),
         ("one workload of several is missing", "Greeter", merge(ok, (precompile_execution_file=[script, "nope.jl"],)), ["nope.jl"], []),

@@ -305,8 +305,8 @@ fn since(what: &str, version: JuliaVersion, feature: Feature) -> Result<(), Buil
     .hint("leave it out, or build with a newer Julia"))
 }
 
-/// How many bytes file systems let a name have, less those that the stamp's name adds.
-const LONGEST_NAME: usize = 255 - ".json".len();
+/// How many bytes file systems let a name have.
+const LONGEST_NAME: usize = 255;
 
 fn sysimage_path(path: &Path) -> Result<(), BuildError> {
     let name = file_name(path);
@@ -319,7 +319,7 @@ fn sysimage_path(path: &Path) -> Result<(), BuildError> {
             "the file name in `sysimage_path` has {} bytes",
             name.len()
         ))
-        .because("that is more than a file system takes for the image and its stamp")
+        .because("that is more than a file system takes")
         .hint(format!("give it at most {LONGEST_NAME}")));
     }
     if path.is_dir() {
