@@ -1,4 +1,5 @@
-# Without arguments what takes minutes, with one image. `all` adds those in `LONG`, many images that take far longer. Names choose test files: `julia --project test/runtests.jl json plan`, or
+# Without arguments what takes minutes, with one image. `all` adds those in `LONG`, many images that take far
+# longer. Names choose test files: `julia --project test/runtests.jl json plan`, or
 # `Pkg.test("PackageCompilerRS"; test_args=["all"])`.
 
 using PackageCompilerRS

@@ -120,12 +120,13 @@ function bundle_sysimage(sysimage_path::AbstractString, folder::AbstractString;
         end
         number
     end
+    bytes, paths = sizes_and_named_folders(target, packages)
     return SysimageBundle(target, joinpath(target, "start"), joinpath(target, basename(image)), artifacts,
-        bytes_in(target), named_folders(target, packages), warnings)
+        bytes, paths, warnings)
 end
 
-"How often the files in `folder` name the folders of packages."
-function named_folders(folder, packages)
+"The bytes of all files in `folder`, and how often they name the folders of packages."
+function sizes_and_named_folders(folder, packages)
     names = Dict{String,String}()
     for package in packages
         source = folder_of(package)
@@ -138,13 +139,11 @@ function named_folders(folder, packages)
         endswith(file, "." * Libdl.dlext * ".json") && continue
         times[names[path]] = get(times, names[path], 0) + number
     end
-    return sort!([(package=name, times=number) for (name, number) in times]; by=row -> (-row.times, row.package))
+    bytes = sum(Int[size for (_, size) in table["files"]])
+    return bytes, sort!([(package=name, times=number) for (name, number) in times]; by=row -> (-row.times, row.package))
 end
 
 is_sysimage_bundle(folder) = isfile(joinpath(folder, SYSIMAGE_BUNDLE_TABLE)) && isfile(joinpath(folder, "start"))
-
-bytes_in(folder) = sum(Int[filesize(joinpath(place, file)) for (place, _, files) in walkdir(folder) for file in files
-    if !islink(joinpath(place, file))])
 
 function stamp_to_bundle(image)
     name = basename(image)

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::base::BaseImage;
-use super::spec;
+use super::{journal, spec};
 use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
 use crate::identity::listed::Unlisted;
@@ -58,7 +58,7 @@ pub fn run(ctx: &Context<'_>, base: &BaseImage) -> Result<bool, BuildError> {
         }
     }
     let unlisted = unlisted(ctx);
-    let journal = ctx.workspace.file("precompile.journal");
+    let journal = journal(folder, NAME);
     records.push_path("journal", &journal);
     for (uuid, package) in &unlisted {
         for main in &package.mains {
