@@ -24,7 +24,7 @@ function checked(arguments...; keywords...)
     return BuildReport(:built, preview.sysimage_path, 1, 1.0, [], preview.packages,
         preview.developed, [statement], 0,
         residual, nothing, PackageCompilerRS.code_origin(Dict("linked" => nothing, "not_linked" => nothing)),
-        1, preview.linker, nothing, nothing, String[])
+        [(package="Example", times=2)], 1, preview.linker, nothing, nothing, String[])
 end
 
 function run_page(page, examples)

@@ -18,6 +18,8 @@
             @test report.origin === :built
             @test report.how.linked == LINKABLE
             @test "Greeter" in [p.name for p in report.packages]
+            @test any(row -> row.package == "Greeter" && row.times > 0, report.named_folders)
+            @test occursin(r"paths: .* into Greeter", sprint(show, MIME"text/plain"(), report))
             @test any(s -> s.outcome === :precompiled && occursin("Greeter.greet", s.text), report.statements)
 
             julia = joinpath(Sys.BINDIR, Base.julia_exename())

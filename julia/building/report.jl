@@ -14,6 +14,7 @@ const RefusedRow = NamedTuple{(:path, :reason),Tuple{String,String}}
 const CodeOrigin = NamedTuple{
     (:linked, :from_base, :from_packages, :compiled, :left_out, :refused, :not_linked),
     Tuple{Bool,Int,Int,Int,Int,Vector{RefusedRow},Union{String,Nothing}}}
+const NamedFolderRow = NamedTuple{(:package, :times),Tuple{String,Int}}
 const CommandRow = NamedTuple{(:stage, :what, :command),Tuple{Symbol,String,String}}
 
 """
@@ -46,6 +47,8 @@ What [`create_sysimage`](@ref) did. Fields:
   and from packages' caches, `compiled` those that were compiled, `left_out` the methods of
   dependencies that nobody asked for, and `refused` a vector of `(path, reason)` of caches whose code
   was compiled anew; `not_linked` says why everything was compiled, if `linked=true` was asked for;
+- `named_folders`: a vector of `(package, times)`: how often the image names a path in the folder of a
+  package, most first: what it may look for there is not found on another machine;
 - `peak_memory::Int`: most bytes that all child processes held at one moment;
 - `linker::String`, `base_sysimage::Union{String,Nothing}`, `log::Union{String,Nothing}`;
 - `warnings::Vector{String}`.
@@ -63,6 +66,7 @@ struct BuildReport
     residual::Union{Nothing,Vector{ResidualRow}}
     at_start::Union{Nothing,AtStart}
     how::CodeOrigin
+    named_folders::Vector{NamedFolderRow}
     peak_memory::Int
     linker::String
     base_sysimage::Union{String,Nothing}
@@ -85,6 +89,7 @@ function BuildReport(table::AbstractDict)
         residual_of(statements["residual"]),
         at_start_of(get(statements, "at_start", nothing)),
         code_origin(table["how"]),
+        NamedFolderRow[NamedFolderRow((row["package"], row["times"])) for row in get(table, "named_folders", [])],
         table["peak_memory"],
         table["linker"],
         table["base_sysimage"],
@@ -147,6 +152,7 @@ function Base.show(io::IO, ::MIME"text/plain", report::BuildReport)
     starts = start_summary(report.at_start)
     starts === nothing || println(io, "  each start:  ", starts)
     println(io, "  code:        ", code_summary(report.how))
+    isempty(report.named_folders) || println(io, "  paths:       ", named_folders_summary(report.named_folders))
     println(io, "  base:        ", something(report.base_sysimage, "compiled from Julia's sources"))
     println(io, "  linker:      ", report.linker)
     report.peak_memory > 0 &&
@@ -193,6 +199,11 @@ function code_summary(how)
         " from packages, ", how.compiled, " compiled")
     isempty(how.refused) && return text
     return string(text, "; ", length(how.refused), " caches compiled anew, see `report.how`")
+end
+
+function named_folders_summary(rows)
+    into = [string(row.times, " into ", row.package) for row in rows]
+    return string(shortened(into, 6), ", as this machine has them")
 end
 
 function residual_summary(residual)

@@ -40,6 +40,9 @@ pub struct BuildReport {
     /// What was linked in and what was compiled.
     #[serde(default)]
     pub how: How,
+    /// Packages whose folders on this machine the image names.
+    #[serde(default)]
+    pub named_folders: Vec<NamedFolder>,
     /// The image that this one was built upon; none for a fresh base.
     pub base_sysimage: Option<PathBuf>,
     pub log: Option<PathBuf>,
@@ -87,6 +90,13 @@ pub struct LinkedCode {
 pub struct RefusedCache {
     pub path: PathBuf,
     pub reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedFolder {
+    pub package: String,
+    /// How often the image names a path in the package's folder.
+    pub times: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

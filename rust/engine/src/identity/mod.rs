@@ -8,6 +8,7 @@ mod digest;
 pub mod inputs;
 pub mod inspect;
 pub mod listed;
+pub mod named_folders;
 pub mod parts;
 mod project_file;
 mod source;

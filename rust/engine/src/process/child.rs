@@ -253,8 +253,12 @@ pub fn failure(ctx: &Context<'_>, invocation: &Invocation, ended: &Ended) -> Bui
         ),
         (Some(number), error) => {
             let mut cause = format!("it was killed by {}", signal_name(number));
-            if let Some(words) = error.or_else(|| words.last().map(String::from)) {
-                cause = format!("{cause} after `{words}`");
+            if let Some(error) = error {
+                cause = format!("{cause} after `{error}`");
+            } else if let Some(place) = &words.crashed_at {
+                cause = format!("{cause} in what begins at {place}");
+            } else if let Some(last) = words.last() {
+                cause = format!("{cause} after `{last}`");
             }
             (cause, None)
         }

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 /// Lines of output kept for an error, and how many bytes of each.
 const TAIL: usize = 30;
 const TAIL_LINE: usize = 2000;
+/// Characters of a line that a cause gives.
+const QUOTED: usize = 300;
 
 #[derive(Debug, Clone, Default)]
 pub struct LastWords {
@@ -17,6 +19,8 @@ pub struct LastWords {
     pub package: Option<String>,
     /// The function that LLVM gave up at, by its name in Julia.
     pub function: Option<String>,
+    /// FILE:LINE of what ran when a signal ended Julia, which says so above its backtrace.
+    pub crashed_at: Option<String>,
     /// The targets of an image with no code for the CPU that it was to start on.
     pub targets: Vec<String>,
 }
@@ -24,6 +28,11 @@ pub struct LastWords {
 impl LastWords {
     pub fn take(&mut self, line: String) {
         let line = clipped(line);
+        if let Some(place) = line.strip_prefix(CRASHED_AT)
+            && place != "none:0"
+        {
+            self.crashed_at = Some(quoted(place));
+        }
         if let Some(name) = compiled_function(&line) {
             self.function.get_or_insert_with(|| name.to_string());
         }
@@ -56,16 +65,17 @@ impl LastWords {
     pub fn error(&self) -> Option<String> {
         let error = self.error.as_ref()?;
         let words = error.trim().trim_start_matches("ERROR: ");
+        let words = quoted(words);
         Some(match &self.package {
             Some(package) => format!("`{package}` does not precompile: {words}"),
-            None => words.to_string(),
+            None => words,
         })
     }
 
     /// The last line that says anything, whatever it is.
-    pub fn last(&self) -> Option<&str> {
+    pub fn last(&self) -> Option<String> {
         let mut lines = self.tail.iter().rev().map(|line| line.trim());
-        lines.find(|line| !line.is_empty())
+        lines.find(|line| !line.is_empty()).map(quoted)
     }
 
     /// Whether a line of those that are known has one of `texts`.
@@ -77,6 +87,17 @@ impl LastWords {
     pub fn any(&self, is_one: impl Fn(&str) -> bool) -> bool {
         let mut lines = self.error.iter().chain(&self.tail);
         lines.any(|line| is_one(line))
+    }
+}
+
+/// How Julia begins the line (`jl_critical_error` in src/signal-handling.c, 1.5 to 1.12).
+const CRASHED_AT: &str = "in expression starting at ";
+
+/// The line as a sentence can hold it; the whole one is in the output.
+fn quoted(line: &str) -> String {
+    match line.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{} ...", &line[..end]),
+        None => line.to_string(),
     }
 }
 
@@ -155,6 +176,30 @@ mod tests {
         assert!(names_an_error("ld.lld: error: undefined symbol"));
         assert!(names_an_error("LLVM ERROR: out of memory"));
         assert!(!names_an_error(" [1] error(s::String) at ./error.jl:33"));
+    }
+
+    #[test]
+    fn where_julia_crashed_stands_above_its_backtrace() {
+        let mut lines = vec![
+            "[12] signal 11 (1): Segmentation fault",
+            "in expression starting at /w/a.jl:3",
+        ];
+        lines.extend(["unsafe_load at ./pointer.jl:153"; 40]);
+        assert_eq!(of(&lines).crashed_at.as_deref(), Some("/w/a.jl:3"));
+        assert_eq!(of(&["in expression starting at none:0"]).crashed_at, None);
+    }
+
+    #[test]
+    fn a_cause_holds_the_head_of_a_long_line() {
+        let long = format!("ERROR: {}", "é".repeat(500));
+        let words = of(&[&long]);
+        for said in [words.error().unwrap(), words.last().unwrap()] {
+            assert!(
+                said.chars().count() < 310 && said.ends_with("é ..."),
+                "{said}"
+            );
+        }
+        assert_eq!(words.tail[0].chars().count(), long.chars().count());
     }
 
     #[test]

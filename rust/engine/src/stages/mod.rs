@@ -19,6 +19,7 @@ use pcrs_cache::Kind;
 use crate::build::context::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
 use crate::full_disk;
+use crate::identity::named_folders;
 use crate::julia::image_threads;
 use crate::julia::linker::Input;
 use crate::linked::{Foundation, Setback, Way};
@@ -103,6 +104,8 @@ pub fn run(ctx: &Context<'_>) -> Result<BuildReport, BuildError> {
         peak_memory: 0,
         linker,
         how,
+        named_folders: named_folders::count(plan, &image)
+            .map_err(|e| BuildError::io(Stage::Verify, "reading", &image, &e))?,
         base_sysimage: match &plan.base {
             Base::Existing { path } => Some(path.clone()),
             Base::Fresh { .. } => None,
