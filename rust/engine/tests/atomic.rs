@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use common::{Fake, OBJECT, OLD, build, finish, names, start, text};
+use common::{Fake, OBJECT, OLD, build, finish, names, start};
 use pcrs_cache::Stop;
 use pcrs_engine::plan::Base;
 use pcrs_engine::{BuildPlan, ErrorKind, Event, Stage, dry_run};
@@ -274,7 +274,7 @@ fn a_project_whose_path_holds_the_list_separator_is_loaded_from_source() {
 #[cfg(target_os = "linux")]
 mod small_disks {
     use super::*;
-    use common::on_small_disk;
+    use common::{on_small_disk, text};
 
     /// Builds on a disk of `size` bytes, over an older image, with a new one of a megabyte.
     fn build_on_full_disk(size: usize, change: impl FnOnce(&Fake) + Send) {

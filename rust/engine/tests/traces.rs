@@ -4,8 +4,6 @@
 
 mod common;
 
-use std::fs;
-
 use common::{Fake, build};
 use pcrs_engine::BuildPlan;
 use pcrs_engine::report::{BuildReport, Origin};
@@ -149,5 +147,5 @@ fn a_trace_that_does_not_fit_on_the_disk_is_no_trace() {
     if !done {
         eprintln!("skipped: mounting a small disk is not permitted");
     }
-    let _ = fs::remove_dir_all(fake.path("cache"));
+    let _ = std::fs::remove_dir_all(fake.path("cache"));
 }

@@ -2,9 +2,7 @@
 
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -484,6 +482,8 @@ impl SmallDisk<'_> {
 
 #[cfg(target_os = "linux")]
 fn mount(what: &str, at: &Path, kind: &str, flags: libc::c_ulong, options: &str) -> bool {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
     let text = |text: &OsStr| std::ffi::CString::new(text.as_bytes()).unwrap();
     let (what, at, kind, options) = (
         text(OsStr::new(what)),
