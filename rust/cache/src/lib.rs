@@ -25,6 +25,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(test)]
+#[path = "../tests/common/age.rs"]
+mod age;
 mod copy;
 mod entry;
 mod error;
@@ -35,6 +38,7 @@ mod key_builder;
 mod kind;
 mod lock;
 mod lock_file;
+mod locked_folder;
 mod record;
 mod scratch;
 mod stop;
@@ -53,6 +57,7 @@ pub use key_builder::KeyBuilder;
 pub use kind::Kind;
 pub use lock::Lock;
 pub use lock_file::{LockFile, LockState, hold, is_abandoned, lock_state};
+pub use locked_folder::LockedFolder;
 pub use stop::Stop;
 pub use store::{Put, Store};
 pub use tree::{Ignore, Tree, hash_tree, hash_tree_until};

@@ -4,9 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
-use crate::lock_file::{self, LockFile};
+use crate::lock_file;
+use crate::locked_folder::LockedFolder;
 
 /// Beside the entry, which on Windows could not be moved with an open file in it.
 const LOCK: &str = "lock";
@@ -15,25 +14,22 @@ const ENTRY: &str = "entry";
 /// Removed with all it holds when dropped.
 #[derive(Debug)]
 pub struct Scratch {
-    dir: TempDir,
-    // Held, not read: tells sweeping processes that this folder is alive.
-    _lock: LockFile,
+    // Its lock tells sweeping processes that it is alive.
+    folder: LockedFolder,
 }
 
 impl Scratch {
     /// Makes a folder in `parent`, which is made too.
     pub fn create(parent: &Path) -> io::Result<Self> {
         fs::create_dir_all(parent)?;
-        let dir = tempfile::Builder::new()
-            .prefix(&format!("{}-", std::process::id()))
-            .tempdir_in(parent)?;
-        let lock = lock_file::hold(&dir.path().join(LOCK))?;
-        Ok(Self { dir, _lock: lock })
+        let prefix = format!("{}-", std::process::id());
+        let folder = LockedFolder::create(parent, &prefix, LOCK)?;
+        Ok(Self { folder })
     }
 
     /// Where the entry is; nothing is there at first.
     pub fn entry(&self) -> PathBuf {
-        self.dir.path().join(ENTRY)
+        self.folder.path().join(ENTRY)
     }
 }
 
@@ -50,15 +46,15 @@ pub fn sweep(parent: &Path) {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::time::{Duration, SystemTime};
 
     use super::*;
+    use crate::age;
 
     #[test]
     fn a_dead_folder_is_swept_and_a_live_or_young_one_is_not() {
         let root = tempfile::tempdir().unwrap();
         let live = Scratch::create(root.path()).unwrap();
-        let live_path = live.dir.path().to_path_buf();
+        let live_path = live.folder.path().to_path_buf();
         let dead = root.path().join("1-dead");
         let unlocked = root.path().join("1-unlocked");
         let young = root.path().join("1-young");
@@ -66,9 +62,8 @@ mod tests {
             fs::create_dir(dir).unwrap();
         }
         File::create(dead.join(LOCK)).unwrap();
-        let old = SystemTime::now() - Duration::from_secs(3600);
         for dir in [&dead, &unlocked, &live_path] {
-            File::open(dir).unwrap().set_modified(old).unwrap();
+            age::by_an_hour(dir);
         }
         sweep(root.path());
         assert!(live_path.exists() && young.exists());

@@ -7,9 +7,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use common::{Fixture, argument, key, leftovers, spawn};
+use common::{Fixture, age, argument, key, leftovers, spawn};
 use pcrs_cache::{Entry, Key, Kind, Put, Store};
 use serde_json::json;
 
@@ -88,8 +88,7 @@ fn killed_while_putting_leaves_whole_entries_or_none() {
         }
         // What the dead left is no obstacle, and goes once it is old enough to be sure.
         for dir in leftovers(&fixture.root()) {
-            let old = SystemTime::now() - Duration::from_secs(3600);
-            File::open(dir).unwrap().set_modified(old).unwrap();
+            age::by_an_hour(&dir);
         }
         let n = (round % u64::from(KEYS)) as u8;
         let source = sources(fixture.folder.path())[n as usize].clone();

@@ -6,6 +6,9 @@
 //! calls Julia. Everything it writes stays in its [`workspace`](build::workspace) until `publish`
 //! renames the finished image into place.
 
+#[cfg(test)]
+#[path = "../../cache/tests/common/age.rs"]
+mod age;
 pub mod build;
 pub mod bundle;
 pub mod error;

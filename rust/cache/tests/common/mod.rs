@@ -1,6 +1,8 @@
 //! What the tests share.
 #![allow(dead_code)] // Each test file uses its own part.
 
+pub mod age;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

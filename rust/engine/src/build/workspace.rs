@@ -3,10 +3,9 @@
 //! a second one beside the image takes what is about to be published.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use pcrs_cache::LockFile;
+use pcrs_cache::LockedFolder;
 use tempfile::TempDir;
 
 use super::head;
@@ -29,34 +28,23 @@ pub struct Workspace {
     temporary: PathBuf,
     /// Where those are if not in the work folder.
     elsewhere: Option<TempDir>,
-    held: Option<Held>,
+    held: Option<LockedFolder>,
     /// Beside the image, where the work folder is elsewhere.
-    beside_image: Option<Held>,
+    beside_image: Option<LockedFolder>,
 }
 
-/// A folder in which other builds see that it is alive.
-#[derive(Debug)]
-struct Held {
-    dir: TempDir,
-    // Held, not read.
-    _lock: LockFile,
-}
-
-impl Held {
-    /// Makes a folder in `parent`, which is made too, after removing what builds that died with their
-    /// machine left there.
-    fn create(parent: &Path, prefix: &str) -> Result<Self, BuildError> {
-        fs::create_dir_all(parent)
-            .map_err(|e| BuildError::io(Stage::Check, "creating the folder", parent, &e))?;
-        sweep(parent, prefix);
-        let make = || {
-            let dir = tempfile::Builder::new().prefix(prefix).tempdir_in(parent)?;
-            let lock = pcrs_cache::hold(&dir.path().join(LOCK))?;
-            (&*lock).write_all(MARK)?;
-            Ok(Self { dir, _lock: lock })
-        };
-        make().map_err(|e| BuildError::io(Stage::Check, "writing to the folder", parent, &e))
-    }
+/// Makes a folder in `parent`, which is made too, after removing what builds that died with their
+/// machine left there. Other builds see that it is alive.
+fn held(parent: &Path, prefix: &str) -> Result<LockedFolder, BuildError> {
+    fs::create_dir_all(parent)
+        .map_err(|e| BuildError::io(Stage::Check, "creating the folder", parent, &e))?;
+    sweep(parent, prefix);
+    let make = || {
+        let folder = LockedFolder::create(parent, prefix, LOCK)?;
+        folder.write_to_lock(MARK)?;
+        Ok(folder)
+    };
+    make().map_err(|e| BuildError::io(Stage::Check, "writing to the folder", parent, &e))
 }
 
 impl Workspace {
@@ -74,12 +62,12 @@ impl Workspace {
     ) -> Result<Self, BuildError> {
         let beside = sysimage_path.parent().unwrap_or(Path::new("."));
         let prefix = beside::work_folder(sysimage_path);
-        let held = Held::create(work_dir.unwrap_or(beside), &prefix)?;
+        let held = held(work_dir.unwrap_or(beside), &prefix)?;
         let beside_image = match work_dir {
-            Some(_) => Some(Held::create(beside, &prefix)?),
+            Some(_) => Some(self::held(beside, &prefix)?),
             None => None,
         };
-        let inside = held.dir.path().join("tmp");
+        let inside = held.path().join("tmp");
         fs::create_dir(&inside)
             .map_err(|e| BuildError::io(Stage::Check, "creating the folder", &inside, &e))?;
         let mut elsewhere = None;
@@ -93,7 +81,7 @@ impl Workspace {
             elsewhere = outside.filter(shorter);
         }
         Ok(Self {
-            path: held.dir.path().to_path_buf(),
+            path: held.path().to_path_buf(),
             temporary: elsewhere
                 .as_ref()
                 .map_or(inside, |dir| dir.path().to_path_buf()),
@@ -137,13 +125,13 @@ impl Workspace {
     pub fn publishing(&self) -> &Path {
         self.beside_image
             .as_ref()
-            .map_or(&self.path, |held| held.dir.path())
+            .map_or(&self.path, |held| held.path())
     }
 
     /// The folders by whose mark other builds know them: this one, and one beside the image.
     pub fn marked(&self) -> Vec<PathBuf> {
         let held = [&self.held, &self.beside_image].into_iter().flatten();
-        held.map(|held| held.dir.path().to_path_buf()).collect()
+        held.map(|held| held.path().to_path_buf()).collect()
     }
 
     /// Removes the folder and reports if that fails, which dropping could not.
@@ -153,9 +141,7 @@ impl Workspace {
         }
         let mut closed = Ok(());
         for held in [self.beside_image, self.held].into_iter().flatten() {
-            // Its lock lives as long as the folder.
-            let Held { dir, _lock } = held;
-            closed = closed.and(remove(&dir.keep()));
+            closed = closed.and(held.close(remove));
         }
         closed
     }
@@ -251,9 +237,9 @@ fn size(path: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::time::{Duration, SystemTime};
 
     use super::*;
+    use crate::age;
 
     #[test]
     fn nothing_is_left_when_dropped() {
@@ -279,15 +265,13 @@ mod tests {
             let folder = root.path().join(name);
             fs::create_dir(&folder).unwrap();
             fs::write(folder.join(LOCK), text).unwrap();
-            let old = SystemTime::now() - Duration::from_secs(3600);
-            File::open(&folder).unwrap().set_modified(old).unwrap();
+            age::by_an_hour(&folder);
             folders.push(folder);
         }
         let live = Workspace::create(&root.path().join("Live.so"), None, root.path()).unwrap();
         let left: Vec<bool> = folders.iter().map(|folder| folder.exists()).collect();
         assert_eq!(left, [false, true, true]);
-        let old = SystemTime::now() - Duration::from_secs(3600);
-        File::open(live.path()).unwrap().set_modified(old).unwrap();
+        age::by_an_hour(live.path());
         assert_eq!(remove_if_dead(live.path()), 0);
         assert!(live.path().exists());
         drop(live);
@@ -316,13 +300,11 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let image = root.path().join("x.so");
         let live = Workspace::create(&image, None, root.path()).unwrap();
-        let dead = root.path().join(".x.so.build-dead");
-        fs::create_dir(&dead).unwrap();
+        let dead = &*root.path().join(".x.so.build-dead");
+        fs::create_dir(dead).unwrap();
         File::create(dead.join("lock")).unwrap();
-        let old = SystemTime::now() - Duration::from_secs(3600);
-        for dir in [&dead, &live.path().to_path_buf()] {
-            File::open(dir).unwrap().set_modified(old).unwrap();
-        }
+        age::by_an_hour(dead);
+        age::by_an_hour(live.path());
         let second = Workspace::create(&image, None, root.path()).unwrap();
         assert!(live.path().exists() && second.path().exists() && !dead.exists());
     }

@@ -294,7 +294,7 @@ impl Fake {
     pub fn living(&self) -> Vec<(i32, String)> {
         let marks = |path: PathBuf| {
             let bytes = fs::read(path).unwrap_or_default();
-            let root = self.root.as_os_str().as_bytes();
+            let root = self.root.as_os_str().as_encoded_bytes();
             let found = bytes.windows(root.len()).any(|window| window == root);
             found.then_some(bytes)
         };
