@@ -666,6 +666,8 @@ fn an_image_in_the_folder_of_a_package_is_not_part_of_the_package() {
     plan.log = Some(fake.path("Needed/src/build/my.log"));
     fs::create_dir(fake.path("Needed/src/build")).unwrap();
     first(&fake, &plan);
+    // As Windows leaves one that was in use when it was replaced.
+    fake.write("Needed/src/build/Image.old-12", OLD);
     expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
     // A folder that the build makes is none either.
     plan.log = None;

@@ -1,6 +1,7 @@
 //! The names of what builds leave beside an image: `X.so` has the stamp `X.so.json`, the log
 //! `X.so.log` (or `X.so.2.log`, where another file has that name) if its build failed, and, while it
-//! is built, a folder `.X.so.build-…`.
+//! is built, a folder `.X.so.build-…`. On Windows also `X.old-PID`, an older image that was in use when it was
+//! replaced.
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use crate::plan::file_name;
 const STAMP: &str = ".json";
 const LOG: &str = ".log";
 const BUILD: &str = ".build-";
+const OLD: &str = "old-";
 /// Bytes of the image's name that are in that of the work folder.
 const NAME: usize = 200;
 
@@ -34,6 +36,21 @@ pub fn logs(image: &Path) -> impl Iterator<Item = PathBuf> {
         _ => format!("{}.{number}{LOG}", file_name(image)),
     });
     names.map(|name| image.with_file_name(name))
+}
+
+/// Where the process `pid` may move `image` aside that is in use, the usual place first.
+pub fn aside(image: &Path, pid: u32) -> impl Iterator<Item = PathBuf> {
+    (1..=99).map(move |number| match number {
+        1 => image.with_extension(format!("{OLD}{pid}")),
+        _ => image.with_extension(format!("{OLD}{pid}-{number}")),
+    })
+}
+
+/// Whether `path` is named as an image that was moved aside.
+pub fn is_aside(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    let number = ending.and_then(|ending| ending.strip_prefix(OLD));
+    number.is_some_and(|number| number.chars().all(|c| c.is_ascii_digit() || c == '-'))
 }
 
 /// How the names of work folders for `image` begin.
@@ -86,5 +103,9 @@ mod tests {
             Some(Path::new("/a/X.so.log"))
         );
         assert!(!is_log(Path::new("/a/build.log")));
+        let mut moved = aside(image, 12);
+        assert_eq!(moved.next().as_deref(), Some(Path::new("/a/X.old-12")));
+        assert!(moved.all(|path| is_aside(&path)));
+        assert!(!is_aside(Path::new("/a/X.old-notes")) && !is_aside(image));
     }
 }

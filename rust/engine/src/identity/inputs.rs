@@ -703,7 +703,11 @@ fn find_made(folder: &Path, known: &[PathBuf], stop: &Stop, made: &mut Vec<PathB
     for entry in entries {
         let path = entry.path();
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if is_folder && beside::is_work_folder(&path) || !is_folder && beside::is_log(&path) {
+        let made = match is_folder {
+            true => beside::is_work_folder(&path),
+            false => beside::is_log(&path) || beside::is_aside(&path),
+        };
+        if made {
             found.push(path);
         } else if let Some(image) = beside::image_of(&path)
             && !is_folder

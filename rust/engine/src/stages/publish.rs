@@ -76,26 +76,24 @@ fn new_stamp(ctx: &Context<'_>, image: &Path, report: &BuildReport) -> Result<Pa
 
 /// So that after a loss of power there is the older image or the new one, and no empty file.
 fn flush(path: &Path) -> std::io::Result<()> {
-    on_disk::wait(&fs::File::open(path)?)
+    let mut options = fs::File::options();
+    // Windows flushes what may be written to; no folder is opened for writing, and there none is needed.
+    options.read(true).write(cfg!(windows));
+    on_disk::wait(&options.open(path)?)
 }
 
 fn replace(image: &Path, target: &Path) -> Result<(), BuildError> {
     match fs::rename(image, target) {
-        Ok(()) => Ok(()),
+        Ok(()) => {
+            sweep_aside(target);
+            Ok(())
+        }
         // Windows renames onto no library that a process has loaded, but lets it be renamed away.
         Err(_) if cfg!(windows) && target.exists() => {
-            let aside = target.with_extension(format!("old-{}", std::process::id()));
-            fs::rename(target, &aside)
-                .and_then(|()| {
-                    fs::rename(image, target).inspect_err(|_| {
-                        // Best effort, for an error is on its way already.
-                        let _ = fs::rename(&aside, target);
-                    })
-                })
-                .map_err(|e| BuildError::io(Stage::Publish, "replacing", target, &e))?;
-            // Fails while it is in use, and is then the user's to remove.
-            let _ = fs::remove_file(&aside);
-            Ok(())
+            // Those that are no longer in use; the rest stays for the next time.
+            sweep_aside(target);
+            move_aside(image, target)
+                .map_err(|e| BuildError::io(Stage::Publish, "replacing", target, &e))
         }
         Err(error) => Err(BuildError::io(
             Stage::Publish,
@@ -103,5 +101,115 @@ fn replace(image: &Path, target: &Path) -> Result<(), BuildError> {
             target,
             &error,
         )),
+    }
+}
+
+/// Moves the image at `target` away, and `image` there.
+fn move_aside(image: &Path, target: &Path) -> std::io::Result<()> {
+    // Of this process there may be one, which another still uses.
+    let mut names = beside::aside(target, std::process::id());
+    let free = names.find(|name| fs::symlink_metadata(name).is_err());
+    let aside = free.ok_or_else(|| {
+        std::io::Error::other("too many images that were replaced are still in use")
+    })?;
+    fs::rename(target, &aside)?;
+    fs::rename(image, target).inspect_err(|_| {
+        // Best effort, for an error is on its way already.
+        let _ = fs::rename(&aside, target);
+    })
+}
+
+/// Removes what earlier builds moved aside for `target`, as far as it is no longer in use.
+fn sweep_aside(target: &Path) {
+    if !cfg!(windows) {
+        return;
+    }
+    let (Some(folder), Some(stem)) = (target.parent(), target.file_stem()) else {
+        return;
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.file_stem() == Some(stem) && beside::is_aside(&path) {
+            // Fails while a process has loaded it.
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn what_is_flushed_is_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x");
+        fs::write(&file, "x").unwrap();
+        flush(&file).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"x");
+        flush(&folder.path().join("gone")).unwrap_err();
+    }
+
+    /// In use until its input ends, when it is started by the test below.
+    #[test]
+    fn an_image_in_use() {
+        if std::env::var_os(IN_USE).is_some() {
+            println!("\nin use");
+            std::io::stdin().lines().for_each(drop);
+        }
+    }
+
+    const IN_USE: &str = "PCRS_TEST_IN_USE";
+
+    /// A process that has loaded the file at `path`, which is a copy of this program.
+    fn user_of(path: &Path) -> Child {
+        let name = std::thread::current().name().unwrap().to_string();
+        let name = name.replace(
+            "what_a_process_has_loaded_is_replaced_again_and_again",
+            "an_image_in_use",
+        );
+        let mut child = Command::new(path)
+            .args(["--exact", &name, "--nocapture"])
+            .env(IN_USE, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+        let mut lines = lines.map(Result::unwrap);
+        assert!(lines.any(|line| line == "in use"));
+        child
+    }
+
+    #[test]
+    fn what_a_process_has_loaded_is_replaced_again_and_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("My.Image.exe");
+        let this = std::env::current_exe().unwrap();
+        let put = || {
+            let image = folder.path().join("new");
+            fs::copy(&this, &image).unwrap();
+            replace(&image, &target).unwrap();
+            assert!(!image.exists());
+        };
+        put();
+        let mut users = Vec::new();
+        for _ in 0..3 {
+            users.push(user_of(&target));
+            put();
+        }
+        let names = || fs::read_dir(folder.path()).unwrap().count();
+        // On Windows what they use lies beside the new one, which nobody uses.
+        let aside = if cfg!(windows) { 3 } else { 0 };
+        assert_eq!(names(), 1 + aside);
+        for mut user in users {
+            drop(user.stdin.take());
+            assert!(user.wait().unwrap().success());
+        }
+        put();
+        assert_eq!(names(), 1);
     }
 }
