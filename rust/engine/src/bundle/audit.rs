@@ -112,9 +112,6 @@ fn relative(root: &Path, path: &Path) -> String {
 
 /// Whether the link at `path` leads out of `root`, by its text: it is to be good at any place.
 fn leads_out(root: &Path, path: &Path, to: &Path) -> bool {
-    if to.is_absolute() {
-        return true;
-    }
     let depth = path
         .parent()
         .and_then(|folder| folder.strip_prefix(root).ok());
@@ -126,7 +123,9 @@ fn leads_out(root: &Path, path: &Path, to: &Path) -> bool {
                 None => return true,
             },
             std::path::Component::Normal(_) => depth += 1,
-            _ => {}
+            std::path::Component::CurDir => {}
+            // On Windows a path may have one of both, and is no absolute one.
+            std::path::Component::RootDir | std::path::Component::Prefix(_) => return true,
         }
     }
     false
