@@ -454,14 +454,7 @@ impl<'a> Guarded<'a> {
         for name in TEMPORARY {
             command.env(name, ctx.workspace.temporary());
         }
-        let mut wrapped = CommandWrap::from(die_with_parent(command));
-        #[cfg(unix)]
-        // No terminal: a prompt for a password is an error at once, and not a process that the
-        // terminal stops for ever. The session's first process group is the child's, too.
-        wrapped.wrap(process_wrap::std::ProcessSession);
-        #[cfg(windows)]
-        wrapped.wrap(process_wrap::std::JobObject);
-        let inner = wrapped.spawn().map_err(|e| {
+        let inner = contained(command).spawn().map_err(|e| {
             let program = invocation.program.display();
             BuildError::failed(invocation.stage, format!("`{program}` cannot be started"))
                 .because(e.to_string())
@@ -540,6 +533,20 @@ fn die_with_parent(command: Command) -> Command {
     command
 }
 
+/// A child that can be ended with what it starts, and ends with this process.
+fn contained(command: Command) -> CommandWrap {
+    let mut wrapped = CommandWrap::from(die_with_parent(command));
+    #[cfg(unix)]
+    // No terminal: a prompt for a password is an error at once, and not a process that the
+    // terminal stops for ever. The session's first process group is the child's, too.
+    wrapped.wrap(process_wrap::std::ProcessSession);
+    #[cfg(windows)]
+    wrapped
+        .wrap(super::job::EndsWithParent)
+        .wrap(process_wrap::std::JobObject);
+    wrapped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -552,5 +559,60 @@ mod tests {
             invocation.display(),
             r"/bin/echo 'a b'\''c' '--project=/x/$d'"
         );
+    }
+
+    // On macOS it is the watchdog that ends them.
+    #[cfg(any(target_os = "linux", windows))]
+    #[test]
+    fn a_child_ends_with_a_process_that_is_killed() {
+        use std::io::{BufRead, BufReader};
+        use std::process::Stdio;
+        const ROLE: &str = "PCRS_TEST_ROLE";
+        // This test in a process of its own, in which it does what `role` says.
+        let this_test = |role: &str| {
+            let test = std::thread::current().name().unwrap().to_string();
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", &test, "--nocapture"]);
+            command.env(ROLE, role);
+            command
+        };
+        match std::env::var(ROLE).as_deref() {
+            Ok("session") => {
+                let mut child = contained(this_test("child")).spawn().unwrap();
+                child.wait().unwrap();
+                return;
+            }
+            Ok(_) => {
+                println!("\nchild runs");
+                std::io::stdin().lines().for_each(drop);
+                return;
+            }
+            Err(_) => {}
+        }
+        let mut session = this_test("session")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // What keeps the child alive.
+        let input = session.stdin.take();
+        let lines = BufReader::new(session.stdout.take().unwrap()).lines();
+        let (told, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if line == "child runs" {
+                    told.send(()).unwrap();
+                }
+            }
+            // Nobody is left to write.
+            told.send(())
+        });
+        let limit = Duration::from_secs(60);
+        ended.recv_timeout(limit).expect("the child begins");
+        session.kill().unwrap();
+        session.wait().unwrap();
+        let outlived = ended.recv_timeout(limit);
+        drop(input);
+        outlived.expect("the child ends");
     }
 }

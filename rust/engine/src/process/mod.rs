@@ -4,6 +4,8 @@ pub mod cgroup;
 pub mod child;
 pub mod descendants;
 pub mod invocation;
+#[cfg(windows)]
+mod job;
 pub mod last_words;
 pub mod lines;
 pub mod memory;
