@@ -563,6 +563,7 @@ mod tests {
 
     // On macOS it is the watchdog that ends them.
     #[cfg(any(target_os = "linux", windows))]
+    #[expect(clippy::disallowed_methods, reason = "of a process of this test")]
     #[test]
     fn a_child_ends_with_a_process_that_is_killed() {
         use std::io::{BufRead, BufReader};

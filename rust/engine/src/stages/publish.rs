@@ -154,6 +154,7 @@ mod tests {
     }
 
     /// In use until its input ends, when it is started by the test below.
+    #[expect(clippy::disallowed_methods, reason = "of a process of this test")]
     #[test]
     fn an_image_in_use() {
         if std::env::var_os(IN_USE).is_some() {
