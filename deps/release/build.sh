@@ -20,6 +20,7 @@ readonly targets=(x86_64-unknown-linux-gnu.2.17 aarch64-unknown-linux-gnu.2.17
 readonly out=$root/release
 readonly cross=$root/.tools/cross
 readonly name=PackageCompilerRS_engine
+source deps/cross/cargo.sh
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Project.toml)
 
@@ -48,20 +49,9 @@ crates() {
 compile() {
     local crate args=()
     for crate in $(crates "$1"); do args+=("--package=$crate"); done
-    # The standard library is built too; a shared library for musl is linked as one.
-    env PATH="$cross/bin:$cross/rust/usr/bin:$PATH" LD_LIBRARY_PATH="$cross/rust/usr/lib/x86_64-linux-gnu" \
-        RUSTC="$cross/rust/usr/bin/rustc" RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(flags "$1")" \
-        CARGO_ZIGBUILD_ZIG_PATH="$cross/zig/ziglang/zig" MACOSX_DEPLOYMENT_TARGET=11.0 \
-        "$cross/rust/usr/bin/cargo" zigbuild --release --locked -Z build-std=std,panic_unwind \
-        --target "$1" --target-dir "$cross/target" "${args[@]}"
-}
-
-flags() {
-    case $1 in
-        *-musl) echo "-C target-feature=-crt-static" ;;
-        # Empty ones, in place of mingw's own that Zig lacks and nothing here calls.
-        *-windows-*) echo "-L native=$cross/windows" ;;
-    esac
+    # Rust leaves that to a tool of LLVM, which is not here; there is no debug information to strip.
+    [[ $1 != *-darwin ]] || local -x CARGO_PROFILE_RELEASE_STRIP=none
+    cross_cargo zigbuild "$1" --release --target-dir "$cross/target" "${args[@]}"
 }
 
 # Copies what was built for a target, whose name may end in a glibc version, into a folder.
@@ -103,7 +93,7 @@ pack() {
 
 main() {
     local target
-    deps/release/setup.sh
+    deps/cross/setup.sh
     mkdir -p "$out"
     rm -f -- "$out/Artifacts.toml" "$out/Artifacts.toml.new"
     for target in "${@:-"${targets[@]}"}"; do
