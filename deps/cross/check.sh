@@ -56,6 +56,8 @@ readonly not_in_qemu=(
 
 test_arm() {
     deps/cross/emulators.sh qemu || { skipped+=("tests for Linux on arm64: qemu could not be set up") && return; }
+    # What qemu runs is slow enough without.
+    local -x CARGO_PROFILE_DEV_OPT_LEVEL=1
     local name skip=()
     for name in "${not_in_qemu[@]}"; do skip+=(--skip "$name"); done
     try "tests for Linux on arm64, in qemu" run_tests "$arm" "$root/deps/cross/qemu.sh" \
