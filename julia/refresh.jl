@@ -34,15 +34,29 @@ function refresh_sysimage(sysimage_path::AbstractString;
 )
     check_text("the path of the sysimage", sysimage_path)
     image = abspath(sysimage_path)
-    isfile(image) || throw(BuildError("there is no sysimage `$image`"; hint="build it with `create_sysimage`"))
-    stamp = inspect_image(image)["stamp"]
-    stamp === nothing && throw(BuildError("the sysimage `$image` cannot be built again";
-        cause="it has no stamp `$image.json` that tells how it was built", hint="build it with `create_sysimage`"))
+    stamp = stamp_to_follow(image)
     packages, keywords = call_of(stamp["plan"])
     options = options_from(merge(keywords, Dict{Symbol,Any}(:sysimage_path => image, :quiet => quiet, :log => log,
         :project => something(project, project_of(stamp)))))
     plan = make_plan(packages, options)
     return follow_plan(plan, notices(plan); quiet=quiet)
+end
+
+"""
+    stamp_to_follow(image) -> Dict
+
+The stamp of the image at that path.
+
+# Errors
+`BuildError` where it cannot be built again by that: there is none, or it is that of an app or a library.
+"""
+function stamp_to_follow(image)
+    isfile(image) || throw(BuildError("there is no sysimage `$image`"; hint="build it with `create_sysimage`"))
+    stamp = inspect_image(image)["stamp"]
+    stamp === nothing && throw(BuildError("the sysimage `$image` cannot be built again";
+        cause="it has no stamp `$image.json` that tells how it was built", hint="build it with `create_sysimage`"))
+    call_of(stamp["plan"])
+    return stamp
 end
 
 """

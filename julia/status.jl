@@ -2,6 +2,7 @@
 # `:unknown`: an image is called fresh only when everything that goes into it was found unchanged.
 
 const Problem = NamedTuple{(:kind, :name, :message),Tuple{Symbol,String,String}}
+const RefreshState = NamedTuple{(:state, :message, :log),Tuple{Symbol,String,String}}
 
 """
     SysimageStatus
@@ -22,19 +23,23 @@ What [`sysimage_status`](@ref) gives. Fields:
     a depot's `Overrides.toml`, from which packages take other artifacts;
   - `:variable`: an environment variable that `environment_inputs` names has another value;
   - `:unknown`: what could not be compared, and preferences that sessions see and builds do not.
-  `name` is that of the package or file, and `message` a sentence.
+  `name` is that of the package or file, and `message` a sentence;
+- `refresh`: what launchers that keep the image fresh (`refresh` of [`install_launcher`](@ref)) do about it:
+  `(state, message, log)`, where `state` is `:running` while a process builds it anew and `:failed` when the last such
+  build has failed; else `nothing`.
 """
 struct SysimageStatus
     state::Symbol
     path::String
     project::String
     problems::Vector{Problem}
+    refresh::Union{Nothing,RefreshState}
 end
 
 function SysimageStatus(path, project, problems)
     state = isempty(problems) ? :fresh :
         all(p -> p.kind === :unknown, problems) ? :unknown : :stale
-    return SysimageStatus(state, path, project, problems)
+    return SysimageStatus(state, path, project, problems, refresh_state(path))
 end
 
 function Base.show(io::IO, status::SysimageStatus)
@@ -54,6 +59,8 @@ function Base.show(io::IO, ::MIME"text/plain", status::SysimageStatus)
     end
     rebuilt = any(problem -> !(problem.kind in (:unknown, :artifacts)), status.problems)
     rebuilt && print(io, "\nBuild it again with `create_sysimage`")
+    refresh = status.refresh
+    refresh === nothing || print(io, "\nrefresh  ", refresh.state, ": ", refresh.message, " (log: ", refresh.log, ')')
     return nothing
 end
 

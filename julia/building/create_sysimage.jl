@@ -225,5 +225,6 @@ function follow_plan(plan, noticed; quiet)
         finish(progress)
     end
     append!(table["warnings"], warnings)
+    note_inputs_for_launchers(plan["sysimage_path"])
     return BuildReport(table)
 end

@@ -36,19 +36,24 @@ end
 marker(launcher) = string(LAUNCHER_MARKER, write_json(marked(launcher)))
 
 marked(launcher) = Dict("name" => launcher.name, "sysimage" => launcher.sysimage,
-    "project" => launcher.project, "julia" => launcher.julia, "args" => launcher.args)
+    "project" => launcher.project, "julia" => launcher.julia, "args" => launcher.args,
+    "refresh" => launcher.refresh)
 
 "What Julia is started with besides the image."
 options(launcher) = launcher.project === nothing ? launcher.args :
     ["--project=$(launcher.project)"; launcher.args]
 
-function install_files(launcher, files, force)
+function check_places(files, force)
     for (path, text, _) in files
         told_as(LauncherError, "`$path` cannot be read") do
             ispath(path) && !force && !(isfile(path) && read(path, String) == text) &&
                 throw(already_there(path))
         end
     end
+    return nothing
+end
+
+function install_files(launcher, files)
     for (path, text, executable) in files
         # A link to somebody else's file makes way itself, and that file stays.
         leads_elsewhere(launcher.kind, path) &&
@@ -104,6 +109,9 @@ function launcher_of(kind, path, text)
     args = value("args", AbstractVector)
     all(arg -> arg isa AbstractString, args) || throw(ArgumentError("`args` are no strings"))
     optional = Union{Nothing,AbstractString}
+    # Launchers that were made before there was this have none.
+    refresh = haskey(table, "refresh") ? value("refresh", optional) : nothing
     return Launcher(value("name", AbstractString), kind, path, value("sysimage", AbstractString),
-        value("project", optional), value("julia", optional), args)
+        value("project", optional), value("julia", optional), args,
+        refresh === nothing ? nothing : Symbol(refresh))
 end

@@ -23,7 +23,8 @@ An installed launcher, as [`list_launchers`](@ref) finds it. Fields:
 - `name::String`; `kind::Symbol`: `:shell`, `:desktop`, `:jupyter` or `:vscode`;
 - `path::String`: its file;
 - `sysimage::String`, `args::Vector{String}`;
-- `project::Union{String,Nothing}`, `julia::Union{String,Nothing}`: `:vscode` has neither.
+- `project::Union{String,Nothing}`, `julia::Union{String,Nothing}`: `:vscode` has neither;
+- `refresh::Union{Symbol,Nothing}`: `:background` or `:before`, if it keeps the image fresh.
 """
 struct Launcher
     name::String
@@ -33,6 +34,7 @@ struct Launcher
     project::Union{String,Nothing}
     julia::Union{String,Nothing}
     args::Vector{String}
+    refresh::Union{Symbol,Nothing}
 end
 
 function Base.show(io::IO, launcher::Launcher)
@@ -74,6 +76,8 @@ letters, digits, `.`, `_` and `-`, and starts with a letter or digit (Jupyter ta
 - `julia::AbstractString`: the Julia to start, a path or a command on `PATH`; this session's by
   default. VS Code has a setting of its own for it.
 - `args::Vector{String}=String[]`: further arguments for Julia, such as `["--threads=auto"]`.
+- `refresh=nothing`: whether the launcher keeps the image fresh, see below: `nothing`, `:background` or
+  `:before`; not for `:vscode`, and not on Windows.
 - `kernel_file::AbstractString`, only with `:jupyter`: IJulia's `src/kernel.jl`. By default IJulia
   is looked for in `project` and in the default environment.
 
@@ -86,6 +90,14 @@ not follow `juliaup`'s default: the executable behind that command is what the s
 shell reads itself; only where that file names none (Debian's Julia) does `julia --version` run first
 (16 ms for Julia 1.10). Which Julia built the image is read in its stamp; an image without one, such
 as PackageCompiler makes, is taken for that of the Julia it was installed with.
+
+With `refresh` it sees in milliseconds, before each start, whether a file that went into the image has another
+content now: the project's files, sources of packages tracked by path, workloads, scripts, statement files and
+`workload_deps`. It also sees that an artifact is gone. Then the image is built anew as [`refresh_sysimage`](@ref) does it: with
+`:background` by a process of its own, while Julia starts at once without the image and a line says so; with
+`:before` first, and Julia then starts on the new one. What the launcher needs for that is in a folder beside the image
+(`IMAGE.refresh`), with the log of that build (`IMAGE.refresh/log`). One process builds at a time. That a build failed is
+told once, at the next start; it is tried again after the next change.
 
 On Windows a `:jupyter` launcher starts Julia itself, without such a script. The script for `:shell`
 there is written from the documentation of `cmd.exe` and was never run.
@@ -101,7 +113,7 @@ script: Julia does not start in VS Code when the image is gone or does not fit.
 # Errors
 [`LauncherError`](@ref): the image, project or Julia does not exist or they do not fit; a file is
 already there and `force` is not given; a settings file is not JSON with comments; IJulia is not
-found; a file cannot be written.
+found; a file cannot be written; `refresh` is given for an image without a stamp.
 
 # Examples
 ```julia
@@ -109,6 +121,7 @@ using PackageCompilerRS
 install_launcher("julia-plots"; sysimage="Plots.so", project="@v1.10")
 # then, in a shell: julia-plots script.jl
 install_launcher("julia-plots"; sysimage="Plots.so", kind=:vscode, folder=pwd())
+install_launcher("julia-fresh"; sysimage="Plots.so", project="@v1.10", refresh=:background)
 ```
 
 Quoting in desktop entries follows the Desktop Entry Specification 1.5 ("The Exec key"); Jupyter's
@@ -124,9 +137,11 @@ function install_launcher(
     julia::Union{Nothing,AbstractString}=nothing,
     args::AbstractVector{<:AbstractString}=String[],
     kernel_file::Union{Nothing,AbstractString}=nothing,
+    refresh::Union{Nothing,Symbol}=nothing,
 )
     check_kind(kind)
     check_name(name)
+    check_refresh(refresh, kind)
     if kernel_file !== nothing && kind !== :jupyter
         throw(LauncherError("`kernel_file` is given with `kind=:$kind`";
             hint="it belongs to `kind=:jupyter`"))
@@ -139,11 +154,15 @@ function install_launcher(
     identity = start_once(executable(julia), abspath(sysimage), project)
     folder = folder === nothing ? default_folder(kind, project) : abspath(expanduser(folder))
     path = launcher_path(kind, folder, String(name))
-    launcher = Launcher(name, kind, path, abspath(sysimage), project, identity.julia, args)
+    launcher = Launcher(name, kind, path, abspath(sysimage), project, identity.julia, args, refresh)
     if kind === :vscode
         install_setting(launcher, force)
     else
-        install_files(launcher, launcher_files(launcher, identity, kernel_file), force)
+        files = launcher_files(launcher, identity, kernel_file)
+        check_places(files, force)
+        refresh === nothing || begin_watch(launcher.sysimage, path, identity.version)
+        install_files(launcher, files)
+        refresh === nothing && end_watch(launcher.sysimage, path)
     end
     kind === :shell && tell_if_not_on_path(folder, String(name))
     return path
@@ -178,12 +197,14 @@ function remove_launcher(
         remove_setting(path, name, folder)
         return path
     end
-    told_as(() -> remove_files(kind, path), LauncherError, "`$path` was not removed")
+    launcher = told_as(() -> remove_files(kind, path), LauncherError, "`$path` was not removed")
+    launcher.refresh === nothing || end_watch(launcher.sysimage, path)
     return path
 end
 
 function remove_files(kind, path)
-    read_launcher(kind, path) === nothing && throw(LauncherError(
+    launcher = read_launcher(kind, path)
+    launcher === nothing && throw(LauncherError(
         "`$path` was not removed"; cause="it was not made by `install_launcher`"))
     for file in [path; companions(kind, path)]
         # What a link leads to was written through it.
@@ -191,7 +212,7 @@ function remove_files(kind, path)
     end
     # The folder is the kernel's own; other files in it (logos) are not ours.
     kind === :jupyter && isempty(readdir(dirname(path))) && rm(dirname(path))
-    return nothing
+    return launcher
 end
 
 function names_hint(kind, folder)
@@ -259,6 +280,19 @@ function check_kind(kind)
     if kind === :desktop && (Sys.iswindows() || Sys.isapple())
         throw(LauncherError("desktop entries are for Linux and BSD"; hint="use `kind=:shell`"))
     end
+    return nothing
+end
+
+function check_refresh(refresh, kind)
+    refresh in (nothing, :background, :before) || throw(LauncherError("`refresh` is `$(repr(refresh))`";
+        hint="use `:background`, `:before` or `nothing`"))
+    refresh === nothing && return nothing
+    kind === :vscode && throw(LauncherError("`refresh` is given with `kind=:vscode`";
+        cause="VS Code starts Julia itself, and runs no script that could look at the image first",
+        hint="call `refresh_sysimage` by a script or task of the workspace"))
+    Sys.iswindows() && throw(LauncherError("`refresh=$(repr(refresh))` is not there on Windows";
+        cause="the script for its shell cannot tell whether files have changed",
+        hint="call `refresh_sysimage` before Julia is started"))
     return nothing
 end
 

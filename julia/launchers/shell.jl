@@ -2,6 +2,7 @@
 
 function shell_script(launcher, identity, arguments)
     image_hash, artifacts = needed_artifacts(launcher.sysimage, identity.version)
+    fresh = launcher.refresh !== nothing
     return render("shell.sh", Dict(
         "MARKER" => marker(launcher),
         "NAME" => launcher.name,
@@ -15,8 +16,23 @@ function shell_script(launcher, identity, arguments)
         "OPTIONS" => join(string.(shell_quote.(arguments), ' ')),
         "JULIA_ON_PATH" => fragment("julia_on_path.sh"),
         "NOTICE" => launcher.kind === :jupyter ? SHOWN_IN_NOTEBOOK : "",
+        "REFRESH" => fresh ? refresh_functions(launcher) : "",
+        "READ_KNOWN" => fresh ? "read_known\n    " : "",
+        "IF_STALE" => fresh ? IF_STALE : "",
     ))
 end
+
+refresh_functions(launcher) = render("refresh.sh", Dict(
+    "MODE" => string(launcher.refresh),
+    "NAME" => launcher.name,
+    "REFRESHER" => shell_quote(template("refresh.jl")),
+    "LOOK" => look_functions(),
+))
+
+const IF_STALE = raw"""
+    elif is_stale; then
+            is_built_anew && exec "$julia" --sysimage="$image" "$@"
+        """
 
 "Hands what the script says to `notice.jl`, which lies beside it."
 const SHOWN_IN_NOTEBOOK = raw"""

@@ -29,12 +29,13 @@ same_build() {
     return 1
 }
 
+# The stamp is beside the file that a link leads to.
+real=$image
+if [ -L "$image" ]; then real=$(readlink -f -- "$image") || real=$image; fi
+
 # The start of the stamp of the image which is there now; nothing for an image without one. (`read`
 # would take the stamp, one long line, byte by byte.)
 start_of_stamp() {
-    real=$image
-    # The stamp is beside the file that a link leads to.
-    if [ -L "$image" ]; then real=$(readlink -f -- "$image") || real=$image; fi
     dd if="$real.json" bs=512 count=1 2>/dev/null
 }
 
@@ -95,7 +96,7 @@ say() {
     printf '%s\n' "$notice" >&2
 }
 
-set -- @OPTIONS@"$@"
+@REFRESH@set -- @OPTIONS@"$@"
 
 again='make this launcher again, with `install_launcher` and `force=true`'
 if ! [ -x "$julia" ]; then
@@ -114,11 +115,11 @@ elif ! same_build; then
         "build the sysimage again, and $again"
 else
     stamp=$(start_of_stamp)
-    builder=$(built_by)
+    @READ_KNOWN@builder=$(built_by)
     gone=$(gone_artifact)
     if [ "${builder:-$version}" != "$version" ]; then
         say "the sysimage $image was built by Julia $builder; starting Julia $version without it" "$again"
-    elif [ -n "$gone" ]; then
+    @IF_STALE@elif [ -n "$gone" ]; then
         say "the artifact $gone, which the sysimage $image needs, is gone; starting Julia without it" \
             'run `Pkg.instantiate()` in the project'
     else

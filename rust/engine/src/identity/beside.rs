@@ -1,7 +1,7 @@
 //! The names of what builds leave beside an image: `X.so` has the stamp `X.so.json`, the log
 //! `X.so.log` (or `X.so.2.log`, where another file has that name) if its build failed, and, while it
-//! is built, a folder `.X.so.build-…`. On Windows also `X.old-PID`, an older image that was in use when it was
-//! replaced.
+//! is built, a folder `.X.so.build-…`. Launchers that keep it fresh have a folder `X.so.refresh`. On Windows there
+//! may be `X.old-PID`, an older image that was in use when it was replaced.
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use crate::plan::file_name;
 
 const STAMP: &str = ".json";
 const LOG: &str = ".log";
+const REFRESH: &str = ".refresh";
 const BUILD: &str = ".build-";
 const OLD: &str = "old-";
 /// Bytes of the image's name that are in that of the work folder.
@@ -53,6 +54,11 @@ pub fn is_aside(path: &Path) -> bool {
     number.is_some_and(|number| number.chars().all(|c| c.is_ascii_digit() || c == '-'))
 }
 
+/// Where launchers keep what they need to tell whether `image` still fits (`julia/watch.jl`).
+pub fn refresh_folder(image: &Path) -> PathBuf {
+    image.with_file_name(file_name(image) + REFRESH)
+}
+
 /// How the names of work folders for `image` begin.
 pub fn work_folder(image: &Path) -> String {
     // A file system takes names of up to 255 bytes, and the image's own may be as long.
@@ -78,6 +84,11 @@ pub fn is_log(path: &Path) -> bool {
 pub fn is_work_folder(path: &Path) -> bool {
     let name = file_name(path);
     name.starts_with('.') && name.contains(BUILD)
+}
+
+/// Whether the folder at `path` is named as [`refresh_folder`] of an image.
+pub fn is_refresh_folder(path: &Path) -> bool {
+    without(path, REFRESH).is_some()
 }
 
 fn without(path: &Path, ending: &str) -> Option<PathBuf> {

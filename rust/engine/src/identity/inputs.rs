@@ -169,6 +169,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) unlisted: Vec<Unlisted>,
     /// Of the source read last, where its text does not tell all of it.
     pub(crate) listed: Option<Listed>,
+    /// Files of scripts, and those outside of packages that these include, of what was read last.
+    pub(crate) included: Vec<PathBuf>,
 }
 
 impl<'a> Reader<'a> {
@@ -184,6 +186,7 @@ impl<'a> Reader<'a> {
             gaps: Vec::new(),
             unlisted: Vec::new(),
             listed: None,
+            included: Vec::new(),
         }
     }
 
@@ -385,6 +388,7 @@ impl<'a> Reader<'a> {
                 if !source::is_read(folder, file) {
                     key.field("path", bytes(file));
                     key.key("outside", &self.file(file)?);
+                    self.included.push(file.clone());
                 }
             }
             dynamic.extend(includes.dynamic);
@@ -518,6 +522,7 @@ impl<'a> Reader<'a> {
         for site in missing {
             key.field("missing", site.text);
         }
+        self.included.extend(files);
         let dynamic = dynamic.iter();
         self.gaps.extend(dynamic.map(|site| unfollowed(site, "")));
         Ok(key.finish())
@@ -667,7 +672,11 @@ fn hash_at_once(files: Vec<PathBuf>, stop: &Stop) -> Result<HashMap<PathBuf, Key
 /// them, the cache, and depots.
 fn ignored(plan: &BuildPlan, stop: &Stop) -> Ignore {
     let image = &plan.sysimage_path;
-    let mut known = vec![image.clone(), beside::stamp(image)];
+    let mut known = vec![
+        image.clone(),
+        beside::stamp(image),
+        beside::refresh_folder(image),
+    ];
     known.extend(beside::logs(image));
     known.extend(plan.log.clone());
     known.extend(plan.cache.iter().map(|cache| cache.dir.clone()));
@@ -704,7 +713,7 @@ fn find_made(folder: &Path, known: &[PathBuf], stop: &Stop, made: &mut Vec<PathB
         let path = entry.path();
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
         let made = match is_folder {
-            true => beside::is_work_folder(&path),
+            true => beside::is_work_folder(&path) || beside::is_refresh_folder(&path),
             false => beside::is_log(&path) || beside::is_aside(&path),
         };
         if made {

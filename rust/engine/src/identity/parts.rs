@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pcrs_cache::{Error, Key, KeyBuilder, Stop};
+use pcrs_cache::{Error, Ignore, Key, KeyBuilder, Stop};
 
 use super::beside;
 use super::inputs::{self, Reader};
@@ -15,7 +15,12 @@ use crate::plan::{Base, BuildPlan, file_name};
 pub fn read<'a>(plan: &'a BuildPlan, image: &'a Path, stop: &Stop) -> Vec<Part> {
     let mut reader = Reader::new(plan, stop);
     reader.image = image;
-    reader.ignore = reader.ignore.path(image).path(beside::stamp(image));
+    let ours = [
+        image.to_path_buf(),
+        beside::stamp(image),
+        beside::refresh_folder(image),
+    ];
+    reader.ignore = ours.into_iter().fold(reader.ignore, Ignore::path);
     // One that cannot be read has a part of its own, which tells so.
     let _ = reader.read_large_files();
     let mut parts = Parts {
@@ -94,6 +99,7 @@ impl<'a> Parts<'a> {
             hash,
             gaps,
             listed: self.reader.listed.take(),
+            files: std::mem::take(&mut self.reader.included),
         });
     }
 

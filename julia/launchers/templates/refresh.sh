@@ -1,0 +1,147 @@
+# The image is kept fresh: it is built anew in the `background`, or `before` Julia starts.
+refresh=@MODE@
+refresher=@REFRESHER@
+
+@LOOK@
+# What is known of the image that is there now, as `julia/watch.jl` writes it.
+read_known() {
+    state=$real.refresh
+    log=$state/log
+    known=$state/none
+    image_hash=
+    artifacts=
+    case $stamp in
+    *'"image_hash":"'*'"'*)
+        image_hash=${stamp#*'"image_hash":"'}
+        image_hash=${image_hash%%'"'*}
+        known=$state/$image_hash
+        ;;
+    esac
+    if [ -r "$known/artifacts" ]; then artifacts=$(cat "$known/artifacts"); fi
+    # Of a build that failed it is told once: by the launcher that moves its message away.
+    failure=
+    if [ -e "$state/failed/message" ] && mv "$state/failed/message" "$state/failed/told" 2>/dev/null; then
+        failure=$(cat "$state/failed/told")
+    fi
+}
+
+# Whether the image may be another than its project would give now; `reason` says why.
+is_stale() {
+    reason=
+    if [ -n "$gone" ]; then
+        reason="the artifact $gone, which it needs, is gone"
+    elif ! [ -r "$known/watched" ]; then
+        reason='it is not known whether it is what its project would give now'
+    elif ! look "$known/watched" | cmp -s - "$known/seen"; then
+        look_closer
+    fi
+    [ -n "$reason" ]
+}
+
+# A file that was only touched is no reason; then its new time is noted. It is taken before the file is read.
+look_closer() {
+    seen=$(look "$known/watched")
+    now=$(contents "$known/watched")
+    if printf '%s\n' "$now" | cmp -s - "$known/contents"; then
+        if [ -w "$known" ]; then
+            printf '%s\n' "$seen" >"$known/seen.$$" && mv -f "$known/seen.$$" "$known/seen"
+        fi
+        return
+    fi
+    changed=$(printf '%s\n' "$now" | grep -Fxv -f "$known/contents" | head -n 1)
+    case $changed in
+    'cksum: '*)
+        changed=${changed#'cksum: '}
+        reason="${changed%: *} is gone"
+        ;;
+    [0-9]*' '[0-9]*' '*) reason="${changed#* * } has changed" ;;
+    ?*) reason="$changed is new among the files that went into it" ;;
+    *) reason='a file that went into it is gone' ;;
+    esac
+}
+
+# Whether a process builds the image anew: `pid`. Of one that is dead `owner` is left.
+is_under_way() {
+    owner=$(readlink "$state/lock") || return 1
+    pid=${owner%%@*}
+    if [ "${owner#*@}" != "$(uname -n)" ]; then
+        # Of another machine nothing is known; a build takes no day.
+        [ -z "$(find "$state/lock" -prune -mtime +0 2>/dev/null)" ]
+        return
+    fi
+    if [ -r /proc/self/cmdline ]; then
+        command=$({ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null)
+    else
+        command=$(ps -ww -o args= -p "$pid" 2>/dev/null)
+    fi
+    case $command in
+    *'/refresh.jl '*"/${real##*/} "*) ;;
+    *) return 1 ;;
+    esac
+}
+
+# Whether a build failed, and nothing has changed since.
+has_failed() {
+    [ -r "$state/failed/watched" ] && look "$state/failed/watched" | cmp -s - "$state/failed/seen"
+}
+
+# Builds the image anew, and gives the exit code; 75 if another process does. The lock is a link to the process and
+# its machine, so that it has its owner from the start; that of a dead one ($2) is taken over.
+build_anew() {
+    /bin/sh -c '
+        state=$1 dead=$2 refresh=$3
+        shift 3
+        if ! ln -s "$$@$(uname -n)" "$state/lock" 2>/dev/null; then
+            [ -n "$dead" ] && [ "$(readlink "$state/lock")" = "$dead" ] && rm -f "$state/lock" &&
+                ln -s "$$@$(uname -n)" "$state/lock" 2>/dev/null || exit 75
+        fi
+        if [ "$refresh" = background ]; then exec >"$state/log" 2>&1; fi
+        exec "$1" --startup-file=no "$2" "$3" "$refresh"' \
+        sh "$state" "$owner" "$refresh" "$julia" "$refresher" "$real" "$refresh" </dev/null
+}
+
+# Sees to a stale image; whether it is to be started after all.
+is_built_anew() {
+    if [ "$refresh" = before ] && is_under_way; then
+        printf '%s: waiting for process %s, which builds %s anew\n' '@NAME@' "$pid" "$image" >&2
+        while is_under_way; do sleep 1; done
+        stamp=$(start_of_stamp)
+        read_known
+        is_stale || return 0
+    fi
+    why="the sysimage $image may not fit any more: $reason"
+    without='starting Julia without it'
+    if is_under_way; then
+        say "$why; $without" "process $pid builds it anew (log: $log)"
+    elif has_failed; then
+        say "$why; building it anew has failed${failure:+ ($failure)}; $without" \
+            "see $log; it is tried again after the next change"
+    elif ! mkdir -p "$state" 2>/dev/null || ! [ -w "$state" ]; then
+        say "$why; $without" "let somebody build it anew who may write into ${state%/*}"
+    elif ! [ -r "$refresher" ]; then
+        say "$why; $without" "PackageCompilerRS is gone ($refresher): $again"
+    elif [ "$refresh" = background ]; then
+        say "$why; ${failure:+the last build failed ($failure); }$without" \
+            "it is built anew in the background (log: $log)"
+        # It outlives this terminal; Julia leaves the session as soon as it runs.
+        (
+            trap '' HUP
+            build_anew >/dev/null 2>&1 &
+        )
+    else
+        printf '%s: %s; building it anew\n' '@NAME@' "$why" >&2
+        build_anew >&2
+        code=$?
+        stamp=$(start_of_stamp)
+        read_known
+        if [ "$code" = 75 ]; then
+            is_built_anew
+            return
+        fi
+        [ "$code" = 0 ] && ! is_stale && return 0
+        say "the sysimage $image was not built anew${failure:+ ($failure)}; $without" \
+            'see what the build said; it is tried again after the next change'
+    fi
+    return 1
+}
+
