@@ -6,6 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 cargo bench -p pcrs-cache
 ../deps/with_julia.sh bench/sysimage/rebuild.jl
 ../deps/with_julia.sh bench/sysimage/growth.jl
+../deps/with_julia.sh bench/launchers/check.jl
 if [ -n "${PACKAGECOMPILER_ENV:-}" ]; then
     ../deps/with_julia.sh bench/sysimage/compare.jl --packagecompiler="$PACKAGECOMPILER_ENV" \
         --project="$PWD/../examples/demo" --packages=Example,Rainfall \

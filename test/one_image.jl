@@ -32,6 +32,31 @@
             @test sysimage_status(image).state === :fresh
             @test build().origin === :up_to_date
             @test refresh_sysimage(image; quiet=true).origin === :up_to_date
+            if LINKABLE
+                @testset "a launcher that keeps it fresh" begin
+                    launcher = Base.CoreLogging.with_logger(Base.CoreLogging.NullLogger()) do
+                        install_launcher("one"; sysimage=image, project=project, folder=joinpath(fixtures, "bin"),
+                            refresh=:background)
+                    end
+                    show_image = "print(\" on \", unsafe_string(Base.JLOptions().image_file))"
+                    start() = PackageCompilerRS.captured(`$launcher --startup-file=no -e "$code; $show_image"`)[2:3]
+                    @test start() == ("* Hello, x two * on $image", "")
+                    source = joinpath(fixtures, "packages", "Greeter", "src", "Greeter.jl")
+                    write(source, replace(read(source, String), "Hello, " => "Good day, "))
+                    # At once, without the image.
+                    out, said = start()
+                    @test startswith(out, "* Good day, x two * on ") && !occursin(image, out)
+                    @test occursin("Greeter.jl has changed; starting Julia without it", said)
+                    lock = joinpath(PackageCompilerRS.watch_folder(image), "lock")
+                    is_built() = sysimage_status(image).state === :fresh && !islink(lock)
+                    @test timedwait(is_built, 600.0; pollint=1.0) === :ok
+                    @test start() == ("* Good day, x two * on $image", "")
+                    # As after each build of this image.
+                    write(source, replace(read(source, String), "Good day, " => "Hello, "))
+                    build()
+                    @test start() == ("* Hello, x two * on $image", "")
+                end
+            end
             open(io -> println(io, "# an edit"), workload, "a")
             @test [p.kind for p in sysimage_status(image).problems] == [:workload]
         end

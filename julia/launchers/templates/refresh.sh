@@ -17,7 +17,7 @@ read_known() {
         known=$state/$image_hash
         ;;
     esac
-    if [ -r "$known/artifacts" ]; then artifacts=$(cat "$known/artifacts"); fi
+    if [ -s "$known/artifacts" ]; then artifacts=$(cat "$known/artifacts"); fi
     # Of a build that failed it is told once: by the launcher that moves its message away.
     failure=
     if [ -e "$state/failed/message" ] && mv "$state/failed/message" "$state/failed/told" 2>/dev/null; then

@@ -159,6 +159,45 @@ fn the_source_of_a_package_is_in_the_stamp() {
 }
 
 #[test]
+fn files_that_only_an_include_names_are_in_the_stamp() {
+    let fake = Fake::new();
+    let mut plan = plan(&fake);
+    fake.write("shared.jl", "");
+    fake.write("Asked/src/part.jl", "");
+    fake.write(
+        "Asked/src/Asked.jl",
+        "module Asked\ninclude(\"part.jl\")\ninclude(\"../../shared.jl\")\nend\n",
+    );
+    fake.write("work.jl", "include(\"more.jl\")\n");
+    fake.write("more.jl", "");
+    plan.workloads = vec![fake.path("work.jl").into()];
+    let parts = parts::read(&plan, &fake.image(), &Stop::default());
+    let stamp = Stamp::new(&plan, None, parts);
+    let names = |kind, name| {
+        let files = part(&stamp, kind, name).files.iter();
+        let mut names: Vec<_> = files.map(|file| file.file_name().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(PartKind::Source, "Asked"), ["shared.jl"]);
+    assert_eq!(names(PartKind::Workload, "work.jl"), ["more.jl", "work.jl"]);
+}
+
+#[test]
+fn what_launchers_keep_beside_an_image_is_no_source() {
+    let fake = Fake::new();
+    let plan = plan(&fake);
+    let parts = || parts::read(&plan, &fake.image(), &Stop::default());
+    let before = parts();
+    fs::create_dir_all(fake.path("Asked/src/Other.so.refresh")).unwrap();
+    fake.write("Asked/src/Other.so.refresh/log", "as of another image");
+    assert_eq!(parts(), before);
+    fs::create_dir_all(fake.path("Asked/src/Other.refresh")).unwrap();
+    fake.write("Asked/src/Other.refresh/log", "no image");
+    assert_ne!(parts(), before);
+}
+
+#[test]
 fn what_cannot_be_read_is_a_gap_and_no_error() {
     let fake = Fake::new();
     let mut plan = plan(&fake);
