@@ -33,6 +33,13 @@ written(lines) = String(take!(lines.io))
         remind(lines, now + 1000)
         @test written(lines) == ""
     end
+    # What a child says that is not shown is no word.
+    lines = LineProgress(IOBuffer(); silence=30)
+    show_event(lines, started("base"))
+    take!(lines.io)
+    lines.last_line -= 31
+    show_event(lines, Dict{String,Any}("event" => "beat"))
+    @test startswith(written(lines), "base       still running after")
     # As long as there is output nobody waits for a word.
     lines = LineProgress(IOBuffer(); silence=30)
     show_event(lines, started("trace"))
@@ -48,4 +55,13 @@ end
     @test_logs (:warn, "mind the gap") show_event(lines, WARNING)
     @test written(lines) == ""
     @test_logs show_event(NoProgress(), WARNING)
+end
+
+@testset "a bar moves while nothing happens" begin
+    io = IOBuffer()
+    bar = PackageCompilerRS.BarProgress(io, "image", "doing it", "", 0, 0, time() - 75, nothing)
+    show_event(bar, Dict{String,Any}("event" => "beat"))
+    @test occursin("image      1 min 15 s", String(take!(io)))
+    show_event(bar, Dict{String,Any}("event" => "finished"))
+    @test isempty(take!(io))
 end

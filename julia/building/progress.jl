@@ -43,7 +43,6 @@ function progress_for(io; quiet)
     quiet && return NoProgress()
     moving = io isa Base.TTY && !haskey(ENV, "CI") && get(ENV, "TERM", "") != "dumb"
     moving || return LineProgress(io)
-    # Drawn when something happens, and not by a timer: as in `show_event` of plain lines.
     return BarProgress(io, "", "", "", 0, 0, time(), nothing)
 end
 
@@ -60,7 +59,7 @@ function show_event(lines::LineProgress, event)
     note(lines, event)
     event["event"] == "warning" && return warn(event)
     text = line_of(lines, event)
-    # Not by a timer: its task would take the interrupt that is meant for the build.
+    # At the engine's beat and not by a timer, whose task would take the interrupt that is meant for the build.
     text === nothing ? remind(lines, time()) : write_line(lines, text)
     return nothing
 end
@@ -130,7 +129,7 @@ function show_event(bar::BarProgress, event)
     elseif kind == "warning"
         clear_line(bar)
         warn(event)
-    else
+    elseif kind != "beat"
         return nothing
     end
     draw(bar)

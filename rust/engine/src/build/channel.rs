@@ -67,6 +67,9 @@ impl<R> State<R> {
             left_out.lines += 1;
             return;
         }
+        if event == Event::Beat && self.events.back() == Some(&Event::Beat) {
+            return;
+        }
         if let Some(left_out) = self.left_out.take() {
             self.events.push_back(Event::Output {
                 stage: left_out.stage,

@@ -37,6 +37,8 @@ pub enum Event {
         stage: Stage,
         seconds: f64,
     },
+    /// The stages go on; for callers that tell for how long.
+    Beat,
     /// The last event: the result can be had.
     Finished,
 }

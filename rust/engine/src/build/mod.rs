@@ -43,6 +43,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long the inputs are read before the caller is told.
 const SILENCE: Duration = Duration::from_secs(2);
+/// How often a caller hears that the stages go on.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// A build, or other work of the engine that is asked for, under way or ended. Dropping it cancels the
 /// work and waits for its end, at most 15 seconds: one that is stuck then ends by itself, later, and its
@@ -295,7 +297,7 @@ fn build_in_place(
         ctx.warn(Stage::Check, remark);
     }
     let result = catch_unwind(AssertUnwindSafe(|| {
-        stages::run(&ctx).map(|mut report| {
+        beating(channel, || stages::run(&ctx)).map(|mut report| {
             report.seconds = started.elapsed().as_secs_f64();
             report
         })
@@ -347,6 +349,22 @@ fn telling<T>(channel: &Channel, started: Instant, read: impl FnOnce() -> T) -> 
                 seconds: started.elapsed().as_secs_f64(),
             });
         }
+        value
+    })
+}
+
+/// Runs `work`, and lets the caller know every second that it goes on.
+fn beating<T>(channel: &Channel, work: impl FnOnce() -> T) -> T {
+    let (done, waits) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        // Without it less is told.
+        let _ = std::thread::Builder::new().spawn_scoped(scope, move || {
+            while waits.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
+                channel.send(Event::Beat);
+            }
+        });
+        let value = work();
+        drop(done);
         value
     })
 }
@@ -410,4 +428,35 @@ fn internal_error(panic: &(dyn std::any::Any + Send)) -> BuildError {
     BuildError::failed(Stage::Check, "an error inside the engine ended the build")
         .because(cause)
         .hint("this is a bug of PackageCompilerRS: please report it with the log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_works_long_beats() {
+        let channel = Channel::new(Box::new(|| {}));
+        let value = beating(&channel, || {
+            while channel.next_event() != Some(Event::Beat) {
+                std::thread::yield_now();
+            }
+            7
+        });
+        assert_eq!(value, 7);
+    }
+
+    #[test]
+    fn beats_that_nobody_takes_do_not_pile_up() {
+        let channel: Channel = Channel::new(Box::new(|| {}));
+        let warning = Event::Warning {
+            stage: Stage::Image,
+            text: String::new(),
+        };
+        for event in [Event::Beat, Event::Beat, warning.clone(), Event::Beat] {
+            channel.send(event);
+        }
+        let taken: Vec<_> = std::iter::from_fn(|| channel.next_event()).collect();
+        assert_eq!(taken, [Event::Beat, warning, Event::Beat]);
+    }
 }
