@@ -88,6 +88,10 @@ end
             preview = create_sysimage("Home"; sysimage_path=joinpath(dir, "X.so"), project=PROJECT,
                 dry_run=true)
             @test !occursin("mpicxx", preview.linker)
+            # Julia's own links faster, where it brings one.
+            @test !LINKABLE || occursin("brought by Julia", preview.linker)
+            @test !LINKABLE || startswith(last(filter(c -> c.stage === :link, preview.commands)).command,
+                first(split(preview.linker)))
         end
         withenv("JULIA_CC" => wrapper) do
             preview = create_sysimage("Home"; sysimage_path=joinpath(dir, "X.so"), project=PROJECT,

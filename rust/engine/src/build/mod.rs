@@ -151,7 +151,7 @@ pub fn dry_run(plan: &BuildPlan, stop: &Stop) -> Result<DryRun, BuildError> {
     let prefix = beside::work_folder(&plan.sysimage_path);
     let folder = plan.work_dir().join(format!("{prefix}XXXXXX"));
     Ok(DryRun {
-        linker: checked.linker.describe(),
+        linker: checked.first_linker(plan).describe(),
         commands: stages::commands(plan, &checked, &folder),
         log: plan
             .log

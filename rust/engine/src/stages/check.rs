@@ -12,6 +12,7 @@ use crate::identity::inspect;
 use crate::julia::linker::Linker;
 use crate::julia::start::{Caches, julia};
 use crate::julia::version::{Feature, JuliaVersion, OLDEST};
+use crate::linked::Way;
 use crate::plan::{Base, BuildPlan, Workload, file_name};
 use crate::process::child::{self, Verdict};
 
@@ -19,6 +20,16 @@ use crate::process::child::{self, Verdict};
 #[derive(Debug)]
 pub struct Checked {
     pub linker: Linker,
+}
+
+impl Checked {
+    /// What links the image, unless the linked way leads nowhere or this one cannot.
+    pub fn first_linker(&self, plan: &BuildPlan) -> Linker {
+        let linked = Way::of(plan).is_linked();
+        let parts = linked.then(|| self.linker.for_parts(&plan.julia));
+        let first = parts.and_then(|linkers| linkers.into_iter().next());
+        first.unwrap_or_else(|| self.linker.clone())
+    }
 }
 
 /// Checks what goes in, as far as that can be done without starting Julia.

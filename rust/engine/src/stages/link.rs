@@ -61,12 +61,11 @@ fn add_library(image: &Path, folder: &Path, library: &Path) -> Result<(), BuildE
 
 pub fn invocation(
     plan: &BuildPlan,
-    checked: &Checked,
+    linker: &Linker,
     input: &Input<'_>,
     image: &Path,
 ) -> Invocation {
     let name = plan.image_name();
-    let linker = &checked.linker;
     linker.invocation(plan, Stage::Link, input, image, &name)
 }
 
@@ -81,7 +80,7 @@ pub fn link_image(
 ) -> Result<PathBuf, BuildError> {
     let image = place(ctx)?;
     let input = Input::Archive(object);
-    child::run_ok(ctx, &invocation(ctx.plan, checked, &input, &image))?;
+    child::run_ok(ctx, &invocation(ctx.plan, &checked.linker, &input, &image))?;
     // The space is needed by what follows.
     let _ = std::fs::remove_file(object);
     Ok(image)
