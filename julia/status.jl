@@ -39,7 +39,10 @@ end
 function SysimageStatus(path, project, problems)
     state = isempty(problems) ? :fresh :
         all(p -> p.kind === :unknown, problems) ? :unknown : :stale
-    return SysimageStatus(state, path, project, problems, refresh_state(path))
+    refresh = refresh_state(path)
+    # What failed was undone.
+    state === :fresh && refresh !== nothing && refresh.state === :failed && (refresh = nothing)
+    return SysimageStatus(state, path, project, problems, refresh)
 end
 
 function Base.show(io::IO, status::SysimageStatus)

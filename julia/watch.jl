@@ -61,6 +61,9 @@ function launchers_in(folder)
     return isfile(file) ? String[String(name) for name in split(read(file, String), '\0'; keepempty=false)] : String[]
 end
 
+"Whether there are launchers that look into the folder."
+is_watched(folder) = isfile(joinpath(folder, "launchers"))
+
 set_launchers(folder, files) = write_list(joinpath(folder, "launchers"), files)
 
 write_list(path, items) = write(path, join(string.(items, '\0')))
@@ -279,12 +282,13 @@ function refresh_state(path)
 end
 
 """
-    refresh_for_launcher(image) -> Int
+    refresh_for_launcher(image, mode) -> Int
 
 What the process does that a launcher has started, which holds the lock: builds the image anew until it is what its
-project gives, and gives the exit code.
+project gives, and gives the exit code. With the `mode` "background" all that it writes goes to the log; with "before"
+the user sees it, and only why the build failed is kept.
 """
-function refresh_for_launcher(image)
+function refresh_for_launcher(image, mode)
     folder = watch_folder(image)
     lock = joinpath(folder, "lock")
     holds_lock() = islink(lock) && readlink(lock) == "$(getpid())@$(this_host())"
@@ -300,12 +304,15 @@ function refresh_for_launcher(image)
             build_until_noted(image)
         catch err
             err isa Union{BuildError,FileError} || rethrow()
-            isdir(begun) || note_looks(begun, String[])
-            write(joinpath(begun, "message"), told_in_one_line(err), '\n')
-            rm(failed; force=true, recursive=true)
-            rename_file(begun, failed)
             showerror(stderr, err)
             println(stderr)
+            is_watched(folder) || return 1
+            # Of an image without a stamp nothing else is known.
+            isdir(begun) || note_looks(begun, [image * ".json"])
+            write(joinpath(begun, "message"), told_in_one_line(err), '\n')
+            mode == "before" && write(joinpath(folder, "log"), sprint(showerror, err), '\n')
+            rm(failed; force=true, recursive=true)
+            rename_file(begun, failed)
             return 1
         end
         rm(begun; force=true, recursive=true)
@@ -314,6 +321,8 @@ function refresh_for_launcher(image)
     finally
         flush(stderr)
         holds_lock() && rm(lock)
+        # The launchers may have been removed meanwhile.
+        is_watched(folder) || rm(folder; force=true, recursive=true)
     end
 end
 
@@ -321,7 +330,7 @@ end
 function build_until_noted(image)
     for _ in 1:3
         refresh_sysimage(image)
-        is_noted(image) && return nothing
+        (is_noted(image) || !is_watched(watch_folder(image))) && return nothing
     end
     status = sysimage_status(image)
     throw(BuildError("the image is not what its project would give, even after it was built";

@@ -20,7 +20,7 @@ const FAKE_REFRESH = """
         include(joinpath(PLACE, "stamp.jl"))
     end
     ARGS[2] == "background" && ccall(:setsid, Cint, ())
-    exit(PackageCompilerRS.refresh_for_launcher(ARGS[1]))
+    exit(PackageCompilerRS.refresh_for_launcher(ARGS...))
     """
 
 "Writes the stamp that a build of the image at `image` leaves, with the plan in `plan.json`."
@@ -156,6 +156,55 @@ else
     end
 end
 
+@testset "fresh launchers: who reads what they write" begin
+    with_fresh_place(; refresh=:background) do place
+        edit_source(place)
+        touch(within(place, "hold"))
+        # To the end of the pipe, which the build must not hold.
+        reading = @async read(pipeline(`$(place.launcher) x`; stderr=devnull), String)
+        @test timedwait(() -> istaskdone(reading), 60.0) === :ok
+        wait_until(() -> builds(place) == 1)
+        rm(within(place, "hold"))
+        @test fetch(reading) == "x\n"
+        wait_for_build(place, 1)
+    end
+end
+
+@testset "fresh launchers: one that is removed while a build goes on" begin
+    for fails in (false, true)
+        with_fresh_place(; refresh=:background) do place
+            edit_source(place)
+            touch(within(place, "hold"))
+            fails && touch(within(place, "fail"))
+            start(place)
+            wait_until(() -> builds(place) == 1)
+            pid = parse(Int, readlines(within(place, "builds"))[1])
+            remove_launcher("fresh"; folder=dirname(place.launcher))
+            @test !isdir(watch_folder(place.image))
+            rm(within(place, "hold"))
+            wait_until(() -> ccall(:kill, Cint, (Cint, Cint), pid, 0) != 0)
+            @test !ispath(watch_folder(place.image))
+        end
+    end
+end
+
+@testset "fresh launchers: an image whose stamp is gone for a while" begin
+    with_fresh_place(; refresh=:background) do place
+        stamp, away = place.image * ".json", within(place, "away")
+        mv(stamp, away)
+        @test !start(place)[1]
+        wait_until(() -> ispath(beside(place, "failed", "message")) && is_idle(place))
+        @test occursin("no stamp", start(place)[2])
+        mv(away, stamp)
+        @test on_image(place)
+        # The next change is tried.
+        edit_source(place)
+        @test !start(place)[1]
+        wait_for_build(place, 1)
+        @test on_image(place)
+    end
+end
+
 @testset "fresh launchers: what is a change" begin
     with_fresh_place(; refresh=:background) do place
         touch(within(place, "idle"))
@@ -208,6 +257,13 @@ end
         image, said = start(place)
         @test !image && occursin("building it anew has failed; starting", said)
         @test builds(place) == 1
+        # What was undone has not failed.
+        source = within(place, "packages", "Greeter", "src", "Greeter.jl")
+        edited = read(source, String)
+        write(source, join(readlines(source; keep=true)[1:end-1]))
+        status = sysimage_status(place.image)
+        @test (status.state, status.refresh) == (:fresh, nothing)
+        write(source, edited)
         # But after a change.
         rm(within(place, "fail"))
         edit_source(place)
@@ -268,6 +324,8 @@ end
         @test !image && occursin("for a test", said) && occursin("was not built anew", said)
         image, said = start(place)
         @test !image && occursin("has failed", said)
+        @test occursin("see $(beside(place, "log"))", said)
+        @test occursin("for a test", read(beside(place, "log"), String))
         @test builds(place) == 3
     end
 end

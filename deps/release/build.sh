@@ -49,8 +49,12 @@ crates() {
 compile() {
     local crate args=()
     for crate in $(crates "$1"); do args+=("--package=$crate"); done
-    # Rust leaves that to a tool of LLVM, which is not here; there is no debug information to strip.
-    [[ $1 != *-darwin ]] || local -x CARGO_PROFILE_RELEASE_STRIP=none
+    if [[ $1 == *-darwin ]]; then
+        # Rust leaves that to a tool of LLVM, which is not here; there is no debug information to strip.
+        local -x CARGO_PROFILE_RELEASE_STRIP=none
+        # Its name to what links it, which would be its path in the folder of this build.
+        local -x RUSTFLAGS="-C link-arg=-Wl,-install_name,@rpath/libpackagecompilerrs.dylib"
+    fi
     cross_cargo zigbuild "$1" --release --target-dir "$cross/target" "${args[@]}"
 }
 

@@ -9,4 +9,4 @@ for entry in ("@stdlib", abspath(@__DIR__, "..", "..", ".."))
     pushfirst!(LOAD_PATH, entry)
 end
 using PackageCompilerRS: PackageCompilerRS
-exit(PackageCompilerRS.refresh_for_launcher(ARGS[1]))
+exit(PackageCompilerRS.refresh_for_launcher(ARGS...))

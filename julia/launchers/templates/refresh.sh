@@ -115,7 +115,7 @@ is_built_anew() {
         say "$why; $without" "process $pid builds it anew (log: $log)"
     elif has_failed; then
         say "$why; building it anew has failed${failure:+ ($failure)}; $without" \
-            "see $log; it is tried again after the next change"
+            "see $log; it is tried again after the next change, or by \`refresh_sysimage\`"
     elif ! mkdir -p "$state" 2>/dev/null || ! [ -w "$state" ]; then
         say "$why; $without" "let somebody build it anew who may write into ${state%/*}"
     elif ! [ -r "$refresher" ]; then
@@ -126,7 +126,10 @@ is_built_anew() {
         # It outlives this terminal; Julia leaves the session as soon as it runs.
         (
             trap '' HUP
-            build_anew >/dev/null 2>&1 &
+            # Nobody who reads what this launcher writes is to wait for the build (`build_anew >/dev/null &` would
+            # leave dash a copy of where it goes).
+            exec >/dev/null 2>&1
+            build_anew &
         )
     else
         printf '%s: %s; building it anew\n' '@NAME@' "$why" >&2
