@@ -39,12 +39,17 @@ function find_project(::Type{E}, project) where {E<:FileError}
     return outside_build(() -> find_project(project), E)
 end
 
-"Runs `f()`, which builds share: where nothing is built, its `BuildError`, which speaks of stages, becomes an `E`."
+"""
+    outside_build(f, E)
+
+Runs `f()`, which builds or others share: where nothing is built, its `BuildError`, which speaks of stages, or error of
+another concern becomes an `E`.
+"""
 function outside_build(f, ::Type{E}) where {E<:FileError}
     failure = try
         return f()
     catch err
-        err isa BuildError || rethrow()
+        err isa Union{BuildError,FileError} || rethrow()
         err
     end
     # Outside of `catch`, so that nobody is shown the stack of the first too.

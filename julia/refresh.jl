@@ -48,14 +48,13 @@ end
 The stamp of the image at that path.
 
 # Errors
-`BuildError` where it cannot be built again by that: there is none, or it is that of an app or a library.
+`BuildError` where there is none, by which it could be built again.
 """
 function stamp_to_follow(image)
     isfile(image) || throw(BuildError("there is no sysimage `$image`"; hint="build it with `create_sysimage`"))
     stamp = inspect_image(image)["stamp"]
     stamp === nothing && throw(BuildError("the sysimage `$image` cannot be built again";
         cause="it has no stamp `$image.json` that tells how it was built", hint="build it with `create_sysimage`"))
-    call_of(stamp["plan"])
     return stamp
 end
 

@@ -25,24 +25,14 @@ Julia is the `version` that starts it; else the first start finds it out.
 `LauncherError` for an image that cannot be built again, and where the folder cannot be written.
 """
 function begin_watch(image, launcher, version)
-    outside_build(LauncherError) do
-        stamp_to_follow(image)
-    end
+    outside_build(() -> call_of(stamp_to_follow(image)["plan"]), LauncherError)
     folder = watch_folder(image)
     told_as(LauncherError, "`$folder` cannot be written") do
         mkpath(folder)
         set_launchers(folder, union(launchers_in(folder), [launcher]))
     end
-    version == string(VERSION) || return nothing
-    failure = try
-        outside_build(() -> note_inputs(image), StatusError)
-        return nothing
-    catch err
-        err isa StatusError || rethrow()
-        err
-    end
-    # Outside of `catch`, so that nobody is shown the stack of the first too.
-    throw(LauncherError(failure.message, failure.cause, failure.hint))
+    version == string(VERSION) && outside_build(() -> note_inputs(image), LauncherError)
+    return nothing
 end
 
 "Removes the folder with the last launcher."
@@ -57,14 +47,16 @@ function end_watch(image, launcher)
 end
 
 function launchers_in(folder)
-    file = joinpath(folder, "launchers")
-    return isfile(file) ? String[String(name) for name in split(read(file, String), '\0'; keepempty=false)] : String[]
+    is_watched(folder) || return String[]
+    return String[String(name) for name in split(read(launchers_file(folder), String), '\0'; keepempty=false)]
 end
 
 "Whether there are launchers that look into the folder."
-is_watched(folder) = isfile(joinpath(folder, "launchers"))
+is_watched(folder) = isfile(launchers_file(folder))
 
-set_launchers(folder, files) = write_list(joinpath(folder, "launchers"), files)
+set_launchers(folder, files) = write_list(launchers_file(folder), files)
+
+launchers_file(folder) = joinpath(folder, "launchers")
 
 write_list(path, items) = write(path, join(string.(items, '\0')))
 
@@ -110,7 +102,7 @@ end
 
 "After a build: as `note_inputs`, where there are launchers; what fails is theirs to find out."
 function note_inputs_for_launchers(image)
-    isfile(image) && isdir(watch_folder(image)) || return nothing
+    isfile(image) || return nothing
     try
         note_inputs(image)
     catch err

@@ -112,6 +112,14 @@ function build_here(root)
     include(joinpath(root, "stamp.jl"))
     return nothing
 end
+"The process of the first build, after an edit and a start; it goes on until the file `hold` is gone."
+function begin_build(place)
+    edit_source(place)
+    touch(within(place, "hold"))
+    start(place)
+    wait_until(() -> builds(place) == 1)
+    return parse(Int, readlines(within(place, "builds"))[1])
+end
 edit_source(place) = open(io -> println(io, "# ", time_ns()), within(place, "packages", "Greeter", "src", "Greeter.jl"), "a")
 
 if Sys.iswindows()
@@ -173,12 +181,8 @@ end
 @testset "fresh launchers: one that is removed while a build goes on" begin
     for fails in (false, true)
         with_fresh_place(; refresh=:background) do place
-            edit_source(place)
-            touch(within(place, "hold"))
             fails && touch(within(place, "fail"))
-            start(place)
-            wait_until(() -> builds(place) == 1)
-            pid = parse(Int, readlines(within(place, "builds"))[1])
+            pid = begin_build(place)
             remove_launcher("fresh"; folder=dirname(place.launcher))
             @test !isdir(watch_folder(place.image))
             rm(within(place, "hold"))
@@ -276,11 +280,7 @@ end
 
 @testset "fresh launchers: a build that is killed" begin
     with_fresh_place(; refresh=:background) do place
-        edit_source(place)
-        touch(within(place, "hold"))
-        start(place)
-        wait_until(() -> builds(place) == 1)
-        pid = parse(Int, readlines(within(place, "builds"))[1])
+        pid = begin_build(place)
         @test startswith(readlink(beside(place, "lock")), "$pid@")
         ccall(:kill, Cint, (Cint, Cint), pid, 9)
         wait_until(() -> sysimage_status(place.image).refresh === nothing)

@@ -11,6 +11,7 @@ pub mod timings;
 pub mod voice;
 pub mod workspace;
 
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -328,40 +329,48 @@ fn build_in_place(
 
 /// Runs `read`, and tells the caller what is done when it takes long.
 fn telling<T>(channel: &Channel, started: Instant, read: impl FnOnce() -> T) -> T {
-    let (done, waits) = mpsc::channel::<()>();
-    std::thread::scope(|scope| {
-        let told = std::thread::Builder::new().spawn_scoped(scope, move || {
-            let long = waits.recv_timeout(SILENCE) == Err(RecvTimeoutError::Timeout);
-            if long {
-                channel.send(Event::StageStarted {
-                    stage: Stage::Check,
-                    what: "reading what goes into the image".into(),
-                    expected: None,
-                });
-            }
-            long
+    let mut told = false;
+    let tell = || {
+        channel.send(Event::StageStarted {
+            stage: Stage::Check,
+            what: "reading what goes into the image".into(),
+            expected: None,
         });
-        let value = read();
-        drop(done);
-        if told.is_ok_and(|told| told.join().unwrap_or_default()) {
-            channel.send(Event::StageFinished {
-                stage: Stage::Check,
-                seconds: started.elapsed().as_secs_f64(),
-            });
-        }
-        value
-    })
+        told = true;
+        ControlFlow::Break(())
+    };
+    let value = meanwhile(SILENCE, tell, read);
+    if told {
+        channel.send(Event::StageFinished {
+            stage: Stage::Check,
+            seconds: started.elapsed().as_secs_f64(),
+        });
+    }
+    value
 }
 
 /// Runs `work`, and lets the caller know every second that it goes on.
 fn beating<T>(channel: &Channel, work: impl FnOnce() -> T) -> T {
+    let beat = || {
+        channel.send(Event::Beat);
+        ControlFlow::Continue(())
+    };
+    meanwhile(BEAT, beat, work)
+}
+
+/// Runs `work`, and `each` after every `interval` of it, until that breaks off.
+fn meanwhile<T>(
+    interval: Duration,
+    mut each: impl FnMut() -> ControlFlow<()> + Send,
+    work: impl FnOnce() -> T,
+) -> T {
     let (done, waits) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
-        // Without it less is told.
+        // Where no thread can be had less is told.
         let _ = std::thread::Builder::new().spawn_scoped(scope, move || {
-            while waits.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
-                channel.send(Event::Beat);
-            }
+            while waits.recv_timeout(interval) == Err(RecvTimeoutError::Timeout)
+                && each().is_continue()
+            {}
         });
         let value = work();
         drop(done);

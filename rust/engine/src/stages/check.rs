@@ -25,9 +25,11 @@ pub struct Checked {
 impl Checked {
     /// What links the image, unless the linked way leads nowhere or this one cannot.
     pub fn first_linker(&self, plan: &BuildPlan) -> Linker {
-        let linked = Way::of(plan).is_linked();
-        let parts = linked.then(|| self.linker.for_parts(&plan.julia));
-        let first = parts.and_then(|linkers| linkers.into_iter().next());
+        let of_parts = match Way::of(plan).is_linked() {
+            true => self.linker.for_parts(&plan.julia),
+            false => Vec::new(),
+        };
+        let first = of_parts.into_iter().next();
         first.unwrap_or_else(|| self.linker.clone())
     }
 }
