@@ -41,6 +41,7 @@ impl LastWords {
         {
             self.targets.push(name.to_string());
         }
+        self.take_parse_error(&line);
         // Julia shows the error on the line below.
         let fatal = |above: &String| above.starts_with("fatal: error thrown");
         if names_an_error(&line) || self.tail.back().is_some_and(fatal) {
@@ -59,6 +60,24 @@ impl LastWords {
             self.tail.pop_front();
         }
         self.tail.push_back(line);
+    }
+
+    /// Of a file that cannot be parsed Julia says the place and the reason below the error (since 1.10).
+    fn take_parse_error(&mut self, line: &str) {
+        let Some(error) = &mut self.error else { return };
+        let at = line.trim_start().strip_prefix("# Error @ ");
+        if error.ends_with(PARSE_ERROR)
+            && let Some(place) = at
+        {
+            error.push_str(&format!(" at {}", place.trim_end()));
+        } else if let Some((_, rest)) = error.rsplit_once(PARSE_ERROR)
+            && rest.starts_with(" at ")
+            && !rest.contains(REASON)
+            && let Some((_, reason)) = line.split_once("── ")
+        {
+            error.push_str(REASON);
+            error.push_str(reason.trim());
+        }
     }
 
     /// The error in the child's own words.
@@ -89,6 +108,10 @@ impl LastWords {
         lines.any(|line| is_one(line))
     }
 }
+
+const PARSE_ERROR: &str = "ParseError:";
+/// Between the place of such an error and its reason.
+const REASON: &str = ": ";
 
 /// How Julia begins the line (`jl_critical_error` in src/signal-handling.c, 1.5 to 1.12).
 const CRASHED_AT: &str = "in expression starting at ";
@@ -216,6 +239,22 @@ mod tests {
         let alone = of(&["ERROR: Failed to precompile Inner [1234] to /d/Inner.ji."]);
         let expected = "Failed to precompile Inner [1234] to /d/Inner.ji.";
         assert_eq!(alone.error().as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_parsed_has_a_place_and_a_reason() {
+        let words = of(&[
+            "ERROR: LoadError: ParseError:",
+            "# Error @ /d/A/src/A.jl:2:7",
+            "f(x) = (x +",
+            "#          └ ── Expected `)`",
+            "#          └ ── another",
+            "Stacktrace:",
+            "ERROR: LoadError: Failed to precompile A [1234] to /d/A.ji.",
+        ]);
+        let expected =
+            "`A` does not precompile: LoadError: ParseError: at /d/A/src/A.jl:2:7: Expected `)`";
+        assert_eq!(words.error().as_deref(), Some(expected));
     }
 
     #[test]
