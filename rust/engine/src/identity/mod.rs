@@ -2,6 +2,7 @@
 
 pub mod beside;
 pub mod cache;
+pub mod cpu_flags;
 pub mod depots;
 #[cfg(test)]
 mod digest;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use pcrs_cache::{Key, Stop, hash_file, hash_file_until, read_file};
 use serde::{Deserialize, Serialize};
 
-use super::beside;
 use super::listed::Listed;
+use super::{beside, cpu_flags};
 use crate::json_file;
 use crate::plan::{Base, BuildPlan, Package};
 use crate::report::BuildReport;
@@ -27,6 +27,10 @@ pub struct Stamp {
     /// BLAKE3 of the image.
     pub image_hash: Option<String>,
     pub julia_version: String,
+    /// What Linux calls that which a CPU must have to run it, for each target that it has code for; none where that
+    /// is not known. Launchers read the stamp to here.
+    #[serde(default)]
+    pub cpus: Option<Vec<String>>,
     pub cpu_target: String,
     /// The project's folder.
     pub project: PathBuf,
@@ -138,6 +142,7 @@ impl Stamp {
             content_key: key.map(ToString::to_string),
             image_hash: None,
             julia_version: plan.julia.version.to_string(),
+            cpus: None,
             cpu_target: plan.cpu_target.clone(),
             project: plan.project.dir.clone(),
             plan: plan.clone(),
@@ -153,8 +158,14 @@ impl Stamp {
     /// # Errors
     /// When the image cannot be read.
     pub fn finished(&self, image: &Path, report: &BuildReport) -> Result<Self, pcrs_cache::Error> {
+        // A CPU of another kind is not here to be asked.
+        let cpus = match self.plan.bound_to_cpu() {
+            Some(_) => cpu_flags::needed_of_this_cpu(image),
+            None => cpu_flags::needed(image),
+        };
         Ok(Self {
             image_hash: Some(hash_file(image)?.to_string()),
+            cpus,
             report: Some(report.clone()),
             ..self.clone()
         })
