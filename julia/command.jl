@@ -91,6 +91,8 @@ function done(result, json)
     if json
         write_json(stdout, fields_of(result))
         println()
+    elseif result isa AbstractVector
+        foreach(one -> done(one, json), result)
     else
         show(stdout, MIME"text/plain"(), result)
         println()
@@ -104,6 +106,7 @@ code_of(status::SysimageStatus) = status.state === :fresh ? EXIT_DONE :
 
 "What JSON has of a result: tables of its fields."
 fields_of(value) = value
+fields_of(values::AbstractVector) = map(fields_of, values)
 fields_of(value::Union{BuildReport,BuildPreview,SysimageStatus,AppReport,AppAudit,SysimageBundle}) =
     Dict{String,Any}(string(name) => fields_of(getfield(value, name)) for name in fieldnames(typeof(value)))
 

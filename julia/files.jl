@@ -127,17 +127,15 @@ function replace_file(path, text, mode)
 end
 
 function flush_to_disk(io)
-    done = Sys.iswindows() ? ccall(:FlushFileBuffers, stdcall, Cint, (Ptr{Cvoid},), io.handle) != 0 :
-        ccall(:fsync, Cint, (Cint,), reinterpret(Int32, io.handle)) == 0
     # Pipes and some network file systems have nothing to flush.
-    done || Libc.errno() == Libc.EINVAL || systemerror("fsync", true)
+    SYSTEM.flush(io) || Libc.errno() == Libc.EINVAL || systemerror("fsync", true)
     return nothing
 end
 
 "Gives the file at `new` the mode and the group of the one at `old`, whose place it is to take."
 function keep_mode(new, old)
     mode = filemode(old) & 0o777
-    if !Sys.iswindows() && stat(old).gid != stat(new).gid
+    if SYSTEM.posix && stat(old).gid != stat(new).gid
         try
             chown(new, -1, Int(stat(old).gid))
         catch err

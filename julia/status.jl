@@ -288,6 +288,9 @@ function compare_julia!(problems, stamp, now)
         # The target of the base, which may have been this very CPU.
         "sysimage" in targets && !on_default_image(stamp) && push!(problems, unknown("", message))
     end
+    lacks = flags_lacking(get(stamp, "cpus", nothing), cpu_flags())
+    isempty(lacks) || push!(problems, problem(:cpu, here["cpu"],
+        "for CPUs with more than this one has (without $(join(lacks, ", "))): Julia does not start on it here"))
     return nothing
 end
 

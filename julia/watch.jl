@@ -132,8 +132,7 @@ function looked(name, list)
     return out
 end
 
-look_functions() = render("look.sh", Dict("STAT" => Sys.isbsd() ? "/usr/bin/stat -L -f '%z %Fm %Fc'" :
-    "stat -L -c '%s %y %z'"))
+look_functions(system=SYSTEM) = render("look.sh", Dict("STAT" => system.stat))
 
 """
 The files and folders that tell of a change of what `image` with this stamp was built from. Some are not there: a

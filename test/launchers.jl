@@ -834,7 +834,7 @@ end
 
 @testset "Launchers: the Windows script" begin
     launcher = PackageCompilerRS.Launcher("x", :shell, "x.cmd", "C:\\a 100%\\b&c.so", nothing,
-        "C:\\Julia\\bin\\julia.exe", ["--threads=2", "say \"hi\""], nothing)
+        "C:\\Julia\\bin\\julia.exe", ["--threads=2", "say \"hi\""], nothing, String[])
     identity = (julia="", version="1.10.6", commit="0123abcd", version_file="C:\\version_git.jl")
     text = PackageCompilerRS.windows_script(launcher, identity)
     @test !occursin(r"[^\r]\n", text)
@@ -846,6 +846,6 @@ end
     path = joinpath(place, "x.cmd")
     write(path, text)
     @test PackageCompilerRS.read_launcher(:shell, path).sysimage == launcher.sysimage
-    foreign = PackageCompilerRS.Launcher("x", :shell, "x.cmd", "C:\\é.so", nothing, "j", String[], nothing)
+    foreign = PackageCompilerRS.Launcher("x", :shell, "x.cmd", "C:\\é.so", nothing, "j", String[], nothing, String[])
     @test occursin("chcp 65001", PackageCompilerRS.windows_script(foreign, identity))
 end

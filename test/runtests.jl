@@ -5,9 +5,9 @@
 using PackageCompilerRS
 using Test
 
-const FILES = ["json", "environment", "plan", "engine", "cache", "sysimage_toml", "test_suite", "errors", "progress",
-    "status", "refresh", "jsonc", "launchers", "launcher_refresh", "recording", "docs", "command", "installation", "one_image", "bundle_sysimage", "apps",
-    "linked", "images"]
+const FILES = ["json", "system", "environment", "plan", "engine", "cache", "sysimage_toml", "test_suite", "errors", "progress",
+    "status", "refresh", "jsonc", "launchers", "launcher_refresh", "several_cpus", "recording", "docs", "command",
+    "installation", "one_image", "bundle_sysimage", "apps", "linked", "images"]
 const LONG = ["bundle_sysimage", "apps", "linked", "images"]
 const CHOSEN = ARGS == ["all"] ? FILES : isempty(ARGS) ? setdiff(FILES, LONG) : ARGS
 

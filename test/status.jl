@@ -415,6 +415,9 @@ end
 part(stamp, kind) = only_of(p -> p["kind"] == kind, stamp["parts"])
 only_of(f, items) = first(filter(f, items))
 
+# Where the system lists what its CPU can do.
+const CPU_IS_KNOWN = PackageCompilerRS.cpu_flags() !== nothing
+
 @testset "another Julia or CPU: $what" for (what, change, state, kind, message) in (
     ("version", s -> s["plan"]["julia"]["version"] = "1.4.2", :stale, :julia, "built by Julia 1.4.2"),
     ("architecture", s -> s["plan"]["julia"]["arch"] = "sparc", :stale, :julia, "for sparc; this is"),
@@ -426,6 +429,9 @@ only_of(f, items) = first(filter(f, items))
         s["cpu_target"] = "generic;haswell,clone_all"), :fresh, nothing, ""),
     ("CPU, with the target of Julia's image", s -> (s["plan"]["julia"]["cpu"] = "z80";
         s["cpu_target"] = "sysimage"), :fresh, nothing, ""),
+    ("what this CPU lacks", s -> s["cpus"] = ["no_cpu_has_this", "nor_this"],
+        (CPU_IS_KNOWN ? (:stale, :cpu, "without nor_this") : (:fresh, nothing, ""))...),
+    ("what this CPU lacks of one target", s -> s["cpus"] = ["no_cpu_has_this", ""], :fresh, nothing, ""),
 )
     with_place() do place
         plan = plan_of(["Greeter"]; project=inside(place, "project"), sysimage_path=place.image)

@@ -54,6 +54,8 @@ function plan_bundle(call, package_dir, target, keywords; incremental, cpu_targe
     # The folder may be given with a separator at its end.
     isempty(basename(target)) && (target = dirname(target))
     options = options_from(Pair{Symbol,Any}[:incremental => incremental, :cpu_target => cpu_target, keywords...])
+    options.cpu_target isa AbstractVector && throw(BuildError("`cpu_target` is a list";
+        cause="what `$call` makes has one image", hint="give one text; `;` separates targets of one image"))
     # Nobody has a prompt there.
     options.include_stdlibs === nothing && (options.include_stdlibs = String[])
     options.sysimage_path = joinpath(target, "lib", "julia", "sys." * Libdl.dlext)

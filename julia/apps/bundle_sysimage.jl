@@ -49,7 +49,7 @@ by another user, in a container, on a cluster. The folder has
 - `depot`: the artifacts of the packages in the image.
 
 `start` takes the Julia that the environment variable `PCRS_JULIA` names, or else the first on `PATH`, and says so if
-that is another build than the one that made the image. It appends `depot` to `JULIA_DEPOT_PATH`, so that the depot
+that is another build than the one that made the image, or if the CPU cannot run the image. It appends `depot` to `JULIA_DEPOT_PATH`, so that the depot
 in which Julia writes is that of the user. The folder may be moved and may be read-only.
 
 Not in it are Julia, the sources of packages (a package that reads files of its own folder when it runs finds
@@ -90,7 +90,7 @@ function bundle_sysimage(sysimage_path::AbstractString, folder::AbstractString;
 )
     VERSION >= v"1.6" || throw(BuildError("a sysimage cannot be bundled with Julia $VERSION";
         cause="it has no package Artifacts", hint="use Julia 1.6 or newer"))
-    Sys.iswindows() && throw(BuildError("a sysimage cannot be bundled on Windows";
+    SYSTEM.posix || throw(BuildError("a sysimage cannot be bundled on $(SYSTEM.name)";
         cause="its launcher is a script for a POSIX shell"))
     check_text("the path of the sysimage", sysimage_path)
     image = abspath(sysimage_path)
@@ -223,5 +223,6 @@ function bundled_script(image)
     commit = Base.GIT_VERSION_INFO.commit
     known = !isempty(commit) && file !== nothing && isfile(file) && occursin(commit, read(file, String))
     return render("bundled.sh", Dict("SYSIMAGE" => shell_quote(image), "VERSION" => shell_quote(string(VERSION)),
-        "COMMIT" => shell_quote(known ? commit : ""), "JULIA_ON_PATH" => fragment("julia_on_path.sh")))
+        "COMMIT" => shell_quote(known ? commit : ""), "JULIA_ON_PATH" => fragment("julia_on_path.sh"),
+        "CPU" => fragment("cpu.sh")))
 end

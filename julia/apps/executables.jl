@@ -11,7 +11,7 @@ Where `deps/build.jl` leaves the program (`rust/driver`).
 `BuildError` when it is not built.
 """
 function driver_path()
-    name = "packagecompilerrs_driver" * (Sys.iswindows() ? ".exe" : "")
+    name = "packagecompilerrs_driver" * SYSTEM.executable_suffix
     path = joinpath(package_folder(), "deps", "usr", "bin", name)
     isfile(path) || throw(BuildError("the program for executables is not built: there is no `$path`";
         hint="run `using Pkg; Pkg.build(\"PackageCompilerRS\")`; it needs cargo, see https://rustup.rs"))

@@ -10,11 +10,12 @@ const APPS_SINCE = v"1.10"
 # Errors
 `BuildError` where bundles cannot be made: on other systems than Linux, and with an older Julia.
 """
-function check_apps_here()
+function check_apps_here(system=SYSTEM)
     VERSION >= APPS_SINCE || throw(BuildError("apps and libraries cannot be made with Julia $VERSION";
         cause="their executables start Julia by functions that $APPS_SINCE and newer have",
         hint="use Julia $(APPS_SINCE.major).$(APPS_SINCE.minor) or newer; `create_sysimage` serves this one"))
-    Sys.islinux() || throw(BuildError("apps and libraries can be made on Linux only";
+    system.apps || throw(BuildError("apps and libraries cannot be made on $(system.name)";
+        cause="only Linux's way to find libraries is known to their executables",
         hint="`create_sysimage` serves this system"))
     return nothing
 end

@@ -1,6 +1,7 @@
 """
     create_sysimage(packages=nothing; sysimage_path, kwargs...) -> BuildReport
     create_sysimage() -> BuildReport
+    create_sysimage(packages=nothing; sysimage_path, cpu_target::Vector, kwargs...) -> Vector{BuildReport}
 
 Builds a sysimage that holds `packages`: a name or a vector of names, as `String` or `Symbol`. Left
 out, all dependencies of the project go in, and the project itself if it is a package. Start Julia
@@ -26,9 +27,12 @@ in the project's `Sysimage.toml`, see below.
 - `import_into_main::Bool=true`: bind `packages` in `Main`, so that `using .Package` works without
   the project.
 - `base_sysimage`: path of the image to build upon instead of this session's.
-- `cpu_target::String="native"`: Julia's `--cpu-target`; on Julia 1.13 and newer also `"sysimage"`,
+- `cpu_target="native"`: Julia's `--cpu-target`; on Julia 1.13 and newer also `"sysimage"`,
   that of the base. An image for a CPU that this machine lacks is built and not started here; a
-  warning says so.
+  warning says so. A vector of targets builds an image for each, one after the other: `Example.so` becomes
+  `Example.haswell.so` and `Example.znver3.so` (what no file name should hold becomes `_`). Given all of them,
+  [`install_launcher`](@ref) starts the best that a machine can run. (`"generic;haswell,clone_all"` is one target for
+  Julia, and gives one image with both codes.)
 - `script`: path of a file that runs in the process whose state becomes the image.
 - `sysimage_build_args::Cmd`: further options of that process, such as `` `-O1` ``.
 - `compress_sysimage::Bool=false`: write a compressed image (Julia 1.13 and newer).
@@ -113,7 +117,7 @@ where there is none the linker that Julia 1.9 and newer bring. `CC`, `CXX` and t
 say.
 
 # Returns
-A [`BuildReport`](@ref), or a [`BuildPreview`](@ref) with `dry_run=true`.
+A [`BuildReport`](@ref), or a [`BuildPreview`](@ref) with `dry_run=true`; a vector of these for a vector of targets.
 
 # Errors
 [`BuildError`](@ref). Wrong input is found before any process is started. An interrupted build
@@ -197,6 +201,11 @@ function create(@nospecialize(packages), given)
     options = options_from(given)
     packages, given = with_sysimage_toml(packages, given, options)
     options = options_from(given)
+    options.cpu_target isa AbstractVector && return create_for_each(options.cpu_target, packages, options)
+    return create_one(packages, options)
+end
+
+function create_one(@nospecialize(packages), options)
     plan = make_plan(packages, options)
     noticed = notices(plan)
     options.dry_run && return BuildPreview(plan, dry_run(plan), noticed)

@@ -6,7 +6,7 @@ const LIBRARY = Ref{Ptr{Cvoid}}(C_NULL)
 
 "Where `deps/build.jl` leaves the library called `name`."
 function library_path(name)
-    file = string(Sys.iswindows() ? "" : "lib", name, '.', Libdl.dlext)
+    file = string(SYSTEM.library_prefix, name, '.', Libdl.dlext)
     return joinpath(package_folder(), "deps", "usr", "lib", file)
 end
 

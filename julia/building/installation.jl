@@ -62,7 +62,7 @@ end
 "Julia >= 1.9 brings a linker (`Base.Linking`), looked for where that module looks."
 function bundled_lld()
     isdefined(Base, :Linking) || return nothing
-    name = Sys.iswindows() ? "lld.exe" : "lld"
+    name = "lld" * SYSTEM.executable_suffix
     for folder in (Base.PRIVATE_LIBEXECDIR, joinpath("..", "tools"), "")
         path = abspath(Sys.BINDIR, folder, name)
         isfile(path) && return path

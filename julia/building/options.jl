@@ -16,7 +16,7 @@ Base.@kwdef mutable struct Options
     include_transitive_dependencies::Bool = true
     import_into_main::Bool = true
     base_sysimage::Union{Nothing,AbstractString} = nothing
-    cpu_target::AbstractString = DEFAULT_CPU_TARGET
+    cpu_target::Union{AbstractString,AbstractVector} = DEFAULT_CPU_TARGET
     script::Union{Nothing,AbstractString} = nothing
     sysimage_build_args::Cmd = ``
     compress_sysimage::Bool = false

@@ -1,20 +1,20 @@
 # The files of launchers but for VS Code's: what is written into them, and how they are known again.
 
 "The files of a launcher, as `(path, text, executable)`."
-function launcher_files(launcher, identity, kernel_file)
+function launcher_files(launcher, identity, kernel_file, system=SYSTEM)
     kind, path = launcher.kind, launcher.path
     arguments = kind === :jupyter ? kernel_arguments(launcher, kernel_file) : options(launcher)
     if kind === :shell
-        return [Sys.iswindows() ? (path, windows_script(launcher, identity), false) :
-            (path, shell_script(launcher, identity, arguments), true)]
+        return [system.posix ? (path, shell_script(launcher, identity, arguments), true) :
+            (path, windows_script(launcher, identity), false)]
     end
-    beside = companions(kind, path)
+    beside = companions(kind, path, system)
     scripts = filter(file -> endswith(file, ".sh"), beside)
     # Not the script itself: in a desktop entry the program's name must not hold `=`, and GLib
     # leaves `%%` in it.
     command = isempty(scripts) ?
         [launcher.julia; "--sysimage=$(launcher.sysimage)"; arguments] : ["/bin/sh"; scripts]
-    text = kind === :desktop ? desktop_entry(launcher, command) : kernel_spec(launcher, command)
+    text = kind === :desktop ? desktop_entry(launcher, command) : kernel_spec(launcher, command, system)
     files = [(script, shell_script(launcher, identity, arguments), true) for script in scripts]
     for notice in setdiff(beside, scripts)
         push!(files, (notice, read(template("notice.jl"), String), false))
@@ -37,7 +37,7 @@ marker(launcher) = string(LAUNCHER_MARKER, write_json(marked(launcher)))
 
 marked(launcher) = Dict("name" => launcher.name, "sysimage" => launcher.sysimage,
     "project" => launcher.project, "julia" => launcher.julia, "args" => launcher.args,
-    "refresh" => launcher.refresh)
+    "refresh" => launcher.refresh, "others" => launcher.others)
 
 "What Julia is started with besides the image."
 options(launcher) = launcher.project === nothing ? launcher.args :
@@ -111,7 +111,9 @@ function launcher_of(kind, path, text)
     optional = Union{Nothing,AbstractString}
     # Launchers that were made before there was this have none.
     refresh = haskey(table, "refresh") ? value("refresh", optional) : nothing
+    others = haskey(table, "others") ? value("others", AbstractVector) : String[]
+    all(path -> path isa AbstractString, others) || throw(ArgumentError("`others` are no strings"))
     return Launcher(value("name", AbstractString), kind, path, value("sysimage", AbstractString),
         value("project", optional), value("julia", optional), args,
-        refresh === nothing ? nothing : Symbol(refresh))
+        refresh === nothing ? nothing : Symbol(refresh), others)
 end

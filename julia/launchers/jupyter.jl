@@ -3,14 +3,14 @@
 kernel_arguments(launcher, kernel_file) = ["-i"; "--color=yes"; options(launcher);
     kernel_command(kernel_file, launcher.project)]
 
-function kernel_spec(launcher, command)
+function kernel_spec(launcher, command, system=SYSTEM)
     return write_json(Dict(
         "argv" => [command; "{connection_file}"],
         "display_name" => launcher.name,
         "language" => "julia",
         "env" => Dict{String,String}(),
         # As in IJulia's own kernelspecs.
-        "interrupt_mode" => Sys.iswindows() ? "message" : "signal",
+        "interrupt_mode" => system.jupyter_interrupts,
         "metadata" => Dict("PackageCompilerRS" => marked(launcher)),
     )) * "\n"
 end

@@ -24,7 +24,8 @@ An installed launcher, as [`list_launchers`](@ref) finds it. Fields:
 - `path::String`: its file;
 - `sysimage::String`, `args::Vector{String}`;
 - `project::Union{String,Nothing}`, `julia::Union{String,Nothing}`: `:vscode` has neither;
-- `refresh::Union{Symbol,Nothing}`: `:background` or `:before`, if it keeps the image fresh.
+- `refresh::Union{Symbol,Nothing}`: `:background` or `:before`, if it keeps the image fresh;
+- `others::Vector{String}`: images for other CPUs, which it tries in this order where the CPU cannot run `sysimage`.
 """
 struct Launcher
     name::String
@@ -35,12 +36,14 @@ struct Launcher
     julia::Union{String,Nothing}
     args::Vector{String}
     refresh::Union{Symbol,Nothing}
+    others::Vector{String}
 end
 
 function Base.show(io::IO, launcher::Launcher)
     print(io, "Launcher(", repr(launcher.name), ", ", repr(launcher.kind), ", ",
         repr(launcher.path), ", sysimage ", repr(launcher.sysimage))
     isfile(launcher.sysimage) || print(io, " (gone)")
+    isempty(launcher.others) || print(io, " or ", length(launcher.others), " for other CPUs")
     return print(io, ")")
 end
 
@@ -61,8 +64,10 @@ letters, digits, `.`, `_` and `-`, and starts with a letter or digit (Jupyter ta
 | `:vscode` | `folder/.vscode/settings.json` | the setting `julia.additionalArgs` of a workspace |
 
 # Keywords
-- `sysimage::AbstractString`: path of the image. It is started once, in `project`, to see that it fits
-  `julia`.
+- `sysimage`: path of the image, or a vector of paths of images for several CPUs (see `cpu_target` of
+  [`create_sysimage`](@ref)), of which the launcher starts the one for the most able CPU that its machine can
+  run; not for `:vscode`, and not on Windows. What this machine can run is started once, in `project`, to see that it
+  fits `julia`.
 - `project`: the folder of a project, its project file, or a shared environment such as `"@v1.10"`;
   handed to Julia as `--project`. Left out, Julia chooses as usual, but for `:jupyter`, whose kernel
   gets the project that is active now. For `:vscode` it only says where
@@ -85,8 +90,9 @@ letters, digits, `.`, `_` and `-`, and starts with a letter or digit (Jupyter ta
 `:shell` is a script, and `:desktop` and `:jupyter` run such a script. It starts plain Julia with a
 message on `stderr` when the image is gone, its Julia was replaced, another Julia has built the
 image anew, or an artifact that a package in it needs is in no depot any more. Which artifacts these
-are is looked up when the launcher is made; of an image that was built since they are not known. It does
-not follow `juliaup`'s default: the executable behind that command is what the script starts. An update in place is seen by the commit in Julia's `base/version_git.jl`, which the
+are is looked up when the launcher is made; of an image that was built since they are not known. On x86-64 Linux it
+also does so where the CPU lacks what the image needs, for which it compares `/proc/cpuinfo` with the
+stamp. It does not follow `juliaup`'s default: the executable behind that command is what the script starts. An update in place is seen by the commit in Julia's `base/version_git.jl`, which the
 shell reads itself; only where that file names none (Debian's Julia) does `julia --version` run first
 (16 ms for Julia 1.10). Which Julia built the image is read in its stamp; an image without one, such
 as PackageCompiler makes, is taken for that of the Julia it was installed with.
@@ -112,7 +118,7 @@ script: Julia does not start in VS Code when the image is gone or does not fit.
 
 # Errors
 [`LauncherError`](@ref): the image, project or Julia does not exist or they do not fit; a file is
-already there and `force` is not given; a settings file is not JSON with comments; IJulia is not
+already there and `force` is not given; of several images this machine can run none, or they are for several Julias; a settings file is not JSON with comments; IJulia is not
 found; a file cannot be written; `refresh` is given for an image without a stamp.
 
 # Examples
@@ -129,7 +135,7 @@ folders and kernel names are those of `jupyter_core` and `jupyter_client`.
 """
 function install_launcher(
     name::AbstractString;
-    sysimage::AbstractString,
+    sysimage::Union{AbstractString,AbstractVector{<:AbstractString}},
     project::Union{Nothing,AbstractString}=nothing,
     kind::Symbol=:shell,
     folder::Union{Nothing,AbstractString}=nothing,
@@ -149,20 +155,19 @@ function install_launcher(
     project === nothing || (project = dirname(find_project(LauncherError, project)))
     # Jupyter starts kernels in folders of its own, where another project is the active one.
     kind === :jupyter && project === nothing && (project = active_folder())
-    isfile(sysimage) || throw(LauncherError("there is no sysimage `$(abspath(sysimage))`";
-        hint="build it with `create_sysimage`, or give its path"))
-    identity = start_once(executable(julia), abspath(sysimage), project)
+    images = images_of(sysimage, kind)
+    identity = start_runnable(executable(julia), images, project)
     folder = folder === nothing ? default_folder(kind, project) : abspath(expanduser(folder))
     path = launcher_path(kind, folder, String(name))
-    launcher = Launcher(name, kind, path, abspath(sysimage), project, identity.julia, args, refresh)
+    launcher = Launcher(name, kind, path, images[1], project, identity.julia, args, refresh, images[2:end])
     if kind === :vscode
         install_setting(launcher, force)
     else
         files = launcher_files(launcher, identity, kernel_file)
         check_places(files, force)
-        refresh === nothing || begin_watch(launcher.sysimage, path, identity.version)
+        refresh === nothing || foreach(image -> begin_watch(image, path, identity.version), images)
         install_files(launcher, files)
-        refresh === nothing && end_watch(launcher.sysimage, path)
+        refresh === nothing && foreach(image -> end_watch(image, path), images)
     end
     kind === :shell && tell_if_not_on_path(folder, String(name))
     return path
@@ -198,7 +203,7 @@ function remove_launcher(
         return path
     end
     launcher = told_as(() -> remove_files(kind, path), LauncherError, "`$path` was not removed")
-    launcher.refresh === nothing || end_watch(launcher.sysimage, path)
+    launcher.refresh === nothing || foreach(image -> end_watch(image, path), [launcher.sysimage; launcher.others])
     return path
 end
 
@@ -274,26 +279,61 @@ end
 
 # Arguments
 
-function check_kind(kind)
+function check_kind(kind, system=SYSTEM)
     kind in LAUNCHER_KINDS || throw(LauncherError("`kind` is `$(repr(kind))`";
         hint="use $(join(repr.(LAUNCHER_KINDS), ", ", " or "))"))
-    if kind === :desktop && (Sys.iswindows() || Sys.isapple())
+    if kind === :desktop && !system.desktop_entries
         throw(LauncherError("desktop entries are for Linux and BSD"; hint="use `kind=:shell`"))
     end
     return nothing
 end
 
-function check_refresh(refresh, kind)
+function check_refresh(refresh, kind, system=SYSTEM)
     refresh in (nothing, :background, :before) || throw(LauncherError("`refresh` is `$(repr(refresh))`";
         hint="use `:background`, `:before` or `nothing`"))
     refresh === nothing && return nothing
     kind === :vscode && throw(LauncherError("`refresh` is given with `kind=:vscode`";
         cause="VS Code starts Julia itself, and runs no script that could look at the image first",
         hint="call `refresh_sysimage` by a script or task of the workspace"))
-    Sys.iswindows() && throw(LauncherError("`refresh=$(repr(refresh))` is not there on Windows";
+    system.posix || throw(LauncherError("`refresh=$(repr(refresh))` is not there on $(system.name)";
         cause="the script for its shell cannot tell whether files have changed",
         hint="call `refresh_sysimage` before Julia is started"))
     return nothing
+end
+
+"""
+    images_of(sysimage, kind) -> Vector{String}
+
+The full paths of the images that are meant by `sysimage`, a path or several, in the order in which a launcher tries
+them.
+
+# Errors
+`LauncherError` when there is none, one is not there, or launchers of this `kind` take only one.
+"""
+function images_of(sysimage, kind, system=SYSTEM)
+    images = unique!(String[abspath(path) for path in (sysimage isa AbstractVector ? sysimage : [sysimage])])
+    isempty(images) && throw(LauncherError("`sysimage` is an empty list"; hint="give the path of an image"))
+    for image in images
+        isfile(image) && continue
+        beside = images_beside(image)
+        throw(LauncherError("there is no sysimage `$image`"; hint=isempty(beside) ?
+            "build it with `create_sysimage`, or give its path" :
+            "there are images for some CPUs: give `sysimage=[$(join(repr.(beside), ", "))]`"))
+    end
+    length(images) == 1 && return images
+    kind !== :vscode && system.posix && return best_first(images)
+    what = kind === :vscode ? "with `kind=:vscode`" : "on $(system.name)"
+    throw(LauncherError("a launcher cannot choose among several images $what";
+        cause="there is no script that could look at the CPU first", hint="give the path of one"))
+end
+
+"The images that `create_sysimage` made for some CPUs instead of one at `path`."
+function images_beside(path)
+    stem, extension = splitext(path)
+    isdir(dirname(path)) || return String[]
+    names = filter(name -> startswith(name, basename(stem) * ".") && endswith(name, extension) &&
+        isfile(joinpath(dirname(path), name * ".json")), readdir(dirname(path)))
+    return joinpath.(dirname(path), names)
 end
 
 # `\z`: `$` would let a last newline pass.

@@ -1,33 +1,25 @@
 # Where launchers are, by kind.
 
-function default_folder(kind, project)
+function default_folder(kind, project, system=SYSTEM)
     kind === :shell && return joinpath(homedir(), ".local", "bin")
     kind === :vscode && return something(project, pwd())
     kind === :desktop && return joinpath(data_home(), "applications")
     haskey(ENV, "JUPYTER_DATA_DIR") && return abspath(ENV["JUPYTER_DATA_DIR"])
-    Sys.isapple() && return joinpath(homedir(), "Library", "Jupyter")
-    Sys.iswindows() && return joinpath(get(ENV, "APPDATA", homedir()), "jupyter")
-    return joinpath(data_home(), "jupyter")
+    return system.jupyter_folder()
 end
 
-"By the XDG Base Directory Specification, a relative path in the variable does not count."
-function data_home()
-    folder = get(ENV, "XDG_DATA_HOME", "")
-    return isabspath(folder) ? folder : joinpath(homedir(), ".local", "share")
-end
-
-function launcher_path(kind, folder, name)
-    kind === :shell && return joinpath(folder, Sys.iswindows() ? name * ".cmd" : name)
+function launcher_path(kind, folder, name, system=SYSTEM)
+    kind === :shell && return joinpath(folder, name * system.command_suffix)
     kind === :desktop && return joinpath(folder, name * ".desktop")
     kind === :jupyter && return joinpath(folder, "kernels", name, "kernel.json")
     return joinpath(folder, ".vscode", "settings.json")
 end
 
 "Files beside the one at `path` that belong to the launcher."
-function companions(kind, path)
+function companions(kind, path, system=SYSTEM)
     kind === :desktop && return [string(chop(path; tail=length(".desktop")), ".sh")]
     # On Windows Jupyter would end the shell that reads a script, and not Julia.
-    kind === :jupyter && !Sys.iswindows() && return joinpath.(dirname(path), ["kernel.sh", "notice.jl"])
+    kind === :jupyter && system.posix && return joinpath.(dirname(path), ["kernel.sh", "notice.jl"])
     return String[]
 end
 

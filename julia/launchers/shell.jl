@@ -1,17 +1,21 @@
 # Launchers for shells: scripts that start Julia on the image, or say why they do not.
 
 function shell_script(launcher, identity, arguments)
-    image_hash, artifacts = needed_artifacts(launcher.sysimage, identity.version)
+    images = [launcher.sysimage; launcher.others]
+    needed = [needed_artifacts(image, identity.version) for image in images]
+    takes = ["take $(shell_quote(image)) $(shell_quote(hash))" for (image, (hash, _)) in zip(images, needed)]
+    artifacts = unique!(reduce(vcat, last.(needed)))
     fresh = launcher.refresh !== nothing
     return render("shell.sh", Dict(
         "MARKER" => marker(launcher),
         "NAME" => launcher.name,
         "JULIA" => shell_quote(launcher.julia),
-        "SYSIMAGE" => shell_quote(launcher.sysimage),
         "VERSION" => shell_quote(identity.version),
         "COMMIT" => shell_quote(identity.commit),
         "COMMIT_FILE" => shell_quote(identity.version_file),
-        "IMAGE_HASH" => shell_quote(image_hash),
+        # The first that this CPU can run.
+        "TAKE" => join(takes, " ||\n    "),
+        "CPU" => fragment("cpu.sh"),
         "ARTIFACTS" => shell_quote(join(artifacts, '\n')),
         "OPTIONS" => join(string.(shell_quote.(arguments), ' ')),
         "JULIA_ON_PATH" => fragment("julia_on_path.sh"),
@@ -65,9 +69,8 @@ function windows_script(launcher, identity)
 end
 
 function tell_if_not_on_path(folder, name)
-    separator = Sys.iswindows() ? ';' : ':'
     same(place) = !isempty(place) && ispath(place) && realpath(place) == realpath(folder)
-    any(same, split(get(ENV, "PATH", ""), separator)) && return nothing
+    any(same, split(get(ENV, "PATH", ""), SYSTEM.list_separator)) && return nothing
     @info "`$folder` is not on PATH: add it there, or start the launcher by its path" launcher =
         joinpath(folder, name)
     return nothing

@@ -168,6 +168,6 @@ function read_settings_launchers(path)
         image = findfirst(a -> a.sysimage !== nothing, own)
         others = [a.text for a in own if a.sysimage === nothing]
         Launcher(name, :vscode, path, image === nothing ? "" : own[image].sysimage, nothing,
-            nothing, others, nothing)
+            nothing, others, nothing, String[])
     end
 end

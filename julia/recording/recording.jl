@@ -185,7 +185,7 @@ function julia_record(
             Dict("PACKAGECOMPILERRS_TRACE" => trace, "PACKAGECOMPILERRS_STATEMENTS" => statements)))
         # Without `wait` Julia would connect it to nothing.
         process = run(pipeline(command; stdin=stdin, stdout=stdout, stderr=stderr); wait=false)
-        without_interrupts(() -> wait(process))
+        SYSTEM.without_interrupts(() -> wait(process))
         isfile(trace) || throw(RecordingError("nothing was recorded";
             cause="Julia ended before it compiled anything"))
         # The session's own view if it came to its end, else only what the trace shows.
@@ -212,27 +212,6 @@ comes_to_prompt(args) = all(arg -> occursin(r"^-(?!-?e|E|-print|-?\z)", arg), ar
 # A session may have no project file yet; Julia then starts as it would by itself.
 recorded_project(project) = project === nothing ? Base.active_project() :
     find_project(RecordingError, project)
-
-"Ctrl-C in the terminal is for the child; Julia leaves a signal alone whose handler is `SIG_IGN`."
-function without_interrupts(f)
-    if Sys.iswindows()
-        ignore(yes) = ccall((:SetConsoleCtrlHandler, "kernel32"), stdcall, Cint,
-            (Ptr{Cvoid}, Cint), C_NULL, yes)
-        ignore(1)
-        try
-            return f()
-        finally
-            ignore(0)
-        end
-    end
-    sigint, sig_ign = Cint(2), Ptr{Cvoid}(1)
-    handler = ccall(:signal, Ptr{Cvoid}, (Cint, Ptr{Cvoid}), sigint, sig_ign)
-    try
-        return f()
-    finally
-        ccall(:signal, Ptr{Cvoid}, (Cint, Ptr{Cvoid}), sigint, handler)
-    end
-end
 
 # The switch
 

@@ -8,6 +8,7 @@ version=@VERSION@
 commit=@COMMIT@
 
 @JULIA_ON_PATH@
+@CPU@
 fail() {
     printf '%s: %s\n  cause: %s\n  next:  %s\n' "${0##*/}" "$1" "$2" "$3" >&2
     exit 1
@@ -51,6 +52,12 @@ if ! same_build; then
     [ "$found" = "julia version $version" ] && found="another build of Julia $version than made the sysimage"
     fail "$wanted" "\`$julia\` is $found" "$next"
 fi
+
+real=$here/$image
+stamp=$(start_of_stamp)
+lacks=$(lacking)
+[ -z "$lacks" ] || fail "the sysimage is for CPUs with more than this one has" "it lacks $lacks" \
+    'build and bundle one for this CPU: see `cpu_target` of `create_sysimage`'
 
 # What is in the variable stays, and so does the user's own depot, where Julia writes: an empty entry at the
 # start stands for the default depots.

@@ -5,12 +5,10 @@
 # starts Julia without it.
 
 julia=@JULIA@
-image=@SYSIMAGE@
 version=@VERSION@
 commit=@COMMIT@
 commit_file=@COMMIT_FILE@
-# What the image with this hash needs: an artifact's hash, name and package on each line.
-image_hash=@IMAGE_HASH@
+# What the image needs that has the hash for which this is known: an artifact's hash, name and package on each line.
 artifacts=@ARTIFACTS@
 
 # Whether `julia` is still the build that this was written for. Julia's sources on disk name the
@@ -29,14 +27,17 @@ same_build() {
     return 1
 }
 
-# The stamp is beside the file that a link leads to.
-real=$image
-if [ -L "$image" ]; then real=$(readlink -f -- "$image") || real=$image; fi
-
-# The start of the stamp of the image which is there now; nothing for an image without one. (`read`
-# would take the stamp, one long line, byte by byte.)
-start_of_stamp() {
-    dd if="$real.json" bs=512 count=1 2>/dev/null
+@CPU@
+# Takes the image at $1, of which `artifacts` are known if its hash is $2; fails where this CPU cannot run it.
+take() {
+    image=$1
+    image_hash=$2
+    # The stamp is beside the file that a link leads to.
+    real=$image
+    if [ -L "$image" ]; then real=$(readlink -f -- "$image") || real=$image; fi
+    stamp=$(start_of_stamp)
+    lacks=$(lacking)
+    [ -f "$image" ] && [ -z "$lacks" ]
 }
 
 # The Julia that built the image.
@@ -96,7 +97,8 @@ say() {
     printf '%s\n' "$notice" >&2
 }
 
-@REFRESH@set -- @OPTIONS@"$@"
+@REFRESH@@TAKE@
+set -- @OPTIONS@"$@"
 
 again='make this launcher again, with `install_launcher` and `force=true`'
 if ! [ -x "$julia" ]; then
@@ -114,11 +116,13 @@ elif ! same_build; then
     say "$julia is no longer the Julia $version that the sysimage was made for; starting it without" \
         "build the sysimage again, and $again"
 else
-    stamp=$(start_of_stamp)
     @READ_KNOWN@builder=$(built_by)
     gone=$(gone_artifact)
     if [ "${builder:-$version}" != "$version" ]; then
         say "the sysimage $image was built by Julia $builder; starting Julia $version without it" "$again"
+    elif [ -n "$lacks" ]; then
+        say "the sysimage $image is for CPUs with more than this one has (without $lacks); starting Julia without it" \
+            'build one for this CPU too, with a list as `cpu_target`'
     @IF_STALE@elif [ -n "$gone" ]; then
         say "the artifact $gone, which the sysimage $image needs, is gone; starting Julia without it" \
             'run `Pkg.instantiate()` in the project'

@@ -1,0 +1,38 @@
+# An image for each of several CPUs, in one call.
+
+"""
+    create_for_each(targets, packages, options) -> Vector
+
+Builds an image for each of `targets`. What was built before a build failed stays.
+
+# Errors
+`BuildError` for targets that are no texts, none at all, or such that would have one file; and as a build of one.
+"""
+function create_for_each(targets, @nospecialize(packages), options)
+    isempty(targets) && throw(BuildError("`cpu_target` is an empty list"; hint="name a CPU, or leave it out"))
+    all(target -> target isa AbstractString, targets) ||
+        throw(wrong_value(:cpu_target, targets, "a String or a vector of Strings"))
+    options.log === nothing || throw(BuildError("`log` is given for several images";
+        cause="each would replace the log of the one before", hint="leave it out: the log of a build that fails is kept"))
+    options.sysimage_path === nothing || check_text("`sysimage_path`", options.sysimage_path)
+    paths = [path_for_cpu(options.sysimage_path, target) for target in targets]
+    allunique(paths) || throw(BuildError("`cpu_target` names two images `$(twice(paths))`";
+        hint="give each target once"))
+    foreach(check_cpu_target, targets)
+    results = map(targets, paths) do target, path
+        own = copy_of(options)
+        own.cpu_target, own.sysimage_path = target, path
+        create_one(packages, own)
+    end
+    return results
+end
+
+"The path of the image for one CPU: that of the whole, with the target before its extension."
+function path_for_cpu(path, target)
+    stem, extension = splitext(path)
+    return string(stem, '.', replace(target, r"[^A-Za-z0-9._-]+" => "_"), extension)
+end
+
+twice(values) = values[findfirst(value -> count(isequal(value), values) > 1, values)]
+
+copy_of(options::Options) = Options(; (name => getfield(options, name) for name in fieldnames(Options))...)
