@@ -59,11 +59,13 @@ function options_from(@nospecialize(keywords))
                 hint=isempty(near) ? "see its docstring" : "did you mean `$(near[1])`?"))
         end
         wanted = fieldtype(Options, name)
-        value isa wanted || throw(wrong_value(name, value, in_words(wanted)))
+        value isa wanted || throw(wrong_value(name, value, name === :cpu_target ? CPU_TARGET_IN_WORDS : in_words(wanted)))
         setfield!(options, name, value)
     end
     return options
 end
+
+const CPU_TARGET_IN_WORDS = "the name of a CPU as a String, or a vector of such names"
 
 wrong_value(keyword, value, expected) = BuildError(
     "`$keyword` is $(shown(value)), a $(typeof(value))"; hint="it must be $expected")

@@ -11,7 +11,7 @@ Builds an image for each of `targets`. What was built before a build failed stay
 function create_for_each(targets, @nospecialize(packages), options)
     isempty(targets) && throw(BuildError("`cpu_target` is an empty list"; hint="name a CPU, or leave it out"))
     all(target -> target isa AbstractString, targets) ||
-        throw(wrong_value(:cpu_target, targets, "a String or a vector of Strings"))
+        throw(wrong_value(:cpu_target, targets, CPU_TARGET_IN_WORDS))
     options.log === nothing || throw(BuildError("`log` is given for several images";
         cause="each would replace the log of the one before", hint="leave it out: the log of a build that fails is kept"))
     options.sysimage_path === nothing || check_text("`sysimage_path`", options.sysimage_path)
