@@ -1,9 +1,8 @@
 //! What each start of an image does, as the report tells it.
 
-#![cfg(unix)]
-
 mod common;
 
+use common::steps::{complain, say};
 use common::{Fake, build};
 use pcrs_engine::plan::Verify;
 use pcrs_engine::report::AtStart;
@@ -25,7 +24,7 @@ fn what_a_start_compiles_is_counted_by_package_and_what_it_writes() {
     ];
     let own = "precompile(Tuple{typeof(Main.read_records), String})\n";
     fake.write("start", format!("{}\n{STARTED}{own}", of_start.join("\n")));
-    fake.on("verify", "echo hello; echo again >&2");
+    fake.on("verify", [say("hello"), complain("again")]);
     let told = at_start(&fake);
     let compiled = told.compiled.iter();
     let compiled: Vec<_> = compiled

@@ -1,15 +1,13 @@
 //! What a build leaves on disk: the image, whole or not at all, and nothing else.
 
-#![cfg(unix)]
-
 mod common;
 
 use std::fs::{self, File};
-use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
-use common::{Fake, OBJECT, OLD, build, finish, names, start};
+use common::script::Step;
+use common::steps::{exit, ready_then_go, say, touch};
+use common::{Fake, OBJECT, OLD, age, build, finish, names, start};
 use pcrs_cache::Stop;
 use pcrs_engine::plan::Base;
 use pcrs_engine::{BuildPlan, ErrorKind, Event, Stage, dry_run};
@@ -108,7 +106,7 @@ fn a_name_as_long_as_the_file_system_takes_is_fine() {
 #[test]
 fn the_log_is_kept_beside_the_image_when_the_build_fails() {
     let fake = Fake::new();
-    fake.on("image", "echo some output; exit 1");
+    fake.on("image", [say("some output"), exit(1)]);
     let error = fake.build().error();
     let log = fake.path("target/Image.so.log");
     assert_eq!(error.log.as_deref(), Some(log.as_path()));
@@ -128,7 +126,7 @@ fn a_log_of_the_users_is_kept_whatever_happens() {
     let report = build(plan.clone()).report();
     assert_eq!(report.log.as_ref(), Some(&log));
     assert!(fs::metadata(&log).unwrap().len() > 0);
-    fake.on("link", "exit 1");
+    fake.on("link", [exit(1)]);
     let again = BuildPlan {
         force: true,
         ..plan
@@ -142,7 +140,7 @@ fn a_failed_build_leaves_the_older_image_as_it_was() {
     for stage in ["precompile", "trace", "image", "generate", "link", "verify"] {
         let fake = Fake::new();
         fs::write(fake.image(), OLD).unwrap();
-        fake.on(stage, "exit 1");
+        fake.on(stage, [exit(1)]);
         fake.build().error();
         assert_eq!(fake.read_image(), OLD, "{stage}");
         assert_eq!(fake.left(), ["Image.so", "Image.so.log"], "{stage}");
@@ -161,7 +159,7 @@ fn two_builds_to_one_path_at_once_both_succeed() {
             fake.write("content", format!("image {i}\n").repeat(100_000));
             // Neither goes on before both are under way.
             let other = fakes[1 - i].path("ready").display().to_string();
-            fake.on("image", &format!("touch \"$here/ready\"; await '{other}'"));
+            fake.on("image", [touch("ready"), Step::Await(other)]);
             let mut plan = fake.plan();
             plan.sysimage_path.clone_from(&target);
             start(plan)
@@ -175,8 +173,11 @@ fn two_builds_to_one_path_at_once_both_succeed() {
     assert_eq!(fakes[0].left(), ["Image.so", "Image.so.json"]);
 }
 
+/// What Windows does in its place is tested in `stages/publish.rs`.
+#[cfg(unix)]
 #[test]
 fn a_process_keeps_the_image_it_runs_on() {
+    use std::os::fd::AsRawFd;
     let fake = Fake::new();
     fs::write(fake.image(), OLD).unwrap();
     let file = File::open(fake.image()).unwrap();
@@ -208,7 +209,7 @@ fn a_dead_builds_folder_is_swept_and_a_live_ones_is_not() {
     fs::write(dead.join("lock"), "").unwrap();
     let other = fake.path("target/.Other.so.build-dead00");
     fs::create_dir(&other).unwrap();
-    fake.on("image", "touch \"$here/ready\"; await \"$here/go\"");
+    fake.on("image", ready_then_go());
     let live = start(fake.plan());
     fake.await_file("ready");
     let left = fake.left();
@@ -217,9 +218,8 @@ fn a_dead_builds_folder_is_swept_and_a_live_ones_is_not() {
         .find(|name| name.starts_with(".Image.so.build-") && !name.ends_with("dead00"))
         .expect("the live build has a folder");
     // Older than any build that has not locked its folder yet.
-    let old = SystemTime::now() - Duration::from_secs(3600);
     for path in [&dead, &other, &fake.path("target").join(folder)] {
-        File::open(path).unwrap().set_modified(old).unwrap();
+        age::by_an_hour(path);
     }
     fake.write("go", "");
     fake.build().report();
@@ -275,6 +275,8 @@ fn a_project_whose_path_holds_the_list_separator_is_loaded_from_source() {
 #[cfg(target_os = "linux")]
 mod small_disks {
     use super::*;
+    use common::script::Wait;
+    use common::steps::run;
     use common::{on_small_disk, text};
 
     /// Builds on a disk of `size` bytes, over an older image, with a new one of a megabyte.
@@ -317,11 +319,12 @@ mod small_disks {
     #[test]
     fn a_disk_that_is_full_when_packages_load_is_named() {
         build_on_full_disk(1 << 18, |fake| {
-            fake.on(
-                "load",
-                "cat /dev/zero >\"$journal.rest\"; note load more 2>/dev/null
-                 echo 'ERROR: SystemError: writing: No space left on device'; exit 1",
-            );
+            let steps = [
+                run("sh", &["-c", "cat /dev/zero >$journal.rest"], Wait::Here),
+                say("ERROR: SystemError: writing: No space left on device"),
+                exit(1),
+            ];
+            fake.on("load", steps);
         });
     }
 
@@ -345,6 +348,8 @@ mod small_disks {
     }
 }
 
+/// A folder of Windows has no such mode; what its lists of rights say only trying tells.
+#[cfg(unix)]
 #[test]
 fn a_folder_without_write_permission_is_an_input_error_before_any_child() {
     use std::os::unix::fs::PermissionsExt;

@@ -1,7 +1,5 @@
 //! Nothing is done twice: what a build takes from earlier ones, told by the children it starts.
 
-#![cfg(unix)]
-
 mod common;
 
 use std::collections::BTreeMap;
@@ -11,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
+use common::steps::{append, exists, exit, note, ready_then_go, say, unless};
 use common::{Built, Fake, LIMIT, OBJECT, OLD, app, build, finish, names, start, text, until};
 use pcrs_cache::Stop;
 use pcrs_engine::identity::stamp::{PartKind, Stamp};
@@ -562,7 +561,7 @@ fn a_fresh_base_that_was_to_have_no_stdlibs_serves_an_image_with_them() {
     plan.base = Base::Fresh {
         filter_stdlibs: false,
     };
-    fake.on("load", "echo loading $name");
+    fake.on("load", [say("loading $name")]);
     let built = build(plan);
     assert!(built.output(Stage::Image).contains(&"loading Dates"));
 }
@@ -652,7 +651,7 @@ fn a_cached_image_that_fails_its_trial_leaves_the_older_one() {
     plan.verify = Verify::None;
     first(&fake, &plan);
     fs::write(fake.image(), OLD).unwrap();
-    fake.on("verify", "exit 1");
+    fake.on("verify", [exit(1)]);
     plan.verify = Verify::Load;
     assert_eq!(build(plan).error().stage, Stage::Verify);
     assert_eq!(fake.read_image(), OLD);
@@ -685,12 +684,12 @@ fn an_image_in_the_folder_of_a_package_is_not_part_of_the_package() {
     other.sysimage_path = fake.path("Needed/src/lib/Other.so");
     other.log = None;
     build(other.clone()).report();
-    fake.on("image", "exit 1");
+    fake.on("image", [exit(1)]);
     other.cpu_target = "generic".into();
     build(other.clone()).error();
     other.sysimage_path = fake.path("Needed/src/lib/Third.so");
     build(other.clone()).error();
-    fake.on("image", "touch \"$here/ready\"; await \"$here/go\"");
+    fake.on("image", ready_then_go());
     let under_way = start(other);
     fake.await_file("ready");
     let left = names(&fake.path("Needed/src/lib"));
@@ -858,12 +857,13 @@ fn an_include_of_a_package_that_only_running_can_tell_is_told() {
 /// The package includes what its text does not tell, and Julia's cache of it lists `files`.
 fn listed(fake: &Fake, files: &[&str]) {
     fake.write("Needed/src/Needed.jl", "include(ENV[\"WHERE\"])\n");
-    let mut script =
-        String::from("journal=$(values journal)\nnote of 00000000-0000-0000-0000-000000000001\n");
-    for file in files {
-        script += &format!("note file \"$here/{file}\"\n");
-    }
-    fake.on("precompile", &script);
+    let mut steps = vec![note("of", "00000000-0000-0000-0000-000000000001")];
+    steps.extend(
+        files
+            .iter()
+            .map(|file| note("file", &format!("$here/{file}"))),
+    );
+    fake.on("precompile", steps);
 }
 
 #[test]
@@ -1014,7 +1014,7 @@ fn an_image_is_not_taken_for_that_of_sources_which_changed_meanwhile() {
         let mut plan = plan(&fake);
         plan.workloads = vec![fake.write("workload.jl", "1\n").into()];
         let before = fs::read(fake.path(file)).unwrap();
-        fake.on(stage, &format!("echo 2 >>\"$here/{file}\""));
+        fake.on(stage, [append(&format!("$here/{file}"), "2\n")]);
         let built = build(plan.clone());
         let warnings = built.warnings();
         assert_eq!(warnings.len(), 1);
@@ -1022,7 +1022,7 @@ fn an_image_is_not_taken_for_that_of_sources_which_changed_meanwhile() {
         let expected = format!("`{}` changed while", folder_or_file.display());
         assert!(warnings[0].starts_with(&expected), "{warnings:?}");
         built.report();
-        fake.on(stage, "");
+        fake.on(stage, []);
         started(&fake);
         // Undone: the image may be of either.
         fake.write(file, before);
@@ -1204,7 +1204,7 @@ fn twins(fake: &Fake) -> [BuildPlan; 2] {
 fn of_two_builds_of_the_same_at_once_one_builds_and_the_other_takes() {
     let fake = fake();
     let [one, two] = twins(&fake);
-    fake.on("image", "touch \"$here/ready\"; await \"$here/go\"");
+    fake.on("image", ready_then_go());
     let one = start(one);
     fake.await_file("ready");
     let two = start(two);
@@ -1230,10 +1230,8 @@ fn of_two_builds_of_the_same_at_once_one_builds_and_the_other_takes() {
 fn a_build_whose_twin_fails_goes_on_itself() {
     let fake = fake();
     let [one, two] = twins(&fake);
-    fake.on(
-        "image",
-        "[ ! -e \"$here/go\" ] || return 0; touch \"$here/ready\"; await \"$here/go\"; exit 1",
-    );
+    let [ready, go] = ready_then_go();
+    fake.on("image", [unless(exists("go"), [ready, go, exit(1)])]);
     let one = start(one);
     fake.await_file("ready");
     let two = start(two);
@@ -1258,7 +1256,7 @@ fn a_build_that_waits_for_another_can_be_cancelled() {
         } else {
             "image"
         };
-        fake.on(stage, "touch \"$here/ready\"; await \"$here/go\"");
+        fake.on(stage, ready_then_go());
         let one = start(one);
         fake.await_file("ready");
         let children = fake.started();

@@ -22,6 +22,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
+use common::script::{Step, Wait};
+use common::steps::{append, copy, exists, exit, fail_with, run, say, unless, write};
 use common::{Fake, LIMIT, OBJECT, build, names, start};
 use pcrs_cache::Stop;
 use pcrs_engine::identity::cache;
@@ -85,12 +87,12 @@ struct Fault {
     times: u64,
 }
 
-/// What befalls a child: a part of the script of `fake.sh`, when it comes to a certain point.
+/// What befalls a child: a part of what `fake.rs` does, when it comes to a certain point.
 #[derive(Debug, Clone, Copy)]
 struct Mishap {
     name: &'static str,
     at: &'static str,
-    script: &'static str,
+    steps: Steps,
     harmless: bool,
 }
 
@@ -109,35 +111,42 @@ const POINTS: [&str; 8] = [
     "verify",
 ];
 
+type Steps = fn() -> Vec<Step>;
+
 /// A mishap befalls one child of all: who comes first makes the folder.
-const MISHAPS: [(&str, bool, &str); 6] = [
-    ("the child is killed", false, "kill -9 $$"),
-    (
-        "its disk is full",
-        false,
-        "echo 'ERROR: no space left on device (ENOSPC)'; exit 1",
-    ),
-    (
-        "its disk is full and it goes on",
-        false,
-        "echo 'error: IOError(write: no space left on device)'; short=1",
-    ),
-    ("the host is killed", false, "kill -9 $PPID"),
-    (
-        "the watchdog is killed",
-        true,
-        r#"for at in /proc/[0-9]*; do
+const MISHAPS: [(&str, bool, Steps); 6] = [
+    ("the child is killed", false, || {
+        vec![Step::Signal(libc::SIGKILL)]
+    }),
+    ("its disk is full", false, || {
+        fail_with("ERROR: no space left on device (ENOSPC)").into()
+    }),
+    ("its disk is full and it goes on", false, || {
+        let told = say("error: IOError(write: no space left on device)");
+        vec![told, write("$here/short-$pid", "")]
+    }),
+    // The parent of the fake that runs this.
+    ("the host is killed", false, || {
+        shell("read -r _ _ _ host _ </proc/$PPID/stat; kill -9 $host")
+    }),
+    ("the watchdog is killed", true, || {
+        shell(
+            r#"for at in /proc/[0-9]*; do
                if tr '\0' ' ' <"$at/cmdline" 2>/dev/null | grep -q "packagecompilerrs-watchdog.*$here"; then
                    kill -9 "${at#/proc/}"
                fi
            done"#,
-    ),
-    (
-        "processes are left behind",
-        true,
-        "sleep 1000 >/dev/null 2>&1 & (setsid sleep 1000 >/dev/null 2>&1 &)",
-    ),
+        )
+    }),
+    ("processes are left behind", true, || {
+        shell("sleep 1000 >/dev/null 2>&1 & (setsid sleep 1000 >/dev/null 2>&1 &)")
+    }),
 ];
+
+/// A script that knows by their names what the fake knows.
+fn shell(script: &str) -> Vec<Step> {
+    vec![run("sh", &["-c", script], Wait::Here)]
+}
 
 /// A round: what there is before, what happens, and how the next build finds it.
 #[derive(Clone)]
@@ -215,11 +224,11 @@ impl Round {
             }
         });
         let mishap = (fault.is_none() || draw.one_in(5)).then(|| {
-            let (name, harmless, script) = draw.of(&MISHAPS);
+            let (name, harmless, steps) = draw.of(&MISHAPS);
             Mishap {
                 name,
                 harmless,
-                script,
+                steps,
                 at: draw.of(&POINTS),
             }
         });
@@ -336,19 +345,15 @@ impl Scene {
             fake.write(&format!("project/{workload}"), format!("# {number}\n"));
         }
         // What it compiles is made of all that the build took in.
-        fake.on(
-            "generate",
-            r#"{
-                cat "$here/head" "$here/project/data"
-                number=0
-                while IFS= read -r text; do
-                    number=$((number + 1))
-                    case $skipped in *" $number "*) ;; *) printf '%s\n' "$text" ;; esac
-                done <"$(values statements "$ready")"
-                echo end
-            } >"$object"
-            exit 0"#,
-        );
+        let to = String::from("$object");
+        let steps = [
+            copy("$here/head", &to),
+            append(&to, "$read{project/data}\n"),
+            Step::AppendStatements { to: to.clone() },
+            append(&to, "end\n"),
+            exit(0),
+        ];
+        fake.on("generate", steps);
         let mut scene = Self {
             fake,
             library: library.to_path_buf(),
@@ -393,28 +398,26 @@ impl Scene {
     /// The hooks of the fakes, with a mishap in one of them.
     fn hooks(&self, mishap: Option<Mishap>) {
         let of = |point: &str| {
-            let script = mishap.filter(|mishap| mishap.at == point);
-            let script = script.map_or("", |mishap| mishap.script);
-            // Once in a round.
-            let script = match script {
-                "" => String::new(),
-                script => format!("if mkdir \"$here/struck\" 2>/dev/null; then {script}\nfi"),
-            };
-            match point {
-                // A statement for every workload, and one for each version.
-                "trace" => format!(
-                    r#"short=
-                    {script}
-                    {{
-                        echo "precompile(f, (Val{{$(cat "$here/project/data")}},))"
-                        [ "$short" ] || {{ name=${{workload##*/}}; echo "precompile(g, (Val{{:${{name%.jl}}}},))"; }}
-                    }} >"$trace""#
-                ),
-                _ => script,
+            let mut steps = Vec::new();
+            if let Some(mishap) = mishap.filter(|mishap| mishap.at == point) {
+                // Once in a round.
+                steps.push(Step::Once {
+                    folder: "$here/struck".into(),
+                    steps: (mishap.steps)(),
+                });
             }
+            // A statement for every workload, and one for each version.
+            if point == "trace" {
+                let of_version = "precompile(f, (Val{$read{project/data}},))\n";
+                let of_workload = "precompile(g, (Val{:$stem},))\n";
+                steps.push(write("$trace", of_version));
+                let whole = append("$trace", of_workload);
+                steps.push(unless(exists("short-$pid"), [whole]));
+            }
+            steps
         };
         for point in POINTS {
-            self.fake.on(point, &of(point));
+            self.fake.on(point, of(point));
         }
     }
 

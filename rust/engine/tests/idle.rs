@@ -4,15 +4,17 @@
 
 mod common;
 
+use common::script::{Step, Wait};
+use common::steps::{run, say, sleep};
 use common::{Fake, build, text};
 use pcrs_engine::{BuildError, ErrorKind, Event, Stage};
 
 /// Waits without computing; its words are those of a Julia that precompiles the package `A`.
-const WAITING_FOR_A: &str = "sh -c 'sleep 1000; :' /depot/compiled/v1.10/A/jl_Xyz";
+const WAITING_FOR_A: [&str; 3] = ["-c", "sleep 1000; :", "/depot/compiled/v1.10/A/jl_Xyz"];
 
-fn idle_in(hook: &str, script: &str) -> (BuildError, Vec<String>) {
+fn idle_in(hook: &str, program: &str, args: &[&str]) -> (BuildError, Vec<String>) {
     let fake = Fake::new();
-    fake.on(hook, script);
+    fake.on(hook, [run(program, args, Wait::Here)]);
     let mut plan = fake.plan();
     plan.idle_limit = Some(3.0);
     let built = build(plan);
@@ -25,7 +27,7 @@ fn idle_in(hook: &str, script: &str) -> (BuildError, Vec<String>) {
 
 #[test]
 fn a_package_that_never_ends_precompiling_is_named_and_ends_the_build() {
-    let (error, warnings) = idle_in("precompile", WAITING_FOR_A);
+    let (error, warnings) = idle_in("precompile", "sh", &WAITING_FOR_A);
     assert_eq!(error.stage, Stage::Precompile);
     let said = text(&error);
     assert!(
@@ -52,7 +54,7 @@ fn so_do_a_workload_an_image_and_a_script_that_wait() {
         ("generate", Stage::Image),
         ("verify", Stage::Verify),
     ] {
-        let (error, _) = idle_in(hook, "sleep 1000");
+        let (error, _) = idle_in(hook, "sleep", &["1000"]);
         assert_eq!(error.stage, stage, "{hook}");
         let said = text(&error);
         assert!(said.contains("it waited for `sleep` (process "), "{said}");
@@ -62,19 +64,10 @@ fn so_do_a_workload_an_image_and_a_script_that_wait() {
 #[test]
 fn a_child_that_writes_or_computes_is_not_idle() {
     let fake = Fake::new();
-    fake.on(
-        "precompile",
-        "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.5; done",
-    );
+    let writes = Step::Times(8, vec![say("$i"), sleep(0.5)]);
+    fake.on("precompile", [writes]);
     // The image process waits for this one, and is not idle either.
-    fake.on(
-        "trace",
-        "i=0; while [ $(($(date +%s) - start)) -lt 4 ]; do i=$((i + 1)); done",
-    );
-    fake.write(
-        "on-trace",
-        format!("start=$(date +%s)\n{}", fake.read("on-trace")),
-    );
+    fake.on("trace", [Step::Compute(4.0)]);
     let mut plan = fake.plan();
     plan.idle_limit = Some(2.0);
     let built = build(plan);
@@ -85,12 +78,14 @@ fn a_child_that_writes_or_computes_is_not_idle() {
 #[test]
 fn julias_own_lines_about_it_are_shown() {
     let fake = Fake::new();
-    fake.on(
-        "precompile",
-        "echo before; echo '[pid 7] waiting for IO to finish:'
-         echo ' Handle type        uv_handle_t->data'; echo ' timer              0x1->0x2'
-         echo after",
-    );
+    let lines = [
+        "before",
+        "[pid 7] waiting for IO to finish:",
+        " Handle type        uv_handle_t->data",
+        " timer              0x1->0x2",
+        "after",
+    ];
+    fake.on("precompile", lines.map(say));
     let built = fake.build();
     let shown: Vec<bool> = built
         .events

@@ -1,21 +1,21 @@
 //! The image process, which starts with the build and waits for packages and statements.
 
-#![cfg(unix)]
-
 mod common;
 
+use common::script::Step;
+use common::steps::{
+    at_statement, await_file, exists, fail_with, hang, note, say, sleep, touch, unless, when, write,
+};
 use common::{Fake, build, text};
 use pcrs_engine::report::Outcome;
 use pcrs_engine::{ErrorKind, Stage};
 
 /// Where it does not start early (one core, little memory) these tests check nothing.
 fn starts_early(fake: &Fake) -> bool {
-    fake.on("early", "echo >>\"$here/early\"");
-    fake.on(
-        "trace",
-        "for _ in 1 2 3 4 5; do [ -e \"$here/early\" ] && break; sleep 0.1; done
-        [ ! -e \"$here/early\" ] || touch \"$here/seen\"",
-    );
+    fake.on("early", [touch("early")]);
+    let look = unless(exists("early"), [sleep(0.1)]);
+    let seen = when(exists("early"), [touch("seen")]);
+    fake.on("trace", [Step::Times(5, vec![look]), seen]);
     fake.build().report();
     let early = fake.path("seen").exists();
     if !early {
@@ -29,7 +29,9 @@ fn starts_early(fake: &Fake) -> bool {
 }
 
 /// Waits, in a hook, until the image process was there.
-const AWAIT_EARLY: &str = "await \"$here/early\"; sleep 0.2";
+fn await_early() -> Vec<Step> {
+    vec![await_file("early"), sleep(0.2)]
+}
 
 #[test]
 fn a_failing_trace_ends_it() {
@@ -37,8 +39,10 @@ fn a_failing_trace_ends_it() {
     if !starts_early(&fake) {
         return;
     }
-    fake.on("early", "echo $$ >\"$here/early\"; exec sleep 1000");
-    fake.on("trace", &format!("{AWAIT_EARLY}; echo 'ERROR: no'; exit 1"));
+    fake.on("early", [write("$here/early", "$pid"), hang()]);
+    let mut steps = await_early();
+    steps.extend(fail_with("ERROR: no"));
+    fake.on("trace", steps);
     let error = fake.build().error();
     assert_eq!((error.kind, error.stage), (ErrorKind::Failed, Stage::Trace));
     let pid = fake.read("early");
@@ -53,11 +57,9 @@ fn its_early_failure_is_told_when_it_is_its_turn() {
     if !starts_early(&fake) {
         return;
     }
-    fake.on(
-        "early",
-        "touch \"$here/early\"; echo 'ERROR: no such thing'; exit 1",
-    );
-    fake.on("trace", AWAIT_EARLY);
+    let [error, end] = fail_with("ERROR: no such thing");
+    fake.on("early", [touch("early"), error, end]);
+    fake.on("trace", await_early());
     let error = fake.build().error();
     assert_eq!(error.stage, Stage::Image);
     let said = text(&error);
@@ -70,11 +72,9 @@ fn it_is_tried_again_alone_when_it_was_killed_while_it_waited() {
     if !starts_early(&fake) {
         return;
     }
-    fake.on(
-        "early",
-        "[ -e \"$here/early\" ] || { touch \"$here/early\"; kill -KILL $$; }",
-    );
-    fake.on("trace", AWAIT_EARLY);
+    let killed = [touch("early"), Step::Signal(libc::SIGKILL)];
+    fake.on("early", [unless(exists("early"), killed)]);
+    fake.on("trace", await_early());
     let built = fake.build();
     assert_eq!(built.warnings(), [""; 0]);
     built.report();
@@ -83,7 +83,8 @@ fn it_is_tried_again_alone_when_it_was_killed_while_it_waited() {
 #[test]
 fn no_statement_is_blamed_for_a_kill_from_outside() {
     let fake = Fake::new();
-    fake.on("statement", "[ $number != 2 ] || kill -KILL $$");
+    let killed = Step::Signal(libc::SIGKILL);
+    fake.on("statement", [when(at_statement(2), [killed])]);
     let error = fake.build().error();
     let said = text(&error);
     assert!(
@@ -91,7 +92,7 @@ fn no_statement_is_blamed_for_a_kill_from_outside() {
         "{said}"
     );
     assert!(said.contains("out of memory?"), "{said}");
-    fake.on("statement", "[ $number != 2 ] || kill -SEGV $$");
+    fake.on("statement", [when(at_statement(2), [Step::Crash])]);
     let report = fake.build().report();
     assert_eq!(report.statements.entries[1].outcome, Outcome::Crashed);
 }
@@ -115,9 +116,9 @@ fn more_memory_than_is_free_is_warned_of() {
 #[test]
 fn it_alone_gets_the_allocator() {
     let fake = Fake::new();
-    let told = "echo \"preload [$LD_PRELOAD]\"";
-    fake.on("trace", told);
-    fake.on("image", told);
+    let told = || [say("preload [$env{LD_PRELOAD}]")];
+    fake.on("trace", told());
+    fake.on("image", told());
     let preloads = |library: &str| {
         let mut plan = fake.plan_with_workloads(1);
         plan.allocator = Some(library.into());
@@ -130,7 +131,7 @@ fn it_alone_gets_the_allocator() {
         };
         (said(Stage::Trace), said(Stage::Image))
     };
-    let none = String::from("preload []");
+    let none = String::from("preload [unset]");
     let (trace, image) = preloads("/none/allocator.so");
     assert_eq!(trace, none);
     assert!(image.ends_with("/none/allocator.so]"), "{image}");
@@ -141,7 +142,7 @@ fn it_alone_gets_the_allocator() {
 #[test]
 fn packages_that_it_loads_from_their_source_are_named() {
     let fake = Fake::new();
-    fake.on("load", "note uncached \"$name\"");
+    fake.on("load", [note("uncached", "$name")]);
     let built = fake.build();
     let warnings = built.warnings().join("\n");
     assert!(warnings.contains("loaded from source"), "{warnings}");

@@ -8,14 +8,21 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use common::script::{Step, Wait};
+use common::steps::{append, ready_then_go, run};
 use common::{Fake, LIMIT, OLD, build, finish, start, until};
 use pcrs_engine::plan::Base;
 use pcrs_engine::{BuildPlan, ErrorKind, Event, Stage};
 
 /// A child that does not end by itself, nor by SIGTERM, and that has descendants in its group, in
 /// another session, and in another session without a parent that leads back to it.
+fn hang() -> [Step; 2] {
+    let signals = vec![libc::SIGTERM, libc::SIGHUP, libc::SIGINT];
+    [Step::Ignore(signals), run("sh", &["-c", HANG], Wait::Here)]
+}
+
+/// Knows by their names what the fake knows.
 const HANG: &str = r#"
-trap '' TERM HUP INT
 sleep 1000 &
 setsid sleep 1000 &
 (setsid sleep 1000 &)
@@ -30,7 +37,7 @@ while :; do sleep 1000; done
 fn hanging_in(stage: &str) -> Fake {
     let fake = Fake::new();
     fs::write(fake.image(), OLD).unwrap();
-    fake.on(stage, HANG);
+    fake.on(stage, hang());
     fake
 }
 
@@ -101,7 +108,9 @@ fn cancelling_ends_all_workloads_that_run_at_once() {
     let fake = hanging_in("trace");
     let mut plan = fake.plan_with_workloads(2);
     plan.trace_jobs = Some(2);
-    fake.on("trace", &HANG.replace("ready", "ready-${workload##*/}"));
+    let [ignore, _] = hang();
+    let hang = HANG.replace("ready", "ready-$script");
+    fake.on("trace", [ignore, run("sh", &["-c", &hang], Wait::Here)]);
     let build = start(plan);
     fake.await_file("ready-workload1.jl");
     fake.await_file("ready-workload2.jl");
@@ -133,10 +142,8 @@ fn dropping_a_build_that_runs_leaves_nothing() {
 fn a_good_build_ends_what_its_children_left_running() {
     let fake = Fake::new();
     for stage in ["precompile", "trace", "image", "link", "verify"] {
-        fake.on(
-            stage,
-            "sleep 1000 >/dev/null 2>&1 & (setsid sleep 1000 >/dev/null 2>&1 &)",
-        );
+        let script = "sleep 1000 >/dev/null 2>&1 & (setsid sleep 1000 >/dev/null 2>&1 &)";
+        fake.on(stage, [run("sh", &["-c", script], Wait::Here)]);
     }
     fake.build().report();
     assert_eq!(fake.living(), []);
@@ -166,14 +173,10 @@ fn cancelling_ends_a_build_that_a_workload_runs() {
     let inner = hanging_in("generate");
     let outer = Fake::new();
     let executable = std::env::current_exe().unwrap();
-    outer.on(
-        "trace",
-        &format!(
-            "{ROOT}='{}' '{}' --exact a_build_in_a_process_of_its_own",
-            inner.root().display(),
-            executable.display()
-        ),
-    );
+    let root = format!("{ROOT}={}", inner.root().display());
+    let test = ["--exact", "a_build_in_a_process_of_its_own"];
+    let words = [&root, executable.to_str().unwrap(), test[0], test[1]];
+    outer.on("trace", [run("env", &words, Wait::Here)]);
     let build = start(outer.plan());
     inner.await_file("ready");
     build.cancel();
@@ -188,23 +191,18 @@ fn cancelling_ends_a_build_that_a_workload_runs() {
 #[test]
 fn temporary_files_of_ended_children_are_removed() {
     let fake = hanging_in("generate");
-    let temporary = r#"mkdir "$TMPDIR/jl_left"; echo "$TMPDIR" >>"$here/temporary""#;
-    for stage in ["precompile", "trace", "image"] {
-        fake.on(stage, temporary);
-    }
+    let temporary = |name: &str| {
+        let folder = Step::MakeFolder(format!("$env{{TMPDIR}}/{name}"));
+        [folder, append("$here/temporary", "$env{TMPDIR}\n")]
+    };
+    let chmod = |mode, folders: &[&str]| run("chmod", &[&[mode], folders].concat(), Wait::Here);
     // As Pkg does with artifacts.
-    fake.on(
-        "trace",
-        &format!("{temporary}; chmod 500 \"$TMPDIR/jl_left\" \"$TMPDIR\""),
-    );
-    fake.on(
-        "image",
-        &format!(
-            "chmod 700 \"$TMPDIR\"; {}",
-            temporary.replace("jl_left", "jl_image")
-        ),
-    );
-    fake.on("precompile", &temporary.replace("jl_left", "jl_precompile"));
+    let [made, told] = temporary("jl_left");
+    let closed = chmod("500", &["$env{TMPDIR}/jl_left", "$env{TMPDIR}"]);
+    fake.on("trace", [made, told, closed]);
+    let [made, told] = temporary("jl_image");
+    fake.on("image", [chmod("700", &["$env{TMPDIR}"]), made, told]);
+    fake.on("precompile", temporary("jl_precompile"));
     let build = start(fake.plan());
     fake.await_file("ready");
     build.cancel();
@@ -267,7 +265,7 @@ fn a_parent_killed_with_sighup_leaves_nothing() {
 #[test]
 fn a_build_whose_watchdog_was_killed_goes_on() {
     let fake = Fake::new();
-    fake.on("image", "touch \"$here/ready\"; await \"$here/go\"");
+    fake.on("image", ready_then_go());
     let build = start(fake.plan());
     fake.await_file("ready");
     let watchdogs: Vec<i32> = fake
@@ -291,7 +289,7 @@ fn a_build_whose_watchdog_was_killed_goes_on() {
 #[test]
 fn a_stopped_watchdog_does_not_hang_the_build() {
     let fake = Fake::new();
-    fake.on("image", "touch \"$here/ready\"; await \"$here/go\"");
+    fake.on("image", ready_then_go());
     let build = start(fake.plan());
     fake.await_file("ready");
     for (pid, line) in fake.living() {

@@ -7,6 +7,11 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
+use common::script::{Condition, Step, Wait};
+use common::steps::{
+    append, at_statement, complain, copy, exists, exit, fail_with, run, say, touch, unless, when,
+    write,
+};
 use common::{Fake, OBJECT, build};
 use object::{Object, ObjectSymbol};
 use pcrs_engine::linked::Way;
@@ -184,31 +189,36 @@ fn with_a_real_image(fake: &Fake) {
         },
     };
     handover.save(&fake.path("told.json")).unwrap();
-    first_time(
-        fake,
-        "generate",
-        "cp \"$here/told.json\" \"${journal%/*}/linked.handover.json\"; cp \"$here/new.a\" \"$object\"; exit",
-    );
+    first_time(fake, "generate", real_image());
 }
 
-/// Runs `script` when the fake comes to `event` for the first time.
-fn first_time(fake: &Fake, event: &str, script: &str) {
-    let mark = format!("\"$here/before-{event}\"");
-    fake.on(
-        event,
-        &format!("[ -e {mark} ] || {{ : >{mark}; {script}; }}"),
-    );
+fn real_image() -> [Step; 3] {
+    [
+        copy("$here/told.json", "$work/linked.handover.json"),
+        copy("$here/new.a", "$object"),
+        exit(0),
+    ]
+}
+
+/// The fake does `steps` when it comes to `event` for the first time.
+fn first_time(fake: &Fake, event: &str, steps: impl Into<Vec<Step>>) {
+    let mark = format!("before-{event}");
+    let mut all = vec![touch(&mark)];
+    all.extend(steps.into());
+    fake.on(event, [unless(exists(&mark), all)]);
 }
 
 /// What the fake compiler runs to be a real one.
-const REAL_LINK: &str = "cc \"$@\" \"$here/libjulia.so\"; exit";
+fn real_link() -> [Step; 1] {
+    [run("cc", &["$@", "$here/libjulia.so"], Wait::Instead)]
+}
 
-/// The image is made in full, for a reason that holds `why`, when the fake runs `script` at `event`
+/// The image is made in full, for a reason that holds `why`, when the fake does `steps` at `event`
 /// for the first time.
-fn falls_back(event: &str, script: &str, why: &str) {
+fn falls_back(event: &str, steps: impl Into<Vec<Step>>, why: &str) {
     let fake = Fake::new();
     if with_a_real_base(&fake) {
-        first_time(&fake, event, script);
+        first_time(&fake, event, steps);
         is_made_in_full(&fake, why);
     }
 }
@@ -242,7 +252,7 @@ fn new_code_and_a_base_become_one_image() {
         return;
     }
     with_a_real_image(&fake);
-    fake.on("link", REAL_LINK);
+    fake.on("link", real_link());
     let built = build(linkable(&fake));
     let told = built.output(Stage::Link);
     assert!(
@@ -258,19 +268,19 @@ fn new_code_and_a_base_become_one_image() {
     assert!(found("new_one") && found("base_two"));
 }
 
-/// The same for an image that is good up to the link, for which the fake compiler runs `script`.
-fn falls_back_after_link(script: &str, why: &str) {
+/// The same for an image that is good up to the link, for which the fake compiler does `steps`.
+fn falls_back_after_link(steps: impl Into<Vec<Step>>, why: &str) {
     let fake = Fake::new();
     if with_a_real_base(&fake) {
         with_a_real_image(&fake);
-        first_time(&fake, "link", script);
+        first_time(&fake, "link", steps);
         is_made_in_full(&fake, why);
     }
 }
 
 #[test]
 fn one_that_the_linker_refuses_is_compiled_in_full() {
-    falls_back_after_link("echo 'ld: error: no room' >&2; exit 1", "no room");
+    falls_back_after_link([complain("ld: error: no room"), exit(1)], "no room");
 }
 
 #[test]
@@ -280,10 +290,8 @@ fn on_a_full_disk_the_link_is_an_error_as_more_would_not_fit_either() {
         return;
     }
     with_a_real_image(&fake);
-    fake.on(
-        "link",
-        "echo 'ld: final link failed: No space left on device' >&2; exit 1",
-    );
+    let error = complain("ld: final link failed: No space left on device");
+    fake.on("link", [error, exit(1)]);
     let built = build(linkable(&fake));
     assert!(built.warnings().is_empty(), "{:?}", built.warnings());
     let error = built.error();
@@ -294,15 +302,18 @@ fn on_a_full_disk_the_link_is_an_error_as_more_would_not_fit_either() {
     assert_eq!(images.count(), 1);
 }
 
-/// The build ends in `stage` for a full disk, without another try, where the fake runs `script` at `event`.
-fn is_an_error_on_a_full_disk(event: &str, script: &str, stage: Stage) {
+/// Where the preloaded library says why it gave up.
+const TROUBLE: &str = "$work/linked.trouble";
+
+/// The build ends in `stage` for a full disk, without another try, where the fake does `steps` at `event`.
+fn is_an_error_on_a_full_disk(event: &str, steps: impl Into<Vec<Step>>, stage: Stage) {
     let fake = Fake::new();
     if !with_a_real_base(&fake) {
         return;
     }
     with_a_real_image(&fake);
-    fake.on("link", REAL_LINK);
-    fake.on(event, script);
+    fake.on("link", real_link());
+    fake.on(event, steps);
     let built = build(linkable(&fake));
     assert!(built.warnings().is_empty(), "{:?}", built.warnings());
     let error = built.error();
@@ -318,48 +329,49 @@ fn is_an_error_on_a_full_disk(event: &str, script: &str, stage: Stage) {
 
 #[test]
 fn a_full_disk_that_the_preloaded_library_meets_is_an_error() {
-    let told = "echo 'x.o cannot be written: No space left on device (os error 28)'";
-    let to_file = format!("{told} >\"${{journal%/*}}/linked.trouble\"; exit 97");
-    is_an_error_on_a_full_disk("generate", &to_file, Stage::Image);
+    let told = "x.o cannot be written: No space left on device (os error 28)\n";
+    let to_file = [write(TROUBLE, told), exit(97)];
+    is_an_error_on_a_full_disk("generate", to_file, Stage::Image);
     // There was no room for the sentence either.
-    let to_terminal = format!("{told} >&2; : >\"${{journal%/*}}/linked.trouble\"; exit 97");
-    is_an_error_on_a_full_disk("generate", &to_terminal, Stage::Image);
+    let to_terminal = [complain(told), write(TROUBLE, ""), exit(97)];
+    is_an_error_on_a_full_disk("generate", to_terminal, Stage::Image);
 }
 
 #[test]
 fn so_is_one_that_the_linked_image_meets_when_it_is_tried() {
-    let told = "echo 'ERROR: IOError: write: no space left on device (ENOSPC)' >&2; exit 1";
-    is_an_error_on_a_full_disk("verify", told, Stage::Verify);
+    let told = complain("ERROR: IOError: write: no space left on device (ENOSPC)");
+    is_an_error_on_a_full_disk("verify", [told, exit(1)], Stage::Verify);
 }
 
 #[test]
 fn so_is_one_that_linking_meets_before_the_linker() {
     for file in ["metadata.o", "image.lds"] {
         // A device that is always full, in the place of a file that merging writes.
-        let script = format!(
-            "folder=${{journal%/*}}; mkdir \"$folder/link\"; ln -s /dev/full \"$folder/link/{file}\"
-            cp \"$here/told.json\" \"$folder/linked.handover.json\"; cp \"$here/new.a\" \"$object\"; exit"
-        );
-        is_an_error_on_a_full_disk("generate", &script, Stage::Link);
+        let link = ["-s", "/dev/full", &format!("$work/link/{file}")];
+        let mut steps = vec![Step::MakeFolder("$work/link".into())];
+        steps.push(run("ln", &link, Wait::Here));
+        steps.extend(real_image());
+        is_an_error_on_a_full_disk("generate", steps, Stage::Link);
     }
 }
 
 #[test]
 fn so_is_one_whose_tables_are_not_as_they_should_be() {
-    let other = "cp \"$here/sys.so\" \"$last\"; exit";
+    let other = [copy("$here/sys.so", "$last"), exit(0)];
     falls_back_after_link(other, "is not as it should be");
 }
 
 #[test]
 fn so_is_one_that_does_not_start() {
-    for dies in ["kill -SEGV $$", "echo 'ERROR: no such library'; exit 1"] {
+    let error = fail_with("ERROR: no such library");
+    for dies in [vec![Step::Crash], error.into()] {
         let fake = Fake::new();
         if with_a_real_base(&fake) {
             with_a_real_image(&fake);
-            first_time(&fake, "link", REAL_LINK);
+            first_time(&fake, "link", real_link());
             // It is tried in two ways.
-            let images = "$(grep -c '^image ' \"$here/started\")";
-            fake.on("verify", &format!("[ {images} = 2 ] || {{ {dies}; }}"));
+            let made_anew = Condition::Started("image".into(), 2);
+            fake.on("verify", [unless(made_anew, dies)]);
             is_made_in_full(&fake, "the linked image does not work");
         }
     }
@@ -367,23 +379,24 @@ fn so_is_one_that_does_not_start() {
 
 #[test]
 fn what_the_preloaded_library_does_not_know_is_compiled_in_full() {
-    let trouble = "echo 'a field is elsewhere' >\"${journal%/*}/linked.trouble\"; exit 97";
-    falls_back("generate", trouble, "a field is elsewhere");
+    let trouble = write(TROUBLE, "a field is elsewhere\n");
+    falls_back("generate", [trouble, exit(97)], "a field is elsewhere");
 }
 
 #[test]
 fn so_is_an_image_whose_process_crashes() {
-    falls_back("generate", "kill -SEGV $$", "SIGSEGV");
-    falls_back("generate", "kill -ABRT $$", "SIGABRT");
-    falls_back("generate", "exit 97", "its process failed");
+    falls_back("generate", [Step::Crash], "SIGSEGV");
+    let aborts = Step::Signal(libc::SIGABRT);
+    falls_back("generate", [aborts], "SIGABRT");
+    falls_back("generate", [exit(97)], "its process failed");
 }
 
 #[test]
 fn so_is_one_without_an_account_or_with_a_wrong_one() {
-    falls_back("generate", ":", "left no account");
+    falls_back("generate", [], "left no account");
     falls_back(
         "generate",
-        "echo '{' >\"${journal%/*}/linked.handover.json\"",
+        [write("$work/linked.handover.json", "{\n")],
         "left no account",
     );
 }
@@ -394,10 +407,8 @@ fn a_package_that_does_not_load_is_an_error_at_once() {
     if !with_a_real_base(&fake) {
         return;
     }
-    fake.on(
-        "load",
-        "echo tried >>\"$here/loads\"; echo 'ERROR: InitError: no'; exit 1",
-    );
+    let tried = append("$here/loads", "tried\n");
+    fake.on("load", [tried, say("ERROR: InitError: no"), exit(1)]);
     let error = build(linkable(&fake)).error();
     assert_eq!(error.stage, Stage::Image);
     assert!(error.to_string().contains("InitError: no"), "{error}");
@@ -410,7 +421,7 @@ fn a_statement_that_crashes_is_left_out_of_a_linked_image_too() {
     if !with_a_real_base(&fake) {
         return;
     }
-    fake.on("statement", "[ \"$number\" != 2 ] || kill -SEGV $$");
+    fake.on("statement", [when(at_statement(2), [Step::Crash])]);
     let report = build(linkable(&fake)).report();
     assert_eq!(report.statements.missing().count(), 1);
     // The fake makes no linked image, and is asked for a full one in the end.
@@ -427,11 +438,12 @@ fn so_is_one_for_what_llvm_cannot_compile() {
         "Tuple{typeof(A.good), Int64}",
         "Tuple{typeof(A.bad), Int64}",
     ]);
-    fake.on(
-        "generate",
-        "case $skipped in *' 2 '*) ;; *) ulimit -c 0; echo 'LLVM ERROR: Cannot select: x'
-        echo 'In function: julia_bad_123'; kill -ABRT $$ ;; esac",
-    );
+    let gives_up = [
+        say("LLVM ERROR: Cannot select: x"),
+        say("In function: julia_bad_123"),
+        Step::Signal(libc::SIGABRT),
+    ];
+    fake.on("generate", [unless(Condition::Skipped(2), gives_up)]);
     let report = build(linkable(&fake)).report();
     assert_eq!(report.statements.missing().count(), 1);
     // Not for its statement.

@@ -1,9 +1,11 @@
 //! What children write, however much and whatever it is.
 
-#![cfg(unix)]
-
 mod common;
 
+use common::script::Step;
+use common::steps::{
+    await_file, complain, count_to, exit, hang, ready_then_go, same, say, touch, when,
+};
 use common::{Fake, build, finish, start};
 use pcrs_engine::{Event, Stage};
 
@@ -14,7 +16,7 @@ const LONGEST: usize = 64 << 10;
 fn output_of_workloads_is_shown_and_that_of_other_children_is_not() {
     let fake = Fake::new();
     for stage in ["precompile", "trace", "image", "link", "verify"] {
-        fake.on(stage, "echo to stdout; echo to stderr >&2");
+        fake.on(stage, [say("to stdout"), complain("to stderr")]);
     }
     let built = build(fake.plan_with_workloads(1));
     let mut shown = Vec::new();
@@ -37,7 +39,8 @@ fn output_of_workloads_is_shown_and_that_of_other_children_is_not() {
 #[test]
 fn a_hundred_thousand_lines_come_in_order() {
     let fake = Fake::new();
-    fake.on("trace", "seq 100000; seq 100000 >&2");
+    let also = Step::Times(100_000, vec![complain("$i")]);
+    fake.on("trace", [count_to(100_000), also]);
     let built = fake.build();
     let mut seen = [0; 100_000];
     let lines = built.output(Stage::Trace);
@@ -53,10 +56,8 @@ fn a_hundred_thousand_lines_come_in_order() {
 #[test]
 fn the_last_words_after_much_output_are_not_lost() {
     let fake = Fake::new();
-    fake.on(
-        "trace",
-        "yes 'a line of output that nobody needs' | head -n 400000; echo 'ERROR: at last'; exit 1",
-    );
+    let much = Step::Times(400_000, vec![say("a line of output that nobody needs")]);
+    fake.on("trace", [much, say("ERROR: at last"), exit(1)]);
     let error = fake.build().error();
     assert_eq!(error.cause.as_deref(), Some("at last"));
     assert_eq!(error.output.last().unwrap(), "ERROR: at last");
@@ -65,7 +66,7 @@ fn the_last_words_after_much_output_are_not_lost() {
 #[test]
 fn events_that_nobody_takes_do_not_pile_up_without_end() {
     let fake = Fake::new();
-    fake.on("trace", "yes 'a line' | head -n 300000");
+    fake.on("trace", [Step::Times(300_000, vec![say("a line")])]);
     let build = start(fake.plan());
     assert!(build.wait(common::LIMIT));
     let built = finish(&build);
@@ -81,7 +82,7 @@ fn events_that_nobody_takes_do_not_pile_up_without_end() {
 #[test]
 fn bytes_that_are_no_utf8_do_no_harm() {
     let fake = Fake::new();
-    fake.on("trace", r"printf 'a\377b\0c\n\360\237\n'");
+    fake.on("trace", [Step::Bytes(b"a\xffb\0c\n\xf0\x9f\n".into())]);
     let built = fake.build();
     let lines = built.output(Stage::Trace);
     assert_eq!(lines, ["a\u{fffd}b\0c", "\u{fffd}"]);
@@ -91,7 +92,8 @@ fn bytes_that_are_no_utf8_do_no_harm() {
 #[test]
 fn of_a_line_drawn_over_and_over_the_last_state_is_shown() {
     let fake = Fake::new();
-    fake.on("trace", r"printf '10%%\r20%%\r30%%\nwindows\r\nend\r'");
+    let drawn = "10%\r20%\r30%\nwindows\r\nend\r";
+    fake.on("trace", [Step::Print(drawn.into())]);
     let built = fake.build();
     let lines = built.output(Stage::Trace);
     assert_eq!(lines, ["30%", "windows", "end"]);
@@ -100,18 +102,19 @@ fn of_a_line_drawn_over_and_over_the_last_state_is_shown() {
 #[test]
 fn a_line_without_an_end_is_shown() {
     let fake = Fake::new();
-    fake.on("trace", "printf 'no newline'");
+    fake.on("trace", [Step::Print("no newline".into())]);
     let built = fake.build();
     assert_eq!(built.output(Stage::Trace), ["no newline"]);
+}
+
+fn ten_megabytes() -> Step {
+    Step::Times(10_000, vec![Step::Print("x".repeat(1000))])
 }
 
 #[test]
 fn ten_megabytes_without_a_newline_come_in_pieces() {
     let fake = Fake::new();
-    fake.on(
-        "trace",
-        "head -c 10000000 /dev/zero | tr '\\0' x; echo; echo end",
-    );
+    fake.on("trace", [ten_megabytes(), say(""), say("end")]);
     let built = fake.build();
     let lines = built.output(Stage::Trace);
     let total: usize = lines.iter().map(|line| line.len()).sum();
@@ -124,7 +127,7 @@ fn ten_megabytes_without_a_newline_come_in_pieces() {
 #[test]
 fn long_lines_of_a_failed_child_are_cut_in_the_error() {
     let fake = Fake::new();
-    fake.on("trace", "head -c 10000000 /dev/zero | tr '\\0' x; exit 1");
+    fake.on("trace", [ten_megabytes(), exit(1)]);
     let error = fake.build().error();
     let total: usize = error.output.iter().map(String::len).sum();
     assert!(total < LONGEST, "{total} bytes");
@@ -134,10 +137,8 @@ fn long_lines_of_a_failed_child_are_cut_in_the_error() {
 #[test]
 fn a_child_that_closes_its_output_is_still_waited_for() {
     let fake = Fake::new();
-    fake.on(
-        "image",
-        "exec >&- 2>&-; touch \"$here/ready\"; await \"$here/go\"",
-    );
+    let [ready, go] = ready_then_go();
+    fake.on("image", [Step::CloseOutput, ready, go]);
     let build = start(fake.plan());
     fake.await_file("ready");
     assert!(!build.wait(std::time::Duration::from_millis(300)));
@@ -145,39 +146,46 @@ fn a_child_that_closes_its_output_is_still_waited_for() {
     finish(&build).report();
 }
 
+// Only Linux is asked here for what still runs, and Windows lets no process leave a job.
 #[cfg(target_os = "linux")]
-#[test]
-fn a_daemon_that_holds_the_pipes_does_not_hang_the_build() {
-    let fake = Fake::new();
-    fake.on("trace", "sleep 1000 & (setsid sleep 1000 &); echo done");
-    let built = fake.build();
-    assert_eq!(built.output(Stage::Trace), ["done"]);
-    built.report();
-    assert_eq!(fake.living(), []);
-}
+mod daemons {
+    use super::*;
+    use common::script::Wait;
+    use common::steps::run;
 
-#[cfg(target_os = "linux")]
-#[test]
-fn a_daemon_that_never_stops_writing_does_not_hang_the_build() {
-    let fake = Fake::new();
-    fake.on("trace", "(setsid yes &); echo done");
-    fake.build().report();
-    assert_eq!(fake.living(), []);
+    #[test]
+    fn a_daemon_that_holds_the_pipes_does_not_hang_the_build() {
+        let fake = Fake::new();
+        let sleep = |wait| run("sleep", &["1000"], wait);
+        let daemons = [Wait::NeverWithOutput, Wait::Escaped].map(sleep);
+        let [one, other] = daemons;
+        fake.on("trace", [one, other, say("done")]);
+        let built = fake.build();
+        assert_eq!(built.output(Stage::Trace), ["done"]);
+        built.report();
+        assert_eq!(fake.living(), []);
+    }
+
+    #[test]
+    fn a_daemon_that_never_stops_writing_does_not_hang_the_build() {
+        let fake = Fake::new();
+        fake.on("trace", [run("yes", &[], Wait::Escaped), say("done")]);
+        fake.build().report();
+        assert_eq!(fake.living(), []);
+    }
 }
 
 #[test]
 fn workloads_run_at_once_and_their_output_is_told_apart() {
     let fake = Fake::new();
-    fake.on(
-        "trace",
-        r#"
-        touch "$here/there-${workload##*/}"
-        # Comes to an end only if both run at the same time.
-        await "$here/there-workload1.jl"
-        await "$here/there-workload2.jl"
-        echo "hello from ${workload##*/}"
-        "#,
-    );
+    let steps = [
+        touch("there-$script"),
+        // Comes to an end only if both run at the same time.
+        await_file("there-workload1.jl"),
+        await_file("there-workload2.jl"),
+        say("hello from $script"),
+    ];
+    fake.on("trace", steps);
     let mut plan = fake.plan_with_workloads(2);
     plan.trace_jobs = Some(2);
     let built = build(plan);
@@ -194,16 +202,15 @@ fn workloads_run_at_once_and_their_output_is_told_apart() {
 #[test]
 fn the_first_workload_that_fails_stops_the_others() {
     let fake = Fake::new();
-    fake.on(
-        "trace",
-        r#"
-        case $workload in
-        */workload1.jl) await "$here/there"; echo 'ERROR: the first' >&2; exit 1 ;;
-        */workload2.jl) touch "$here/there"; sleep 1000 ;;
-        *) touch "$here/third" ;;
-        esac
-        "#,
-    );
+    let is = |script| same("$script", script);
+    let first = [await_file("there"), complain("ERROR: the first"), exit(1)];
+    let second = [touch("there"), hang()];
+    let steps = [
+        when(is("workload1.jl"), first),
+        when(is("workload2.jl"), second),
+        touch("third"),
+    ];
+    fake.on("trace", steps);
     let mut plan = fake.plan_with_workloads(3);
     plan.trace_jobs = Some(2);
     let error = build(plan).error();

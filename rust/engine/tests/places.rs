@@ -1,13 +1,13 @@
 //! What a build takes the place of, and what it leaves alone.
 
-#![cfg(unix)]
-
 mod common;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
+use common::script::Step;
+use common::steps::{exit, list, write};
 use common::{Fake, OBJECT, OLD, build, names, text};
 use pcrs_cache::Stop;
 use pcrs_engine::report::Origin;
@@ -74,12 +74,12 @@ fn a_log_that_is_not_ours_stays_whatever_the_build_comes_to() {
         "target/Image.so.log",
         "of a shell: julia build.jl > X.so.log",
     );
-    fake.on("image", "exit 1");
+    fake.on("image", [exit(1)]);
     let error = fake.build().error();
     let kept = fake.path("target/Image.so.2.log");
     assert_eq!(error.log.as_deref(), Some(kept.as_path()));
     assert_eq!(dry_run(&fake.plan(), &Stop::default()).unwrap().log, kept);
-    fake.on("image", "");
+    fake.on("image", []);
     fake.build().report();
     assert_eq!(fake.left(), ["Image.so", "Image.so.json", "Image.so.log"]);
     assert!(fake.read("target/Image.so.log").starts_with("of a shell"));
@@ -96,12 +96,12 @@ fn a_log_that_is_not_ours_stays_whatever_the_build_comes_to() {
 #[test]
 fn the_log_of_a_failed_build_is_replaced_and_removed() {
     let fake = Fake::new();
-    fake.on("image", "exit 1");
+    fake.on("image", [exit(1)]);
     for _ in 0..2 {
         fake.build().error();
         assert_eq!(fake.left(), ["Image.so.log"]);
     }
-    fake.on("image", "");
+    fake.on("image", []);
     fake.build().report();
     assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
 }
@@ -132,7 +132,7 @@ fn a_link_is_followed_and_stays() {
             fs::write(store.join("Real.so"), OLD).unwrap();
         }
         symlink("../store/Real.so", fake.image()).unwrap();
-        fake.on("image", "ls -a \"$here/store\" >\"$here/seen\"");
+        fake.on("image", [list("store", "seen")]);
         assert_eq!(
             dry_run(&fake.plan(), &Stop::default())
                 .unwrap()
@@ -237,9 +237,10 @@ fn a_stamp_that_cannot_be_put_there_leaves_the_image_without_one() {
     let fake = Fake::new();
     fake.build().report();
     // Something else takes its place while the next build runs.
+    let stamp = String::from("$here/target/Image.so.json");
     fake.on(
         "link",
-        "rm \"$here/target/Image.so.json\"; mkdir \"$here/target/Image.so.json\"",
+        [Step::Remove(stamp.clone()), Step::MakeFolder(stamp)],
     );
     let again = BuildPlan {
         force: true,
@@ -310,10 +311,8 @@ fn works_elsewhere(fake: &Fake, work: &Path) {
     let mut plan = fake.plan();
     plan.cache = fake.cache();
     plan.work_dir = Some(work.into());
-    fake.on(
-        "image",
-        "find \"$here/target\" -type f >\"$here/beside\"; printf %s \"${journal%/*}\" >\"$here/folder\"",
-    );
+    let folder = write("$here/folder", "$work");
+    fake.on("image", [list("target", "beside"), folder]);
     build(plan.clone()).report();
     assert_eq!(fake.read_image(), OBJECT);
     assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
@@ -334,7 +333,7 @@ fn works_elsewhere(fake: &Fake, work: &Path) {
     };
     assert_eq!(build(other).report().origin, Origin::UpToDate);
 
-    fake.on("image", "exit 1");
+    fake.on("image", [exit(1)]);
     plan.force = true;
     let error = build(plan.clone()).error();
     let kept = fake.path("target/Image.so.log");

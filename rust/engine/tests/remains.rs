@@ -1,15 +1,13 @@
 //! What dead builds left, and who else may write to the cache.
 
-#![cfg(unix)]
-
 mod common;
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
-use common::{Fake, build};
+use common::steps::{copy, write};
+use common::{Fake, age, build};
 use pcrs_engine::BuildPlan;
 use pcrs_engine::identity::cache;
 use pcrs_engine::report::Origin;
@@ -22,21 +20,21 @@ fn plan(fake: &Fake) -> BuildPlan {
 
 /// The work folder, as a build leaves it that ends with its machine, and its note in the cache.
 fn die(fake: &Fake) -> PathBuf {
-    fake.on(
-        "image",
-        "cp -r \"$here/cache/work\" \"$here/notes\"; cp \"${last%/*}/lock\" \"$here/mark\"
-         printf %s \"${last%/*}\" >\"$here/folder\"",
-    );
+    let steps = [
+        copy("$here/cache/work", "$here/notes"),
+        copy("$work/lock", "$here/mark"),
+        write("$here/folder", "$work"),
+    ];
+    fake.on("image", steps);
     build(plan(fake)).report();
-    fake.on("image", "");
+    fake.on("image", []);
     let folder = PathBuf::from(fake.read("folder"));
     assert!(!folder.exists());
     assert_eq!(common::names(&fake.path("cache/work")), [""; 0]);
     fs::create_dir(&folder).unwrap();
     fs::copy(fake.path("mark"), folder.join("lock")).unwrap();
     fs::write(folder.join("object"), [0; 1000]).unwrap();
-    let old = SystemTime::now() - Duration::from_secs(3600);
-    File::open(&folder).unwrap().set_modified(old).unwrap();
+    age::by_an_hour(&folder);
     fs::remove_dir(fake.path("cache/work")).unwrap();
     fs::rename(fake.path("notes"), fake.path("cache/work")).unwrap();
     folder
@@ -60,8 +58,7 @@ fn clearing_the_cache_removes_work_folders_wherever_they_are() {
     let foreign = fake.path("target/.Mine.so.build-1");
     fs::create_dir(&foreign).unwrap();
     fs::write(foreign.join("lock"), "").unwrap();
-    let old = SystemTime::now() - Duration::from_secs(3600);
-    File::open(&foreign).unwrap().set_modified(old).unwrap();
+    age::by_an_hour(&foreign);
     fs::write(
         fake.path("cache/work/foreign"),
         foreign.display().to_string(),
@@ -95,8 +92,7 @@ fn clearing_the_cache_removes_what_of_a_work_folder_could_not_be_removed() {
     // What is left when a file in it was in use: folders only, and no mark.
     fs::remove_dir_all(&folder).unwrap();
     fs::create_dir_all(folder.join("linked")).unwrap();
-    let old = SystemTime::now() - Duration::from_secs(3600);
-    File::open(&folder).unwrap().set_modified(old).unwrap();
+    age::by_an_hour(&folder);
     cache::clear(&fake.path("cache"), false).unwrap();
     assert!(!folder.exists());
 }

@@ -4,6 +4,8 @@
 
 mod common;
 
+use common::script::{Step, Wait};
+use common::steps::run;
 use common::{Fake, build, finish, start, until};
 use pcrs_engine::{Event, Stage};
 
@@ -12,11 +14,9 @@ fn each_child_has_a_session_of_its_own() {
     let fake = Fake::new();
     for stage in ["precompile", "trace", "image", "link", "verify"] {
         // proc(5): what follows the name is state, parent, group and session.
-        fake.on(
-            stage,
-            r#"read -r stat </proc/$$/stat; stat=${stat##*) }
-            echo "session $(echo $stat | cut -d ' ' -f 4) of $$""#,
-        );
+        let script = r#"read -r stat </proc/$PPID/stat; stat=${stat##*) }
+            echo "session $(echo $stat | cut -d ' ' -f 4) of $PPID""#;
+        fake.on(stage, [run("sh", &["-c", script], Wait::Here)]);
     }
     let built = build(fake.plan());
     for stage in [
@@ -40,7 +40,7 @@ fn each_child_has_a_session_of_its_own() {
 #[test]
 fn a_stopped_child_is_told_of() {
     let fake = Fake::new();
-    fake.on("trace", "kill -STOP $$");
+    fake.on("trace", [Step::Signal(libc::SIGSTOP)]);
     let build = start(fake.plan());
     let mut told = None;
     until("the stopped child is told of", || {

@@ -1,11 +1,10 @@
 //! What an image says of what it was built from.
 
-#![cfg(unix)]
-
 mod common;
 
 use std::fs;
 
+use common::steps::{keep, write};
 use common::{Fake, app, build};
 use pcrs_cache::Stop;
 use pcrs_engine::BuildPlan;
@@ -28,10 +27,7 @@ fn plan(fake: &Fake) -> BuildPlan {
 
 /// The spec of the image process, as text.
 fn keep_spec(fake: &Fake) {
-    fake.on(
-        "image",
-        "values stamp >\"$here/stamp\"; values guarded >\"$here/guarded\"",
-    );
+    fake.on("image", ["stamp", "guarded"].map(keep));
 }
 
 fn part<'a>(stamp: &'a Stamp, kind: PartKind, name: &str) -> &'a Part {
@@ -94,10 +90,7 @@ fn an_image_without_metadata_gets_none() {
 #[test]
 fn an_app_gets_its_functions_and_says_nothing_of_this_machine() {
     let fake = Fake::new();
-    fake.on(
-        "image",
-        "values stamp >\"$here/stamp\"; values app >\"$here/app\"; values entry >\"$here/entry\"",
-    );
+    fake.on("image", ["stamp", "app", "entry"].map(keep));
     let mut plan = plan(&fake);
     plan.app = Some(app(&["main", "other"]));
     build(plan).report();
@@ -125,7 +118,7 @@ fn a_library_is_linked_with_its_own_functions() {
 fn the_guard_gets_the_packages_and_is_off_in_children() {
     let fake = Fake::new();
     keep_spec(&fake);
-    fake.on("trace", "echo \"$PCRS_GUARD\" >\"$here/guard\"");
+    fake.on("trace", [write("$here/guard", "$env{PCRS_GUARD}\n")]);
     let mut plan = plan(&fake);
     plan.guard = true;
     build(plan).report();

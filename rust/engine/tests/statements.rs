@@ -1,12 +1,15 @@
 //! Statements that crash the compiler, hang it, or are none.
 
-#![cfg(unix)]
-
 mod common;
 
 use std::io::Write;
 
-use common::{Built, Fake, build, text};
+use common::script::{Condition, Step};
+use common::steps::{
+    append, at_statement, complain, copy, exit, fail_with, frames, hang, note, same, say, unless,
+    when,
+};
+use common::{Built, CRASH, Fake, build, text};
 use pcrs_engine::report::{BuildReport, Outcome};
 use pcrs_engine::{ErrorKind, Stage};
 
@@ -29,10 +32,8 @@ fn tries(fake: &Fake) -> usize {
 #[test]
 fn a_statement_that_crashes_the_compiler_is_left_out() {
     let fake = Fake::new();
-    fake.on(
-        "statement",
-        "if [ $number = 2 ]; then echo 'signal (11): Segmentation fault' >&2; kill -SEGV $$; fi",
-    );
+    let crash = [complain("signal (11): Segmentation fault"), Step::Crash];
+    fake.on("statement", [when(at_statement(2), crash)]);
     let built = fake.build();
     assert_eq!(built.warnings().len(), 1);
     let warning = built.warnings()[0].to_string();
@@ -45,14 +46,14 @@ fn a_statement_that_crashes_the_compiler_is_left_out() {
     ];
     assert_eq!(outcomes(&report), expected);
     let detail = &report.statements.entries[1].detail;
-    assert!(detail.contains("SIGSEGV"), "{detail}");
+    assert!(detail.contains(CRASH), "{detail}");
     assert_eq!(tries(&fake), 2);
 }
 
 #[test]
 fn a_statement_that_hangs_the_compiler_is_left_out() {
     let fake = Fake::new();
-    fake.on("statement", "[ $number != 3 ] || sleep 1000");
+    fake.on("statement", [when(at_statement(3), [hang()])]);
     let mut plan = fake.plan();
     plan.statement_timeout = Some(2.0);
     let report = build(plan).report();
@@ -70,10 +71,8 @@ fn a_statement_that_hangs_the_compiler_is_left_out() {
 #[test]
 fn a_statement_that_ends_julia_is_left_out() {
     let fake = Fake::new();
-    fake.on(
-        "statement",
-        "[ $number != 2 ] || { cp \"$here/content\" \"$object\"; exit 0; }",
-    );
+    let ends = [copy("$here/content", "$object"), exit(0)];
+    fake.on("statement", [when(at_statement(2), ends)]);
     let report = fake.build().report();
     let expected = [
         ("precompile(f, (Int,))", Outcome::Precompiled),
@@ -88,10 +87,8 @@ fn a_statement_that_ends_julia_is_left_out() {
 #[test]
 fn a_script_that_ends_julia_fails_the_build() {
     let fake = Fake::new();
-    fake.on(
-        "image",
-        "note phase script; cp \"$here/content\" \"$object\"; exit 0",
-    );
+    let copied = copy("$here/content", "$object");
+    fake.on("image", [note("phase", "script"), copied, exit(0)]);
     let mut plan = fake.plan();
     plan.script = Some(fake.write("script.jl", "exit()"));
     let said = text(&build(plan).error());
@@ -102,10 +99,8 @@ fn a_script_that_ends_julia_fails_the_build() {
 #[test]
 fn a_script_that_throws_is_told_that_no_package_has_been_initialised() {
     let fake = Fake::new();
-    fake.on(
-        "image",
-        "note phase script; echo 'ERROR: no device' >&2; exit 1",
-    );
+    let error = complain("ERROR: no device");
+    fake.on("image", [note("phase", "script"), error, exit(1)]);
     let mut plan = fake.plan();
     plan.script = Some(fake.write("script.jl", "Device.first()"));
     let said = text(&build(plan).error());
@@ -116,10 +111,9 @@ fn a_script_that_throws_is_told_that_no_package_has_been_initialised() {
 #[test]
 fn crashes_and_hangs_may_follow_each_other() {
     let fake = Fake::new();
-    fake.on(
-        "statement",
-        "case $number in 1) kill -ABRT $$ ;; 2) sleep 1000 ;; 3) exit 9 ;; esac",
-    );
+    let ends = [Step::Crash, hang(), exit(9)];
+    let steps = (1..).zip(ends).map(|(n, end)| when(at_statement(n), [end]));
+    fake.on("statement", steps.collect::<Vec<_>>());
     let mut plan = fake.plan();
     plan.statement_timeout = Some(2.0);
     let report = build(plan).report();
@@ -131,11 +125,8 @@ fn crashes_and_hangs_may_follow_each_other() {
 #[test]
 fn no_statement_is_blamed_for_a_full_disk() {
     let fake = Fake::new();
-    fake.on(
-        "statement",
-        "echo 'ERROR: SystemError: writing: No space left on device' >&2
-         for i in $(seq 40); do echo \" [$i] f\" >&2; done; exit 1",
-    );
+    let error = complain("ERROR: SystemError: writing: No space left on device");
+    fake.on("statement", [error, frames(40), exit(1)]);
     let built = fake.build();
     assert_eq!(built.warnings(), [""; 0]);
     let said = text(&built.error());
@@ -149,27 +140,27 @@ fn too_many_crashes_end_the_build() {
     let names: Vec<String> = (1..=30).map(|i| format!("f{i}, (Int,)")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     fake.statements(&names);
-    fake.on("statement", "kill -SEGV $$");
+    fake.on("statement", [Step::Crash]);
     let error = fake.build().error();
     assert_eq!((error.kind, error.stage), (ErrorKind::Failed, Stage::Image));
     let said = text(&error);
     let expected = "21 statements crashed the compiler, the last `precompile(f21, (Int,))`";
     assert!(said.contains(expected), "{said}");
-    assert!(said.contains("SIGSEGV"), "{said}");
+    assert!(said.contains(CRASH), "{said}");
     assert_eq!(tries(&fake), 21);
 }
 
 #[test]
 fn a_crash_while_code_is_generated_is_blamed_on_no_statement() {
     let fake = Fake::new();
-    fake.on("generate", "kill -SEGV $$");
+    fake.on("generate", [Step::Crash]);
     let error = fake.build().error();
     let said = text(&error);
     assert!(
         said.contains("generating the code of the image failed"),
         "{said}"
     );
-    assert!(said.contains("SIGSEGV"), "{said}");
+    assert!(said.contains(CRASH), "{said}");
     assert!(!said.contains("precompile("), "{said}");
     assert_eq!(tries(&fake), 1);
 }
@@ -177,11 +168,9 @@ fn a_crash_while_code_is_generated_is_blamed_on_no_statement() {
 #[test]
 fn a_package_that_does_not_load_is_named() {
     let fake = Fake::new();
-    fake.on("early", "echo >>\"$here/tries\"");
-    fake.on(
-        "load",
-        "[ $name != Asked ] || { echo 'ERROR: LoadError: no such thing' >&2; exit 1; }",
-    );
+    fake.on("early", [append("$here/tries", "\n")]);
+    let error = fail_with("ERROR: LoadError: no such thing");
+    fake.on("load", [when(same("$name", "Asked"), error)]);
     let said = text(&fake.build().error());
     assert!(said.contains("loading the package `Asked`"), "{said}");
     assert!(said.contains("LoadError: no such thing"), "{said}");
@@ -279,7 +268,7 @@ fn a_statement_that_would_run_code_is_not_evaluated() {
 /// The entry of `statement` when the image process has said `result` of it.
 fn said_of(statement: &str, result: &str) -> (Outcome, String) {
     let fake = Fake::new();
-    fake.on("generate", &format!("note result '1 {result}'"));
+    fake.on("generate", [note("result", &format!("1 {result}"))]);
     let report = build_with_file(&fake, statement).report();
     let entry = &report.statements.entries[0];
     (entry.outcome, entry.detail.clone())
@@ -424,10 +413,16 @@ fn no_statement_is_missing_from_the_report() {
 
 /// As LLVM ends the process that generates code, long after the statement that asked for it; a stack
 /// trace follows.
-const LLVM_GIVES_UP: &str = "ulimit -c 0
-    echo 'LLVM ERROR: Cannot select: 0x5581: v2i64 = X86ISD::AESENC 0x5580, 0x5582'
-    echo 'In function: julia_bad_123'; echo '[9] signal (6): Aborted'
-    for i in $(seq 40); do echo \"[$i] f\"; done; echo 'Allocations: 7'; kill -ABRT $$";
+fn llvm_gives_up() -> [Step; 6] {
+    [
+        say("LLVM ERROR: Cannot select: 0x5581: v2i64 = X86ISD::AESENC 0x5580, 0x5582"),
+        say("In function: julia_bad_123"),
+        say("[9] signal (6): Aborted"),
+        frames(40),
+        say("Allocations: 7"),
+        Step::Crash,
+    ]
+}
 
 #[test]
 fn a_statement_for_what_llvm_cannot_compile_is_left_out() {
@@ -437,8 +432,7 @@ fn a_statement_for_what_llvm_cannot_compile_is_left_out() {
         "Tuple{typeof(A.bad), Int64}",
         "Tuple{typeof(A.badly), Int64}",
     ]);
-    let script = format!("case $skipped in *' 2 '*) ;; *) {LLVM_GIVES_UP} ;; esac");
-    fake.on("generate", &script);
+    fake.on("generate", [unless(Condition::Skipped(2), llvm_gives_up())]);
     let built = fake.build();
     let warnings = built.warnings().join("\n");
     let named = "`precompile(Tuple{typeof(A.bad), Int64})`";
@@ -455,7 +449,7 @@ fn a_statement_for_what_llvm_cannot_compile_is_left_out() {
 #[test]
 fn what_llvm_cannot_compile_is_named_where_no_statement_asks_for_it() {
     let fake = Fake::new();
-    fake.on("generate", LLVM_GIVES_UP);
+    fake.on("generate", llvm_gives_up());
     let error = fake.build().error();
     assert_eq!((error.kind, error.stage), (ErrorKind::Failed, Stage::Image));
     assert!(error.message.contains("function `bad`"), "{error}");
@@ -469,7 +463,7 @@ fn what_llvm_cannot_compile_is_named_where_no_statement_asks_for_it() {
 fn what_llvm_cannot_compile_without_its_statement_either_ends_the_build() {
     let fake = Fake::new();
     fake.statements(&["Tuple{typeof(A.bad), Int64}"]);
-    fake.on("generate", LLVM_GIVES_UP);
+    fake.on("generate", llvm_gives_up());
     let error = fake.build().error();
     assert!(error.message.contains("function `bad`"), "{error}");
     assert_eq!(tries(&fake), 2);

@@ -1,10 +1,9 @@
 //! Test suites as workloads: what the process that runs them is told, and what becomes of tests
 //! that fail.
 
-#![cfg(unix)]
-
 mod common;
 
+use common::steps::{append, complain, copy, exit, note, say, write};
 use common::{Fake, build, text};
 use pcrs_engine::plan::{Verify, Workload};
 use pcrs_engine::report::{Origin, Outcome};
@@ -88,15 +87,13 @@ fn what_tests_compile_goes_into_the_image() {
 #[test]
 fn failing_tests_are_a_warning_and_what_they_compiled_is_used() {
     let fake = Fake::new();
-    fake.on(
-        "test_suite",
-        r#"
-        cp "$here/trace" "$trace"
-        echo 'ERROR: LoadError: Some tests did not pass: 3 passed, 1 failed.' >&2
-        echo 'Package Asked errored during testing' >&2
-        exit 1
-        "#,
-    );
+    let steps = [
+        copy("$here/trace", "$trace"),
+        complain("ERROR: LoadError: Some tests did not pass: 3 passed, 1 failed."),
+        complain("Package Asked errored during testing"),
+        exit(1),
+    ];
+    fake.on("test_suite", steps);
     let built = build(fake.plan_with_tests());
     let expected = "the tests of `Asked` failed: LoadError: Some tests did not pass: 3 passed, 1 \
                     failed; what they compiled until then goes into the image";
@@ -107,15 +104,13 @@ fn failing_tests_are_a_warning_and_what_they_compiled_is_used() {
 #[test]
 fn tests_that_crash_are_a_warning_too() {
     let fake = Fake::new();
-    fake.on(
-        "test_suite",
-        r#"
-        echo 'precompile(f, (Int,))' >"$trace"
-        printf 'precompile(g, (I' >>"$trace"
-        echo 'Package Asked errored during testing (received signal: 11)' >&2
-        exit 1
-        "#,
-    );
+    let steps = [
+        write("$trace", "precompile(f, (Int,))\n"),
+        append("$trace", "precompile(g, (I"),
+        complain("Package Asked errored during testing (received signal: 11)"),
+        exit(1),
+    ];
+    fake.on("test_suite", steps);
     let built = build(fake.plan_with_tests());
     let warnings = built.warnings().join("\n");
     assert!(warnings.contains("(received signal: 11)"), "{warnings}");
@@ -131,10 +126,8 @@ fn tests_that_crash_are_a_warning_too() {
 #[test]
 fn tests_that_never_start_fail_the_build() {
     let fake = Fake::new();
-    fake.on(
-        "test_suite",
-        "echo 'ERROR: LoadError: Unsatisfiable requirements' >&2; exit 1",
-    );
+    let error = complain("ERROR: LoadError: Unsatisfiable requirements");
+    fake.on("test_suite", [error, exit(1)]);
     let error = build(fake.plan_with_tests()).error();
     assert_eq!(error.stage, Stage::Trace);
     let said = text(&error);
@@ -159,14 +152,11 @@ fn tests_that_are_not_there_are_found_missing_before_any_child_starts() {
 fn names_that_only_the_tests_load_are_no_loss() {
     let fake = Fake::new();
     // Of the fake image process: no such name.
-    fake.on(
-        "generate",
-        r#"
-        for number in 1 2 3; do
-            note result "$number name_not_found 0.001 \`Checker\`"
-        done
-        "#,
-    );
+    let missing = |number| {
+        let result = format!("{number} name_not_found 0.001 `Checker`");
+        note("result", &result)
+    };
+    fake.on("generate", [1, 2, 3].map(missing));
     for (plan, expected) in [
         (fake.plan_with_tests(), Outcome::ScriptLocal),
         (fake.plan_with_workloads(1), Outcome::NameNotFound),
@@ -185,8 +175,8 @@ fn names_that_only_the_tests_load_are_no_loss() {
 #[test]
 fn scripts_and_tests_may_be_combined() {
     let fake = Fake::new();
-    fake.on("test_suite", "echo 'hello from the tests'");
-    fake.on("trace", r#"echo "hello from ${workload##*/}""#);
+    fake.on("test_suite", [say("hello from the tests")]);
+    fake.on("trace", [say("hello from $script")]);
     let mut plan = fake.plan_with_workloads(1);
     plan.workloads.extend(fake.plan_with_tests().workloads);
     let built = build(plan);
@@ -256,7 +246,7 @@ fn a_trace_of_tests_is_kept_until_something_of_theirs_changes() {
 #[test]
 fn a_trace_of_failed_tests_is_not_kept() {
     let fake = Fake::new();
-    fake.on("test_suite", r#"cp "$here/trace" "$trace"; exit 1"#);
+    fake.on("test_suite", [copy("$here/trace", "$trace"), exit(1)]);
     let mut plan = with_cache(&fake, fake.plan_with_tests());
     build(plan.clone()).report();
     plan.cpu_target = "generic".into();
@@ -267,10 +257,8 @@ fn a_trace_of_failed_tests_is_not_kept() {
 #[test]
 fn failed_tests_are_told_of_whenever_their_image_is_handed_out() {
     let fake = Fake::new();
-    fake.on(
-        "test_suite",
-        r#"cp "$here/trace" "$trace"; echo "ERROR: no"; exit 1"#,
-    );
+    let copied = copy("$here/trace", "$trace");
+    fake.on("test_suite", [copied, say("ERROR: no"), exit(1)]);
     let plan = with_cache(&fake, fake.plan_with_tests());
     let hand_out = |expected| {
         let built = build(plan.clone());

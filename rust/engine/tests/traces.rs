@@ -1,9 +1,9 @@
 //! Traces that are whole, and those that are not.
 
-#![cfg(unix)]
-
 mod common;
 
+use common::script::Wait;
+use common::steps::{copy, count_to, run, say, sleep};
 use common::{Fake, build};
 use pcrs_engine::BuildPlan;
 use pcrs_engine::report::{BuildReport, Origin};
@@ -23,9 +23,10 @@ fn texts(report: &BuildReport) -> Vec<&str> {
 fn julias_that_a_workload_starts_are_told_of() {
     let fake = Fake::new();
     // Long enough for several looks.
-    fake.on("base", "sleep 2");
-    let told = |script: &str| {
-        fake.on("trace", script);
+    fake.on("base", [sleep(2.0)]);
+    let told = |julias: &[&[&str]]| {
+        let started = julias.iter().map(|args| run("$0", args, Wait::Later));
+        fake.on("trace", started.collect::<Vec<_>>());
         let mut plan = fake.plan_with_workloads(1);
         plan.force = true;
         let built = build(plan);
@@ -33,18 +34,18 @@ fn julias_that_a_workload_starts_are_told_of() {
         built.report();
         said
     };
-    let said = told("\"$0\" --worker=abc & \"$0\" -e 1 & wait");
+    let said = told(&[&["--worker=abc"], &["-e", "1"]]);
     assert!(
         said.contains("workload1.jl`: 1 worker and 1 other Julia were started"),
         "{said}"
     );
-    let said = told("\"$0\" --worker=abc & wait");
+    let said = told(&[&["--worker=abc"]]);
     assert!(
         said.contains(": 1 worker was started and not traced"),
         "{said}"
     );
     // Traced too, or no workload.
-    let said = told("\"$0\" --trace-compile=/dev/null & \"$0\" --output-ji=x & sleep 2 & wait");
+    let said = told(&[&["--trace-compile=/none"], &["--output-ji=x"]]);
     assert_eq!(said, "");
 }
 
@@ -72,7 +73,8 @@ fn workloads_get_the_threads_that_they_are_to_have_and_are_traced_again_for_othe
 /// What the recorder does in the place of a real one.
 fn recorder_writes(fake: &Fake, text: &str) {
     fake.write("recorded", text);
-    fake.on("trace", "cp \"$here/recorded\" \"${trace%.raw.jl}.jl\"");
+    // Beside Julia's own, `trace-1.raw.jl`.
+    fake.on("trace", [copy("$here/recorded", "$work/trace-1.jl")]);
 }
 
 #[test]
@@ -110,7 +112,7 @@ fn nothing_is_kept_of_a_build_whose_workload_met_a_full_disk() {
     ] {
         let fake = Fake::new();
         fake.write("trace", "");
-        fake.on("trace", &format!("echo '{told}'; seq 100"));
+        fake.on("trace", [say(told), count_to(100)]);
         let built = build(plan(&fake));
         let warnings = built.warnings();
         let found = warnings
@@ -120,7 +122,7 @@ fn nothing_is_kept_of_a_build_whose_workload_met_a_full_disk() {
         assert_eq!(built.report().origin, Origin::Built);
         assert!(fake.image().exists());
         // Once there is room again.
-        fake.on("trace", "");
+        fake.on("trace", []);
         fake.statements(&["f, (Int,)"]);
         let report = build(plan(&fake)).report();
         assert_eq!(report.origin, Origin::Built);
@@ -134,10 +136,7 @@ fn nothing_is_kept_of_a_build_whose_workload_met_a_full_disk() {
 fn a_trace_that_does_not_fit_on_the_disk_is_no_trace() {
     let fake = Fake::new();
     // Julia's own trace takes what room there is, and the copy of it has none.
-    fake.on(
-        "trace",
-        "for i in $(seq 20000); do echo 'precompile(f, (Int,))'; done >\"$here/trace\"",
-    );
+    fake.write("trace", "precompile(f, (Int,))\n".repeat(20_000));
     let done = common::on_small_disk(&fake.path("target"), 3 << 18, |_| {
         let error = build(plan(&fake)).error();
         let said = common::text(&error).to_lowercase();

@@ -12,6 +12,7 @@ use process_wrap::std::{ChildWrapper, CommandWrap};
 use super::invocation::Invocation;
 use super::last_words::LastWords;
 use super::quiet::{Idle, Quiet, WaitingLines};
+use super::status::{code, is_illegal_instruction, signal, signal_name};
 use super::untraced::{self, Untraced};
 use super::{descendants, lines, memory};
 use crate::build::context::Context;
@@ -84,7 +85,7 @@ impl Ended {
 
     /// Ended by an instruction that the CPU does not have.
     pub fn met_unknown_code(&self) -> bool {
-        is_illegal_instruction(signal(self.status))
+        is_illegal_instruction(self.status)
     }
 
     /// Ended by SIGKILL that was not ours: the kernel's, most likely, for want of memory.
@@ -361,63 +362,6 @@ fn help(invocation: &Invocation, words: &LastWords) -> Option<String> {
          into the workload what a user would type"
             .into(),
     )
-}
-
-/// "code 7"; a shell or compiler driver in between tells a signal of its child as 128 and more.
-fn code(status: ExitStatus) -> String {
-    match status.code() {
-        Some(code @ 129..=192) if cfg!(unix) => format!("code {code}, {}", signal_name(code - 128)),
-        Some(code) => format!("code {code}"),
-        None => "no code".into(),
-    }
-}
-
-#[cfg(unix)]
-fn signal(status: ExitStatus) -> Option<i32> {
-    std::os::unix::process::ExitStatusExt::signal(&status)
-}
-
-#[cfg(not(unix))]
-fn signal(_status: ExitStatus) -> Option<i32> {
-    None
-}
-
-#[cfg(unix)]
-fn is_illegal_instruction(signal: Option<i32>) -> bool {
-    signal == Some(libc::SIGILL)
-}
-
-#[cfg(not(unix))]
-fn is_illegal_instruction(_signal: Option<i32>) -> bool {
-    false
-}
-
-#[cfg(unix)]
-fn signal_name(number: i32) -> String {
-    let name = match number {
-        libc::SIGHUP => "SIGHUP",
-        libc::SIGINT => "SIGINT",
-        libc::SIGQUIT => "SIGQUIT",
-        libc::SIGILL => "SIGILL (an instruction that this CPU lacks? see `cpu_target`)",
-        libc::SIGTRAP => "SIGTRAP",
-        libc::SIGABRT => "SIGABRT",
-        libc::SIGBUS => "SIGBUS (is the disk full?)",
-        libc::SIGFPE => "SIGFPE",
-        libc::SIGKILL => "SIGKILL",
-        libc::SIGSEGV => "SIGSEGV",
-        libc::SIGPIPE => "SIGPIPE",
-        libc::SIGTERM => "SIGTERM",
-        libc::SIGXCPU => "SIGXCPU (a limit of processor time)",
-        libc::SIGXFSZ => "SIGXFSZ (a limit of file size)",
-        libc::SIGSYS => "SIGSYS",
-        _ => return format!("signal {number}"),
-    };
-    name.to_string()
-}
-
-#[cfg(not(unix))]
-fn signal_name(number: i32) -> String {
-    format!("signal {number}")
 }
 
 fn read_lines(source: impl Read + Send + 'static, sender: SyncSender<Message>) -> usize {

@@ -10,5 +10,6 @@ pub mod last_words;
 pub mod lines;
 pub mod memory;
 pub mod quiet;
+mod status;
 pub mod untraced;
 pub mod watchdog;

@@ -1,9 +1,13 @@
-//! A build with fakes in the place of Julia and the compiler (`fake.sh`), in a folder of its own.
+//! A build with fakes in the place of Julia and the compiler (`fake.rs`), in a folder of its own.
 
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+#[path = "../../../cache/tests/common/age.rs"]
+pub mod age;
+pub mod script;
+pub mod steps;
+
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,10 +16,18 @@ use pcrs_engine::plan::{
 };
 use pcrs_engine::surroundings::Surroundings;
 use pcrs_engine::{Build, BuildError, BuildPlan, BuildReport, Event, Stage};
+use script::Step;
 use tempfile::TempDir;
 
 /// Longer than anything here takes on a machine that is busy with other work.
 pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// How the end of [`script::Step::Crash`] is told.
+pub const CRASH: &str = if cfg!(windows) {
+    "0xC0000005 (access violation)"
+} else {
+    "SIGSEGV"
+};
 
 /// What the fakes make: the least that is known as a sysimage, and is text.
 pub const OBJECT: &str = sysimage(OBJECT_BYTES);
@@ -88,10 +100,8 @@ impl Fake {
             .tempdir()
             .unwrap();
         let root = dir.path().to_path_buf();
-        // Links, as a script that was just written cannot be run while another thread forks.
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/fake.sh");
         for name in ["julia", "cc"] {
-            symlink(&script, root.join(name)).unwrap();
+            link(&program(), &root.join(executable(name)));
         }
         for folder in ["base", "project", "target"] {
             fs::create_dir(root.join(folder)).unwrap();
@@ -128,9 +138,10 @@ impl Fake {
         path
     }
 
-    /// Runs `script` when the fake comes to `what`; see `fake.sh`.
-    pub fn on(&self, what: &str, script: &str) {
-        self.write(&format!("on-{what}"), script);
+    /// Lets the fake do `steps` when it comes to `what`; see `fake.rs`.
+    pub fn on(&self, what: &str, steps: impl Into<Vec<Step>>) {
+        let steps = serde_json::to_string(&steps.into()).unwrap();
+        self.write(&format!("on-{what}"), steps);
     }
 
     /// What tracing finds.
@@ -140,6 +151,14 @@ impl Fake {
             .map(|arguments| format!("precompile({arguments})\n"))
             .collect();
         self.write("trace", lines);
+    }
+
+    pub fn julia(&self) -> PathBuf {
+        self.path(&executable("julia"))
+    }
+
+    pub fn compiler(&self) -> PathBuf {
+        self.path(&executable("cc"))
     }
 
     pub fn image(&self) -> PathBuf {
@@ -193,7 +212,7 @@ impl Fake {
             schema: SCHEMA,
             julia: Julia {
                 version: "1.10.6".parse().unwrap(),
-                exe: self.path("julia"),
+                exe: self.julia(),
                 stdlib: self.path("stdlib"),
                 base_source: self.path("base"),
                 data_root: self.path("share"),
@@ -230,7 +249,7 @@ impl Fake {
             cpu_target: "native".into(),
             build_args: Vec::new(),
             compress: false,
-            compiler: Some(vec![self.path("cc").to_str().unwrap().into()]),
+            compiler: Some(vec![self.compiler().to_str().unwrap().into()]),
             sysimage_path: self.image(),
             work_dir: None,
             log: None,
@@ -322,6 +341,37 @@ impl Fake {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// The fake. Where this test runs in an emulator that starts no other programs of its kind, one for the
+/// machine itself has to be named.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "no thread of a test changes variables"
+)]
+fn program() -> PathBuf {
+    let named = std::env::var_os("PCRS_TEST_FAKE").map(PathBuf::from);
+    named.unwrap_or_else(|| env!("CARGO_BIN_EXE_pcrs-fake").into())
+}
+
+/// What a program is called on this system.
+pub fn executable(name: &str) -> String {
+    format!("{name}{}", std::env::consts::EXE_SUFFIX)
+}
+
+// No copies: a file that was just written cannot be run while another thread forks.
+#[cfg(unix)]
+fn link(program: &Path, name: &Path) {
+    std::os::unix::fs::symlink(program, name).unwrap();
+}
+
+/// Windows lets only some users make symbolic links.
+#[cfg(not(unix))]
+fn link(program: &Path, name: &Path) {
+    let linked = fs::hard_link(program, name);
+    linked
+        .or_else(|_| fs::copy(program, name).map(drop))
+        .unwrap();
 }
 
 /// Those of the test's own process.
