@@ -35,6 +35,16 @@ pub struct BuildReport {
     pub verified: Verify,
     /// Most bytes that all children held at one moment; 0 if none lived long enough to be seen.
     pub peak_memory: u64,
+    /// What ran when, by its start.
+    #[serde(default)]
+    pub timeline: Vec<Span>,
+    /// What all children held together over time, by time.
+    #[serde(default)]
+    pub memory: Vec<MemorySample>,
+    /// What the image's bytes are, largest first; they sum to `image_size`. Empty in reports of engines
+    /// that did not look.
+    #[serde(default)]
+    pub sizes: Vec<SizeRow>,
     /// What linked the image, as a command line.
     pub linker: String,
     /// What was linked in and what was compiled.
@@ -69,6 +79,22 @@ pub struct How {
     pub linked: Option<LinkedCode>,
     /// Why everything was compiled, if that was not asked for.
     pub not_linked: Option<String>,
+    /// The layer between the base and the image, if there is one.
+    #[serde(default)]
+    pub layer: Option<UsedLayer>,
+}
+
+/// A layer that an image was built on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedLayer {
+    /// Made by this build; otherwise taken from the cache.
+    pub made: bool,
+    /// The packages that it holds, in load order.
+    pub packages: Vec<String>,
+    /// How many statements it was made with.
+    pub statements: u64,
+    /// Bytes of its file.
+    pub size: u64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +123,86 @@ pub struct NamedFolder {
     pub package: String,
     /// How often the image names a path in the package's folder.
     pub times: u64,
+}
+
+/// Something that ran during the build, in seconds since that began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Span {
+    pub stage: Stage,
+    pub kind: SpanKind,
+    pub what: String,
+    /// It was for the layer below the image.
+    pub layer: bool,
+    pub start: f64,
+    pub stop: f64,
+    /// When its turn came, if it began ahead of that: until then it had nothing to do but to get ready.
+    pub turn: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpanKind {
+    /// A whole stage.
+    Stage,
+    /// A child process.
+    Process,
+    /// Work of the engine itself, besides that of a stage.
+    Engine,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MemorySample {
+    /// Since the build began.
+    pub seconds: f64,
+    /// What all children and their descendants held in memory together.
+    pub bytes: u64,
+}
+
+/// Bytes of the image's file that are of one kind and of one owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SizeRow {
+    pub part: SizePart,
+    /// Whose they are; none where that cannot be told.
+    pub owner: Option<Owner>,
+    /// Which package, where that is the owner.
+    pub package: Option<String>,
+    pub bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SizePart {
+    /// Native code.
+    Code,
+    /// Constants, variables and tables of native code.
+    Data,
+    /// Julia's objects: modules, types, methods and their code in Julia's own form.
+    Heap,
+    /// What backtraces and debuggers take source lines from.
+    DebugInformation,
+    /// How exceptions find their way through native code.
+    Unwind,
+    /// Names of functions and variables, and what finds them.
+    Symbols,
+    /// Places that the loader fills in.
+    Relocations,
+    /// Headers, notes and what is between sections.
+    Other,
+    /// The whole file, where what is in it cannot be told.
+    File,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// The image that this one was built on, linked in from there.
+    Base,
+    /// A package's cache, linked in from there, or from the layer that has it.
+    Package,
+    /// Compiled when the layer below was made.
+    Layer,
+    /// Compiled by this build.
+    New,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -152,6 +258,9 @@ pub struct StatementEntry {
     pub outcome: Outcome,
     /// Why it is not in the image, or under which binding it is.
     pub detail: String,
+    /// The package that it names; of several the one loaded last, which knows the others.
+    #[serde(default)]
+    pub package: Option<String>,
     /// The file it came from, and its line there, counted from 1; a workload, and 0, for what Julia
     /// traced.
     pub source: PathBuf,

@@ -13,10 +13,11 @@ use common::steps::{
     write,
 };
 use common::{Fake, OBJECT, build};
-use object::{Object, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSymbol};
 use pcrs_engine::linked::Way;
+use pcrs_engine::report::{Owner, SizePart, SpanKind};
 use pcrs_engine::{BuildPlan, Stage};
-use pcrs_linked::handover::{Counts, Handover, UsedBase};
+use pcrs_linked::handover::{Counts, Handover, UsedBase, UsedPackage};
 
 fn linkable(fake: &Fake) -> BuildPlan {
     let mut plan = fake.plan();
@@ -206,6 +207,108 @@ fn first_time(fake: &Fake, event: &str, steps: impl Into<Vec<Step>>) {
     let mut all = vec![touch(&mark)];
     all.extend(steps.into());
     fake.on(event, [unless(exists(&mark), all)]);
+}
+
+/// Lets the object of [`with_a_real_image`] be linked with the cache of the package `Asked` too, made of C.
+fn with_a_real_cache(fake: &Fake) {
+    let cache = fake.path("compiled/v1.10/Asked/hash.so");
+    std::fs::create_dir_all(cache.parent().unwrap()).unwrap();
+    assert!(compiled(
+        "package.c",
+        &[
+            "-shared",
+            "-g",
+            "-gdwarf-4",
+            "-gno-variable-location-views",
+            "-DNUMBER=10"
+        ],
+        &cache
+    ));
+    let bytes = std::fs::read(&cache).unwrap();
+    let file = object::File::parse(&*bytes).unwrap();
+    let address = |name: &str| {
+        let mut symbols = file.symbols();
+        let found = symbols.find(|symbol| symbol.name() == Ok(name));
+        found.unwrap().address()
+    };
+    let mut told = Handover::load(&fake.path("told.json")).unwrap();
+    let id = "jlp0123456789abcdef";
+    let package = pcrs_linked::Package::read(&cache, id).unwrap();
+    let called = pcrs_linked::base_symbol(told.base.selected[0]);
+    let slots = [(address("other_slot"), called)];
+    told.packages.push(UsedPackage {
+        id: id.into(),
+        path: cache.clone(),
+        object: package.write(&slots, &fake.path("package.o")).unwrap(),
+        functions: ["package_one", "package_two"].map(address).into(),
+        globals: vec![address("package_global")],
+    });
+    told.save(&fake.path("told.json")).unwrap();
+}
+
+#[test]
+fn the_report_tells_whose_the_code_is() {
+    let fake = Fake::new();
+    if !with_a_real_base(&fake) {
+        return;
+    }
+    with_a_real_image(&fake);
+    with_a_real_cache(&fake);
+    fake.on("link", real_link());
+    let built = build(linkable(&fake));
+    let told = built.output(Stage::Link);
+    assert!(
+        built.warnings().is_empty(),
+        "{:?}: {told:?}",
+        built.warnings()
+    );
+    let report = built.report();
+    let size = std::fs::metadata(fake.image()).unwrap().len();
+    assert_eq!(report.sizes.iter().map(|row| row.bytes).sum::<u64>(), size);
+    let owners = |part| {
+        let rows = report.sizes.iter().filter(move |row| row.part == part);
+        let mut owners: Vec<_> = rows
+            .map(|row| (row.owner, row.package.as_deref()))
+            .collect();
+        owners.sort();
+        owners
+    };
+    let all = [
+        (Some(Owner::Base), None),
+        (Some(Owner::Package), Some("Asked")),
+        (Some(Owner::New), None),
+    ];
+    assert_eq!(owners(SizePart::Code), all);
+    assert_eq!(owners(SizePart::Data), all);
+    // As much as the cache has.
+    let cache = std::fs::read(fake.path("compiled/v1.10/Asked/hash.so")).unwrap();
+    let cache = object::File::parse(&*cache).unwrap();
+    let code = cache
+        .sections()
+        .filter(|section| section.kind() == object::SectionKind::Text);
+    let code: u64 = code.map(|section| section.size()).sum();
+    let rows = report.sizes.iter();
+    let of_package: Vec<u64> = rows
+        .filter(|row| row.part == SizePart::Code && row.package.is_some())
+        .map(|row| row.bytes)
+        .collect();
+    assert_eq!(of_package, [code]);
+    // What `jl_system_image_data` of the new object has.
+    assert_eq!(owners(SizePart::Heap), [(None, None)]);
+    for part in [SizePart::Symbols, SizePart::Unwind, SizePart::Relocations] {
+        assert_eq!(owners(part), [(None, None)]);
+    }
+    let engine = report.timeline.iter();
+    let engine = engine.filter(|span| span.kind == SpanKind::Engine && span.stage == Stage::Link);
+    let engine: Vec<&str> = engine.map(|span| span.what.as_str()).collect();
+    assert_eq!(
+        engine,
+        [
+            "taking the base image apart",
+            "joining the objects",
+            "reading the linked image"
+        ]
+    );
 }
 
 /// What the fake compiler runs to be a real one.

@@ -227,6 +227,20 @@ pub fn starts_a_name(text: &str, name: &str) -> bool {
     })
 }
 
+/// What the dotted names in the text of a statement start with: names of modules.
+///
+/// ```
+/// use pcrs_statements::classify::modules;
+/// let text = "precompile(Tuple{typeof(A.f), Int, B.C.T, var\"#1#2\"})";
+/// assert_eq!(modules(text).collect::<Vec<_>>(), ["A", "B"]);
+/// ```
+pub fn modules(text: &str) -> impl Iterator<Item = &str> {
+    Words::new(text).filter_map(|word| match word {
+        Word::Name(dotted) => dotted.split_once('.').map(|(module, _)| module),
+        Word::Quoted(_) => None,
+    })
+}
+
 /// Whether a name that has to be quoted is that of a keyword sorter: `#f##kw`, `#kw#Type`.
 fn is_keyword_sorter(name: &str) -> bool {
     name.ends_with("##kw") || name.starts_with("#kw#")

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::time::Instant;
 
 use super::event::Event;
+use super::timeline::{Running, Timeline};
 use super::timings::Timings;
 use super::voice::Voice;
 use super::workspace::Workspace;
@@ -14,6 +15,7 @@ use crate::plan::BuildPlan;
 use crate::process::descendants::Marks;
 use crate::process::memory::Monitor;
 use crate::process::watchdog::Watchdog;
+use crate::report::SpanKind;
 
 /// The plan, the work folder, and the ways to tell and to be told: it speaks with its [`Voice`].
 pub struct Context<'a> {
@@ -24,6 +26,9 @@ pub struct Context<'a> {
     pub marks: &'a Marks,
     pub cache: &'a Cache<'a>,
     pub timings: &'a Timings,
+    pub timeline: &'a Timeline,
+    /// It is the layer below the image that is made.
+    pub layer: bool,
     /// What the image is built from; unfinished, as there is no image yet.
     pub stamp: &'a Stamp,
     pub voice: &'a Voice<'a>,
@@ -38,13 +43,19 @@ impl<'a> Deref for Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// This build's context for a part of it with a plan and a folder of its own.
-    pub fn inner(&self, plan: &'a BuildPlan, workspace: &'a Workspace) -> Self {
+    /// This build's context for the layer below its image, with a plan and a folder of its own.
+    pub fn for_layer(&self, plan: &'a BuildPlan, workspace: &'a Workspace) -> Self {
         Self {
             plan,
             workspace,
+            layer: true,
             ..*self
         }
+    }
+
+    /// What is noted as running until the returned value is dropped.
+    pub fn running(&self, kind: SpanKind, stage: Stage, what: impl Into<String>) -> Running<'a> {
+        self.timeline.begin(kind, stage, what, self.layer)
     }
 
     /// Runs one stage between its events and gives its seconds.
@@ -60,6 +71,7 @@ impl<'a> Context<'a> {
         }
         let what = what.into();
         self.log(&format!("== {}: {what}", stage.name()));
+        let running = self.running(SpanKind::Stage, stage, what.as_str());
         self.event(Event::StageStarted {
             stage,
             what,
@@ -67,6 +79,7 @@ impl<'a> Context<'a> {
         });
         let started = Instant::now();
         let value = run()?;
+        drop(running);
         let took = started.elapsed().as_secs_f64();
         seconds.push((stage, took));
         self.event(Event::StageFinished {

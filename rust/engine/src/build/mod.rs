@@ -7,6 +7,7 @@ mod head;
 pub mod log;
 pub mod remains;
 pub mod target;
+pub mod timeline;
 pub mod timings;
 pub mod voice;
 pub mod workspace;
@@ -28,12 +29,13 @@ use crate::plan::BuildPlan;
 use crate::process::descendants::Marks;
 use crate::process::memory::Monitor;
 use crate::process::watchdog::Watchdog;
-use crate::report::{BuildReport, DryRun, Origin};
+use crate::report::{BuildReport, DryRun, Origin, SpanKind};
 use crate::stages;
 use channel::{Channel, Waker};
 use context::Context;
 use event::Event;
 use remains::Note;
+use timeline::Timeline;
 use timings::Timings;
 use voice::Voice;
 use workspace::Workspace;
@@ -224,6 +226,11 @@ fn build_in_place(
     channel: &Channel,
 ) -> Result<BuildReport, Ended> {
     let started = Instant::now();
+    let timeline = Timeline::new(started);
+    let what = "reading what goes into the image";
+    let reading = timeline
+        .begin(SpanKind::Engine, Stage::Check, what, false)
+        .from_the_start();
     stages::check::input(plan)?;
     let (mut cache, current) = telling(channel, started, || {
         let cache = Cache::open(plan, learns, channel.stop());
@@ -276,7 +283,7 @@ fn build_in_place(
         Ok(watchdog) => (watchdog, None),
         Err(error) => (Watchdog::none(), Some(error)),
     };
-    let monitor = Monitor::start();
+    let monitor = Monitor::start(started);
     let timings = Timings::read(plan);
     let voice = Voice::new(channel, log, started);
     let ctx = Context {
@@ -287,9 +294,12 @@ fn build_in_place(
         marks: &marks,
         cache: &cache,
         timings: &timings,
+        timeline: &timeline,
+        layer: false,
         stamp: &stamp,
         voice: &voice,
     };
+    drop(reading);
     if let Some(error) = unwatched {
         // Needed only if this process gets killed.
         ctx.log(&format!("the watchdog cannot be started: {error}"));

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::inputs::{self, Inputs};
 use super::listed::Unlisted;
 use super::parts;
+use super::sizes::Region;
 use super::stamp::Stamp;
 use crate::build::event::Event;
 use crate::build::remains::{self, Note};
@@ -227,26 +228,31 @@ impl<'a> Cache<'a> {
     }
 
     /// Copies the layer of packages that only a new Manifest changes to `image`, and its statements to
-    /// `statements`; whether there was one.
-    pub fn layer(&self, image: &Path, statements: &Path) -> bool {
-        let found = || {
-            let (store, inputs) = self.readable()?;
-            let entry = store.get(Kind::Layer, &inputs.layer)?;
-            let copied = whole(statements, entry.copy_to(STATEMENTS, statements))
-                && whole(image, entry.copy_to(IMAGE, image));
-            copied.then_some(())
-        };
-        found().is_some()
+    /// `statements`; whose its code is, if there was one.
+    pub fn layer(&self, image: &Path, statements: &Path) -> Option<Vec<Region>> {
+        let (store, inputs) = self.readable()?;
+        let entry = store.get(Kind::Layer, &inputs.layer)?;
+        let regions = serde_json::from_value(entry.meta().clone()).ok()?;
+        let copied = whole(statements, entry.copy_to(STATEMENTS, statements))
+            && whole(image, entry.copy_to(IMAGE, image));
+        copied.then_some(regions)
     }
 
-    pub fn keep_layer(&self, voice: &Voice<'_>, image: &Path, statements: &Path) {
+    pub fn keep_layer(
+        &self,
+        voice: &Voice<'_>,
+        image: &Path,
+        statements: &Path,
+        regions: &[Region],
+    ) {
         let Some((_, before)) = self.writable() else {
             return;
         };
         let now = self.read_again();
         if now.is_some_and(|now| now.layer == before.layer) {
             let files = [(IMAGE, image), (STATEMENTS, statements)];
-            self.keep(voice, Kind::Layer, &before.layer, &files, &Value::Null);
+            let regions = serde_json::to_value(regions).unwrap_or_default();
+            self.keep(voice, Kind::Layer, &before.layer, &files, &regions);
         }
     }
 

@@ -12,6 +12,7 @@ pub mod listed;
 pub mod named_folders;
 pub mod parts;
 mod project_file;
+pub mod sizes;
 mod source;
 mod sources;
 pub mod stamp;

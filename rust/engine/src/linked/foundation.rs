@@ -5,6 +5,8 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use super::step;
 use crate::build::context::Context;
+use crate::error::Stage;
+use crate::report::SpanKind;
 
 /// The unlinked base, or on its way.
 pub struct Foundation<'scope> {
@@ -27,6 +29,8 @@ impl<'scope> Foundation<'scope> {
         let unlink = move || {
             std::fs::create_dir_all(&out)
                 .map_err(|e| format!("`{}` cannot be made: {e}", out.display()))?;
+            let doing = "taking the base image apart";
+            let _running = ctx.running(SpanKind::Engine, Stage::Link, doing);
             let what = "the base image cannot be taken apart";
             step(what, || pcrs_linked::unlink_base(image, &out).map(|_| ()))
         };

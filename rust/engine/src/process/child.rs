@@ -19,6 +19,7 @@ use crate::build::context::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
 use crate::full_disk;
 use crate::plan::BuildPlan;
+use crate::report::SpanKind;
 
 /// How often cancelling, the journal and the child's end are looked at.
 const TICK: Duration = Duration::from_millis(40);
@@ -114,6 +115,7 @@ pub fn run(
     }
     ctx.log(&format!("$ {}", invocation.display()));
     let started = Instant::now();
+    let mut running = ctx.running(SpanKind::Process, stage, invocation.what.as_str());
     let mut child = Guarded::spawn(ctx, invocation)?;
     let (sender, lines) = mpsc::sync_channel(AHEAD);
     let mut open = 0;
@@ -166,7 +168,9 @@ pub fn run(
             return Err(BuildError::cancelled(stage));
         }
         if !killed && exited.is_none() {
-            match watch() {
+            let verdict = watch();
+            running.waits(verdict == Verdict::Expected);
+            match verdict {
                 Verdict::Kill => killed = true,
                 Verdict::Expected => quiet.end(),
                 Verdict::GoOn => idle = quiet.look(),

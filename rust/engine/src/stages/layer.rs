@@ -12,17 +12,22 @@ use super::statements::Statements;
 use super::{count, link};
 use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
+use crate::identity::sizes::{self, Region};
 use crate::linked::{Foundation, Setback};
 use crate::plan::{Base, BuildPlan, Verify};
-use crate::report::{Outcome, StatementReport};
+use crate::report::{Outcome, StatementReport, UsedLayer};
 use crate::staging;
 
 /// A layer in the work folder.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Layer {
     pub image: PathBuf,
     /// The statements that it was made with.
     pub statements: PathBuf,
+    /// Whose its code is.
+    pub regions: Vec<Region>,
+    /// Made by this build.
+    made: bool,
 }
 
 impl Layer {
@@ -30,6 +35,20 @@ impl Layer {
         Self {
             image: folder.join("layer.so"),
             statements: folder.join("layer-statements.jl"),
+            regions: Vec::new(),
+            made: false,
+        }
+    }
+
+    /// What the report says of it, the layer of `plan`. What cannot be read counts as nothing.
+    pub fn used(&self, plan: &BuildPlan) -> UsedLayer {
+        let packages = plan.packages.iter().filter(|package| package.load);
+        let statements = std::fs::read(&self.statements).unwrap_or_default();
+        UsedLayer {
+            made: self.made,
+            packages: packages.map(|package| package.name.clone()).collect(),
+            statements: memchr::memchr_iter(b'\n', &statements).count() as u64,
+            size: std::fs::metadata(&self.image).map_or(0, |file| file.len()),
         }
     }
 
@@ -63,9 +82,9 @@ pub fn plan_of(plan: &BuildPlan) -> Option<BuildPlan> {
 
 /// The layer that an earlier build has left in the cache.
 pub fn kept(ctx: &Context<'_>) -> Option<Layer> {
-    let layer = Layer::at(ctx.workspace.path());
-    let found = ctx.cache.layer(&layer.image, &layer.statements);
-    found.then_some(layer)
+    let mut layer = Layer::at(ctx.workspace.path());
+    layer.regions = ctx.cache.layer(&layer.image, &layer.statements)?;
+    Some(layer)
 }
 
 /// Makes the layer of `plan` on `base`, with those of `statements` that name nothing of the packages
@@ -81,7 +100,7 @@ pub fn build(
     statements: &Arc<Statements>,
 ) -> Result<Layer, Setback> {
     let workspace = ctx.workspace.inner("layer")?;
-    let inner = ctx.inner(plan, &workspace);
+    let inner = ctx.for_layer(plan, &workspace);
     staging::write(workspace.path())?;
     let above: Vec<&str> = ctx
         .plan
@@ -101,16 +120,19 @@ pub fn build(
         Ok::<_, Setback>(((made.0, foundation), made.1))
     })?;
     let (object, foundation) = object;
-    let image = link::link_with(&inner, checked, &foundation, &object)?.image;
-    let layer = Layer::at(ctx.workspace.path());
+    let linked = link::link_with(&inner, checked, &foundation, None, &object)?;
+    let mut layer = Layer::at(ctx.workspace.path());
+    layer.made = true;
     let io = |e: std::io::Error| BuildError::io(Stage::Link, "writing", &layer.image, &e);
-    std::fs::rename(image, &layer.image).map_err(io)?;
+    (_, layer.regions) = sizes::of(&linked.image, &linked.origins).map_err(io)?;
+    std::fs::rename(linked.image, &layer.image).map_err(io)?;
     write_statements(&layer.statements, &report).map_err(io)?;
     ctx.log(&format!(
         "the layer holds {}",
         count(plan.packages.len(), "package")
     ));
-    ctx.cache.keep_layer(ctx, &layer.image, &layer.statements);
+    ctx.cache
+        .keep_layer(ctx, &layer.image, &layer.statements, &layer.regions);
     Ok(layer)
 }
 

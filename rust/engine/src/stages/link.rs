@@ -6,14 +6,16 @@ use pcrs_linked::LinkInput;
 use pcrs_linked::handover::Handover;
 
 use super::check::Checked;
+use super::layer::Layer;
 use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
+use crate::identity::sizes::Origins;
 use crate::julia::linker::{Input, Linker, entries};
 use crate::linked::{Setback, job, step};
 use crate::plan::{BuildPlan, file_name};
 use crate::process::child::{self, Verdict};
 use crate::process::invocation::Invocation;
-use crate::report::{How, LinkedCode, RefusedCache};
+use crate::report::{How, LinkedCode, RefusedCache, SpanKind};
 
 /// The image in the work folder, under its final name.
 pub fn linked(folder: &Path, plan: &BuildPlan) -> PathBuf {
@@ -93,10 +95,12 @@ pub struct Parts {
     pub how: How,
     /// What linked it.
     pub linker: String,
+    /// Whose the code is that was linked in.
+    pub origins: Origins,
 }
 
-/// Links an archive of new code with the unlinked base in the folder `foundation` and the packages'
-/// code that the image process named, and reads the result as Julia will.
+/// Links an archive of new code with the unlinked base in the folder `foundation`, which is `layer` if
+/// there is one, and the packages' code that the image process named, and reads the result as Julia will.
 ///
 /// # Errors
 /// What makes the full way the better one: all but a full disk, and that the build is cancelled.
@@ -104,6 +108,7 @@ pub fn link_with(
     ctx: &Context<'_>,
     checked: &Checked,
     foundation: &Path,
+    layer: Option<&Layer>,
     object: &Path,
 ) -> Result<Parts, Setback> {
     let folder = ctx.workspace.path();
@@ -114,15 +119,19 @@ pub fn link_with(
     let parts = folder.join("link");
     std::fs::create_dir_all(&parts)
         .map_err(|e| BuildError::io(Stage::Link, "creating the folder", &parts, &e))?;
+    let joining = ctx.running(SpanKind::Engine, Stage::Link, "joining the objects");
     let input = step("the new code does not fit to the base", || {
         pcrs_linked::merge(foundation, &handover, object, &parts)
     })
     .map_err(setback)?;
+    drop(joining);
     let linker = link_parts(ctx, checked, &input, &image)?;
+    let reading = ctx.running(SpanKind::Engine, Stage::Link, "reading the linked image");
     step("the linked image is not as it should be", || {
         pcrs_linked::check(&image, &handover)
     })
     .map_err(setback)?;
+    drop(reading);
     // The space is needed by what follows.
     for file in [object, &job::heap(folder)] {
         let _ = std::fs::remove_file(file);
@@ -134,6 +143,7 @@ pub fn link_with(
         image,
         how: how(&handover),
         linker: linker.describe(),
+        origins: origins(&handover, layer),
     })
 }
 
@@ -165,6 +175,28 @@ fn link_parts(
     Err(Setback::Slower(failed))
 }
 
+fn origins(handover: &Handover, layer: Option<&Layer>) -> Origins {
+    let packages = handover.packages.iter();
+    Origins {
+        packages: packages
+            .map(|image| (image.id.clone(), package_of(&image.path)))
+            .collect(),
+        layer: layer.map_or_else(Vec::new, |layer| layer.regions.clone()),
+    }
+}
+
+/// The package whose cache is at `path`: `v1.10/Name/HASH.so`, or `v1.10/Name.so` of one without a UUID
+/// (`compilecache_path` in Julia's base/loading.jl).
+fn package_of(path: &Path) -> String {
+    let folder = path.parent().map(file_name).unwrap_or_default();
+    let number = folder.strip_prefix('v').unwrap_or_default();
+    if !number.starts_with(|c: char| c.is_ascii_digit()) {
+        return folder;
+    }
+    let stem = path.file_stem().unwrap_or_default();
+    stem.to_string_lossy().into_owned()
+}
+
 fn how(handover: &Handover) -> How {
     let counts = &handover.counts;
     let refused = handover.refused.iter().map(|image| RefusedCache {
@@ -180,5 +212,22 @@ fn how(handover: &Handover) -> How {
             refused: refused.collect(),
         }),
         not_linked: None,
+        layer: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_is_of_the_package_that_its_path_names() {
+        let package = |path: &str| package_of(Path::new(path));
+        assert_eq!(
+            package("/d/compiled/v1.10/DataFrames/AR9oZ_x1.so"),
+            "DataFrames"
+        );
+        assert_eq!(package("/d/compiled/v1.12/vectors/AR9oZ_x1.so"), "vectors");
+        assert_eq!(package("/d/compiled/v1.12/My_Local.so"), "My_Local");
     }
 }

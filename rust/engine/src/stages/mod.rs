@@ -1,5 +1,6 @@
 //! The stages, one a file, and their order.
 
+mod about;
 pub mod base;
 pub mod check;
 pub mod image;
@@ -20,13 +21,16 @@ use crate::build::context::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
 use crate::full_disk;
 use crate::identity::named_folders;
+use crate::identity::sizes::{self, Origins};
 use crate::julia::image_threads;
 use crate::julia::linker::Input;
 use crate::linked::{Foundation, Setback, Way};
 use crate::plan::{Base, BuildPlan, file_name};
 use crate::process::invocation::Invocation;
 use crate::process::memory;
-use crate::report::{BuildReport, How, Origin, PlannedCommand, StageTime, StatementReport};
+use crate::report::{
+    BuildReport, How, Origin, PlannedCommand, SpanKind, StageTime, StatementReport,
+};
 use crate::staging;
 use base::BaseImage;
 use check::Checked;
@@ -91,7 +95,13 @@ pub fn run(ctx: &Context<'_>) -> Result<BuildReport, BuildError> {
         statements,
         how,
         linker,
+        origins,
     } = image;
+    let reading = ctx.running(SpanKind::Engine, Stage::Publish, "reading the image");
+    let unreadable = |e: std::io::Error| BuildError::io(Stage::Verify, "reading", &image, &e);
+    let named_folders = named_folders::count(plan, &image).map_err(unreadable)?;
+    let (sizes, _) = sizes::of(&image, &origins).map_err(unreadable)?;
+    drop(reading);
     let mut report = BuildReport {
         origin: Origin::Built,
         sysimage_path: plan.sysimage_path.clone(),
@@ -102,10 +112,12 @@ pub fn run(ctx: &Context<'_>) -> Result<BuildReport, BuildError> {
         statements,
         verified: plan.verify,
         peak_memory: 0,
+        timeline: Vec::new(),
+        memory: Vec::new(),
+        sizes,
         linker,
         how,
-        named_folders: named_folders::count(plan, &image)
-            .map_err(|e| BuildError::io(Stage::Verify, "reading", &image, &e))?,
+        named_folders,
         base_sysimage: match &plan.base {
             Base::Existing { path } => Some(path.clone()),
             Base::Fresh { .. } => None,
@@ -126,6 +138,8 @@ struct Image {
     statements: StatementReport,
     how: How,
     linker: String,
+    /// Whose the code is that was linked in.
+    origins: Origins,
 }
 
 /// What came of the linked way.
@@ -166,12 +180,16 @@ fn linked(
     };
     if let Some(layer) = layer {
         let base = layer.base();
+        let used = layer.used(&plan);
         let on_layer = Known {
             statements: known.statements.clone(),
             layer: Some(layer),
         };
         match linked_on(ctx, checked, &base, on_layer, times, warnings)? {
-            Linked::Made(image) => return Ok(Linked::Made(image)),
+            Linked::Made(mut image) => {
+                image.how.layer = Some(used);
+                return Ok(Linked::Made(image));
+            }
             Linked::Not { why, statements } => {
                 ctx.log(&format!("tried again without a layer: {why}"));
                 known.statements = Some(statements);
@@ -227,6 +245,7 @@ fn linked_on(
     times: &mut Vec<(Stage, f64)>,
     warnings: &mut Vec<String>,
 ) -> Result<Linked, BuildError> {
+    let layer = known.layer.clone();
     let (statements, outcome) = std::thread::scope(|scope| {
         let foundation = Foundation::start(scope, ctx, &base.path);
         let image_process = ImageProcess::start(scope, ctx, base)?;
@@ -235,7 +254,8 @@ fn linked_on(
             Err(why) => Err(Setback::for_reason(ctx.plan, Stage::Link, why)),
             Ok(foundation) => {
                 compile(ctx, image_process, &merged, times).and_then(|(object, report)| {
-                    enforce_and_link(ctx, checked, &foundation, &object, report, times)
+                    let below = (&*foundation, layer.as_ref());
+                    enforce_and_link(ctx, checked, below, &object, report, times)
                 })
             }
         };
@@ -256,10 +276,11 @@ fn linked_on(
     }
 }
 
+/// The image is linked on the unlinked base and the layer that this is, if it is one.
 fn enforce_and_link(
     ctx: &Context<'_>,
     checked: &Checked,
-    foundation: &Path,
+    (foundation, layer): (&Path, Option<&Layer>),
     object: &Path,
     statements: StatementReport,
     times: &mut Vec<(Stage, f64)>,
@@ -271,7 +292,7 @@ fn enforce_and_link(
         "with the code of the base and of packages",
         times,
         || {
-            linked = link::link_with(ctx, checked, foundation, object);
+            linked = link::link_with(ctx, checked, foundation, layer, object);
             Ok(())
         },
     )?;
@@ -281,6 +302,7 @@ fn enforce_and_link(
         statements,
         how: linked.how,
         linker: linked.linker,
+        origins: linked.origins,
     })
 }
 
@@ -317,6 +339,7 @@ fn full(
         statements,
         how: How::default(),
         linker: checked.linker.describe(),
+        origins: Origins::default(),
     };
     verify(ctx, base, &mut image, times, warnings)?;
     Ok(image)
@@ -507,6 +530,8 @@ fn publish_with(
             .map_err(|e| BuildError::io(Stage::Publish, "reading", image, &e))?
             .len();
         report.peak_memory = ctx.monitor.usage().peak;
+        report.memory = ctx.monitor.samples();
+        report.timeline = ctx.timeline.spans();
         report.seconds = ctx.seconds();
         report.stages.clone_from(&stages);
         keep(report);
@@ -517,6 +542,7 @@ fn publish_with(
     })?;
     stages.extend(times.drain(..).map(StageTime::from));
     report.stages = stages;
+    report.timeline = ctx.timeline.spans();
     // They were told when they came; who is given this image later has them from the stamp.
     report.warnings.clear();
     Ok(())

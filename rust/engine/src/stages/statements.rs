@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use pcrs_statements::classify::{Class, Hints, classify, starts_a_name};
 use pcrs_statements::{Merged, SourceFile, SourceKind, code_in};
 
+use super::about::Packages;
 use super::{count, trace};
 use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
@@ -282,6 +283,7 @@ impl Statements {
         plan: &BuildPlan,
         mut outcomes: BTreeMap<usize, Evaluated>,
     ) -> StatementReport {
+        let packages = Packages::of(plan);
         let mut entries: Vec<StatementEntry> = self
             .merged
             .statements
@@ -306,6 +308,7 @@ impl Statements {
                     text: statement.text.to_string(),
                     outcome,
                     detail,
+                    package: packages.named_in(statement.text),
                     source: self.source(statement.source),
                     line: self.line(statement.source, statement.line),
                     seconds: evaluated.seconds,
@@ -316,6 +319,7 @@ impl Statements {
             text,
             outcome: Outcome::Rejected,
             detail: detail.to_string(),
+            package: None,
             source: self.source(source),
             line: self.line(source, line),
             seconds: 0.0,

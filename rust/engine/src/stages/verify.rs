@@ -5,9 +5,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pcrs_statements::classify::starts_a_name;
 use pcrs_statements::{SourceFile, SourceKind};
 
+use super::about::Packages;
 use super::statements::hints;
 use super::{journal, spec, trace};
 use crate::build::context::Context;
@@ -207,16 +207,13 @@ fn at_start(ctx: &Context<'_>, ended: &child::Ended) -> Result<AtStart, BuildErr
 }
 
 fn compiled_at_start(plan: &BuildPlan, trace: &str) -> Vec<CompiledAtStart> {
+    let packages = Packages::of(plan);
     let of_start = trace.lines().take_while(|line| !line.contains(STARTED));
     of_start
         .filter(|line| line.starts_with("precompile("))
-        .map(|text| {
-            let mut packages = plan.packages.iter().rev();
-            let package = packages.find(|package| starts_a_name(text, &package.name));
-            CompiledAtStart {
-                text: text.to_string(),
-                package: package.map(|package| package.name.clone()),
-            }
+        .map(|text| CompiledAtStart {
+            text: text.to_string(),
+            package: packages.named_in(text),
         })
         .collect()
 }
