@@ -19,12 +19,12 @@ examples(page) = [m[1] for m in eachmatch(r"^```julia\n(.*?)^```$"ms, read(page,
 function checked(arguments...; keywords...)
     preview = create_sysimage(arguments...; keywords..., dry_run=true)
     get(keywords, :dry_run, false) && return preview
-    statement = (text="precompile(f, (Int,))", outcome=:error, detail="why", source="a.jl", line=1, seconds=0.5)
+    statement = (text="precompile(f, (Int,))", outcome=:error, detail="why", package="Example", source="a.jl", line=1, seconds=0.5)
     residual = [(text=statement.text, outcome=nothing, script_local=true)]
     return BuildReport(:built, preview.sysimage_path, 1, 1.0, [], preview.packages,
         preview.developed, [statement], 0,
         residual, nothing, PackageCompilerRS.code_origin(Dict("linked" => nothing, "not_linked" => nothing)),
-        [(package="Example", times=2)], 1, preview.linker, nothing, nothing, String[])
+        [(package="Example", times=2)], 1, [], [], [], preview.linker, nothing, nothing, String[])
 end
 
 function run_page(page, examples)

@@ -3,17 +3,23 @@ const StageTime = NamedTuple{(:stage, :seconds),Tuple{Symbol,Float64}}
 const PackageRow =
     NamedTuple{(:name, :uuid, :version),Tuple{String,Base.UUID,Union{VersionNumber,Nothing}}}
 const DevelopedRow = NamedTuple{(:name, :path),Tuple{String,String}}
-const StatementRow = NamedTuple{(:text, :outcome, :detail, :source, :line, :seconds),
-    Tuple{String,Symbol,String,String,Int,Float64}}
+const StatementRow = NamedTuple{(:text, :outcome, :detail, :package, :source, :line, :seconds),
+    Tuple{String,Symbol,String,Union{String,Nothing},String,Int,Float64}}
 const ResidualRow =
     NamedTuple{(:text, :outcome, :script_local),Tuple{String,Union{Symbol,Nothing},Bool}}
 const StartRow =
     NamedTuple{(:package, :text),Tuple{Union{String,Nothing},String}}
 const AtStart = NamedTuple{(:compiled, :lines, :printed),Tuple{Vector{StartRow},Int,Vector{String}}}
 const RefusedRow = NamedTuple{(:path, :reason),Tuple{String,String}}
+const LayerRow = NamedTuple{(:made, :packages, :statements, :size),Tuple{Bool,Vector{String},Int,Int}}
 const CodeOrigin = NamedTuple{
-    (:linked, :from_base, :from_packages, :compiled, :left_out, :refused, :not_linked),
-    Tuple{Bool,Int,Int,Int,Int,Vector{RefusedRow},Union{String,Nothing}}}
+    (:linked, :from_base, :from_packages, :compiled, :left_out, :refused, :not_linked, :layer),
+    Tuple{Bool,Int,Int,Int,Int,Vector{RefusedRow},Union{String,Nothing},Union{LayerRow,Nothing}}}
+const SpanRow = NamedTuple{(:stage, :kind, :what, :layer, :start, :stop, :turn),
+    Tuple{Symbol,Symbol,String,Bool,Float64,Float64,Union{Float64,Nothing}}}
+const MemoryRow = NamedTuple{(:seconds, :bytes),Tuple{Float64,Int}}
+const SizeRow = NamedTuple{(:part, :owner, :package, :bytes),
+    Tuple{Symbol,Union{Symbol,Nothing},Union{String,Nothing},Int}}
 const NamedFolderRow = NamedTuple{(:package, :times),Tuple{String,Int}}
 const CommandRow = NamedTuple{(:stage, :what, :command),Tuple{Symbol,String,String}}
 
@@ -29,10 +35,10 @@ What [`create_sysimage`](@ref) did. Fields:
 - `packages`: a vector of `(name, uuid, version)`, in the order they were loaded;
 - `developed`: a vector of `(name, path)`, those of them that are tracked by path; the image has them as
   they were, and an edit there needs a new image;
-- `statements`: a vector of `(text, outcome, detail, source, line, seconds)`, one for each
+- `statements`: a vector of `(text, outcome, detail, package, source, line, seconds)`, one for each
   statement and each line that was not taken (lines of a file that hold no statement past the
-  first 1,000 are one); `line` is 0 for what was traced when the workload `source` ran; `outcome`
-  is one of `:precompiled`, `:returned_false`, `:script_local`, `:name_not_found`, `:unportable`,
+  first 1,000 are one); `package` is the one that it names, of several the one loaded last, or `nothing`;
+  `line` is 0 for what was traced when the workload `source` ran; `outcome` is one of `:precompiled`, `:returned_false`, `:script_local`, `:name_not_found`, `:unportable`,
   `:error`, `:crashed`, `:timed_out` and `:rejected`;
 - `duplicates::Int`: lines that repeat a statement;
 - `residual`: with `verify=:trace`, a vector of `(text, outcome, script_local)`: what the workloads
@@ -47,9 +53,24 @@ What [`create_sysimage`](@ref) did. Fields:
   and from packages' caches, `compiled` those that were compiled, `left_out` the methods of
   dependencies that nobody asked for, and `refused` a vector of `(path, reason)` of caches whose code
   was compiled anew; `not_linked` says why everything was compiled, if `linked=true` was asked for;
+  `layer` is `nothing`, or of the layer that it was built on `(made, packages, statements, size)`: whether
+  this build made it, or the cache had it, the names of its packages, how many statements it was made
+  with, and the bytes of its file;
 - `named_folders`: a vector of `(package, times)`: how often the image names a path in the folder of a
   package, most first: what it may look for there is not found on another machine;
 - `peak_memory::Int`: most bytes that all child processes held at one moment;
+- `timeline`: a vector of `(stage, kind, what, layer, start, stop, turn)`: what ran, by its start, in seconds
+  since the build began; `kind` is `:stage`, `:process` for a child, or `:engine` for other work; `layer` says
+  whether it was for the layer below the image; `turn` is when its turn came, for a process that began
+  ahead of that to get ready, else `nothing`;
+- `memory`: a vector of `(seconds, bytes)`, at most 400: what all child processes held in memory
+  together, `seconds` after the build began; pages that several share count for each;
+- `sizes`: a vector of `(part, owner, package, bytes)`, largest first: what the bytes of the image are;
+  they sum to `image_size`. `part` is `:code`, `:data` (constants and variables of code), `:heap` (Julia's objects),
+  `:debug_information`, `:unwind`, `:symbols`, `:relocations`, `:other`, or `:file` for the whole of a file that is
+  not ELF. `owner` says for code and data where they come from: `:base`, `:package` (then `package` is its name),
+  `:layer` (compiled when that was made) or `:new` (compiled by this build); else it is `nothing`: Julia writes the
+  heap as one piece, and linkers join the other parts of all;
 - `linker::String`, `base_sysimage::Union{String,Nothing}`, `log::Union{String,Nothing}`;
 - `warnings::Vector{String}`.
 """
@@ -68,6 +89,9 @@ struct BuildReport
     how::CodeOrigin
     named_folders::Vector{NamedFolderRow}
     peak_memory::Int
+    timeline::Vector{SpanRow}
+    memory::Vector{MemoryRow}
+    sizes::Vector{SizeRow}
     linker::String
     base_sysimage::Union{String,Nothing}
     log::Union{String,Nothing}
@@ -91,6 +115,10 @@ function BuildReport(table::AbstractDict)
         code_origin(table["how"]),
         NamedFolderRow[NamedFolderRow((row["package"], row["times"])) for row in get(table, "named_folders", [])],
         table["peak_memory"],
+        SpanRow[span_row(s) for s in get(table, "timeline", [])],
+        MemoryRow[MemoryRow((m["seconds"], m["bytes"])) for m in get(table, "memory", [])],
+        SizeRow[SizeRow((Symbol(s["part"]), symbol_or_nothing(s["owner"]), s["package"], s["bytes"]))
+                for s in get(table, "sizes", [])],
         table["linker"],
         table["base_sysimage"],
         table["log"],
@@ -109,16 +137,22 @@ at_start_of(table) = AtStart((StartRow[StartRow((c["package"], c["text"])) for c
 
 function code_origin(how)
     why, linked = how["not_linked"], how["linked"]
-    linked === nothing && return CodeOrigin((false, 0, 0, 0, 0, RefusedRow[], why))
+    linked === nothing && return CodeOrigin((false, 0, 0, 0, 0, RefusedRow[], why, nothing))
     refused = RefusedRow[RefusedRow((r["path"], r["reason"])) for r in linked["refused"]]
     return CodeOrigin((true, linked["from_base"], linked["from_packages"], linked["compiled"],
-        linked["left_out"], refused, why))
+        linked["left_out"], refused, why, layer_row(get(how, "layer", nothing))))
 end
+
+layer_row(::Nothing) = nothing
+layer_row(table) = LayerRow((table["made"], String[name for name in table["packages"]], table["statements"],
+    table["size"]))
 
 symbol_or_nothing(text) = text === nothing ? nothing : Symbol(text)
 
-statement_row(s) = StatementRow((s["text"], Symbol(s["outcome"]), s["detail"], s["source"],
-    s["line"], s["seconds"]))
+statement_row(s) = StatementRow((s["text"], Symbol(s["outcome"]), s["detail"], get(s, "package", nothing),
+    s["source"], s["line"], s["seconds"]))
+
+span_row(s) = SpanRow((Symbol(s["stage"]), Symbol(s["kind"]), s["what"], s["layer"], s["start"], s["stop"], s["turn"]))
 
 function loaded_packages(tables)
     rows = PackageRow[]
@@ -197,6 +231,8 @@ function code_summary(how)
     how.linked || return string("all compiled", how.not_linked === nothing ? "" : ": $(how.not_linked)")
     text = string(how.from_base, " functions linked in from the base, ", how.from_packages,
         " from packages, ", how.compiled, " compiled")
+    how.layer === nothing || (text = string(text, ", on a layer of ", counted(length(how.layer.packages), "package"),
+        how.layer.made ? "" : " from the cache"))
     isempty(how.refused) && return text
     return string(text, "; ", length(how.refused), " caches compiled anew, see `report.how`")
 end
@@ -253,8 +289,12 @@ end
 """
     write_report(path, report) -> String
 
-Writes all of `report` as JSON to the file at `path`, and gives `path` back. UUIDs, versions and
-symbols become strings.
+Writes all of `report` to the file at `path`, and gives `path` back: where that ends in `.html`, as a page to
+look at, which holds the same numbers and needs nothing else; else as JSON. UUIDs, versions and symbols
+become strings.
+
+The page shows what ran when and at once, the memory of all processes over time, what the image's bytes are
+and whose, what it is built on, the statements with a filter, and what is still compiled in each session.
 
 # Errors
 `SystemError` when the file cannot be written.
@@ -263,12 +303,19 @@ symbols become strings.
 ```julia
 report = create_sysimage("Example"; sysimage_path="Example.so")
 write_report("report.json", report)
+write_report("report.html", report)
 ```
 """
 function write_report(path::AbstractString, report::BuildReport)
-    fields = (name => getfield(report, name) for name in fieldnames(BuildReport))
-    open(io -> write_json(io, (; fields...)), path, "w")
+    is_page = lowercase(splitext(path)[2]) in (".html", ".htm")
+    text = is_page ? report_page(report) : report_json(report)
+    write(path, text)
     return path
+end
+
+function report_json(report)
+    fields = (name => getfield(report, name) for name in fieldnames(BuildReport))
+    return write_json((; fields...))
 end
 
 """
