@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 
 use common::script::{Condition, Step};
-use common::steps::{complain, count_to, exit, fail_with, frames, same, say, sleep, unless, write};
+use common::steps::{complain, exit, fail_with, frames, same, say, sleep, unless, write};
 use common::{Fake, OLD, build, text};
 use pcrs_engine::plan::Base;
 use pcrs_engine::{BuildError, ErrorKind, Stage};
@@ -89,7 +89,8 @@ fn a_signal_that_a_shell_in_between_reports_is_told_by_name() {
 fn the_childs_own_error_is_the_cause_and_its_last_lines_are_kept() {
     let told = complain("ERROR: LoadError: no such file");
     let steps = [
-        count_to(100),
+        // On the same stream: two are read side by side.
+        Step::Times(100, vec![complain("$i")]),
         told,
         complain("Stacktrace:"),
         frames(40),
