@@ -24,6 +24,7 @@ makedocs(;
         "How to" => [
             "howto/packages.md",
             "howto/statements.md",
+            "howto/report.md",
             "howto/test_suites.md",
             "howto/sysimage_toml.md",
             "howto/scripts.md",

@@ -29,7 +29,8 @@ const CommandRow = NamedTuple{(:stage, :what, :command),Tuple{Symbol,String,Stri
 What [`create_sysimage`](@ref) did. Fields:
 
 - `origin::Symbol`: `:built` by this call, `:cached` from an earlier build of the same, or
-  `:up_to_date`; the statements are then those of that build, and with `:up_to_date` also `stages`;
+  `:up_to_date`; the statements and sizes are then those of that build, and with `:up_to_date` also `stages`,
+  `timeline` and the memory;
 - `sysimage_path::String`, `image_size::Int` (bytes);
 - `seconds::Float64`: wall time of this call; `stages`: a vector of `(stage, seconds)`;
 - `packages`: a vector of `(name, uuid, version)`, in the order they were loaded;
