@@ -115,14 +115,18 @@ const MOST_CHILDREN = 30;
 
 const span_end = Math.max(0.001, ...report.timeline.map((span) => span.stop), ...report.memory.map((row) => row.seconds));
 
-/* Round numbers, about five of them. */
+/* Round numbers, about five of them, of seconds or minutes. */
 function ticks(end) {
-  const rough = end / 5;
+  const unit = end > 300 ? 60 : 1;
+  const rough = end / unit / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough);
+  const digits = Math.max(0, -Math.floor(Math.log10(step)));
   const all = [];
-  for (let i = 0; i * step <= end; i += 1) all.push(i * step);
-  return { all, step };
+  for (let i = 0; i * step * unit <= end; i += 1) {
+    all.push({ at: i * step * unit, text: `${(i * step).toFixed(digits)} ${unit === 60 ? "min" : "s"}` });
+  }
+  return all;
 }
 
 function bar(start, stop, kind) {
@@ -135,13 +139,15 @@ function bar(start, stop, kind) {
 function timeRow(span) {
   const took = span.stop - span.start;
   const name = span.kind === "stage" ? `${span.stage}: ${span.what}` : span.what;
+  // Of a path, only the name of the file.
+  const short = name.replace(/`[^`]*[\\/]([^`\\/]+)`/g, "`$1`");
   const from = `${name}: from ${seconds(span.start)} to ${seconds(span.stop)}, ${seconds(took)}`;
   const turn = span.turn === null ? "" : `; its turn came at ${seconds(span.turn)}`;
   const bars = span.turn === null
     ? [bar(span.start, span.stop, span.kind)]
     : [bar(span.start, span.turn, "ahead"), bar(span.turn, span.stop, span.kind)];
   return make("div", { class: `row ${span.kind}`, role: "listitem", title: from + turn },
-    make("span", { class: "name" }, span.layer && span.kind !== "stage" ? `${name} (layer)` : name),
+    make("span", { class: "name" }, span.layer && span.kind !== "stage" ? `${short} (layer)` : short),
     make("div", { class: "track", role: "img", "aria-label": from + turn }, ...bars),
     make("span", { class: "took" }, seconds(took)));
 }
@@ -163,10 +169,8 @@ function timeRows() {
 }
 
 function axis() {
-  const { all, step } = ticks(span_end);
-  const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
   return make("div", { class: "axis", "aria-hidden": "true" }, make("div", { class: "ticks" },
-    ...all.map((t) => make("span", { style: { left: `${(100 * t) / span_end}%` } }, `${t.toFixed(digits)} s`))));
+    ...ticks(span_end).map((tick) => make("span", { style: { left: `${(100 * tick.at) / span_end}%` } }, tick.text))));
 }
 
 function showTime() {
