@@ -652,6 +652,15 @@ function test_layers(fixtures)
     make() = build(["Settled", "Edited"], image, project; precompile_execution_file=workload)
     native(image) = still_compiled(image, project,
         "using Settled; const ALL = Set([1.5, 2.5]); Settled.kept(ALL); Settled.kept([1, 2]); Settled.settled(1)")
+    owners(report) = Set(something(row.package, row.owner) for row in report.sizes if row.part === :code)
+    function whose(report, made)
+        @test sum(row.bytes for row in report.sizes) == report.image_size == filesize(image)
+        @test owners(report) == Set([:base, :layer, :new, "Settled", "Edited"])
+        @test any(row -> row.part === :heap, report.sizes)
+        @test report.how.layer.made == made && "Settled" in report.how.layer.packages
+        @test !("Edited" in report.how.layer.packages)
+        @test any(span -> span.layer && span.kind === :process, report.timeline) == made
+    end
     asked(report) = Set(s.text for s in report.statements if s.outcome === :precompiled)
 
     old = copy(DEPOT_PATH)
@@ -665,6 +674,7 @@ function test_layers(fixtures)
                 @test report.how.linked && report.origin === :built
                 @test isempty(report.warnings)
                 @test layers() == 1
+                whose(report, true)
                 @test evaluated(image, project, "using Edited; print(Edited.answer(1))") == "edited 1: 55 settled 55 2"
                 @test isempty(native(image))
             end
@@ -676,6 +686,7 @@ function test_layers(fixtures)
                 report = second_build[] = make()
                 @test report.how.linked && report.origin === :built
                 @test layers() == 1
+                whose(report, false)
                 println(first_build[].how, "\n", report.how)
                 # Code that the edit invalidates is not taken from the layer.
                 @test evaluated(image, project, "using Edited; print(Edited.answer(1))") == "edited 2: 55 hooked 55 3"

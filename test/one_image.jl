@@ -22,6 +22,19 @@
             @test occursin(r"paths: .* into Greeter", sprint(show, MIME"text/plain"(), report))
             @test any(s -> s.outcome === :precompiled && occursin("Greeter.greet", s.text), report.statements)
 
+            @test sum(row.bytes for row in report.sizes) == report.image_size == filesize(image)
+            @test any(row -> row.part === :heap, report.sizes) == !(Sys.iswindows() || Sys.isapple())
+            @test maximum(row.bytes for row in report.memory) == report.peak_memory
+            @test any(span -> span.kind === :process && span.stage === :trace, report.timeline)
+            @test any(s -> s.package == "Greeter", report.statements)
+            if chromium() === nothing
+                println("skipped: the report's page in a browser: no Chromium")
+            else
+                dom, console = rendered(write_report(joinpath(fixtures, "report.html"), report))
+                @test isempty(console) && occursin("data-shown=\"true\"", dom)
+                @test occursin(r"<td>The file</td>.*100\.0 %", dom) && occursin("running the workload", dom)
+            end
+
             julia = joinpath(Sys.BINDIR, Base.julia_exename())
             code = "using Greeter; print(Greeter.greet(Greeter.Name(\"x\")))"
             trace = joinpath(fixtures, "trace.jl")
