@@ -839,7 +839,7 @@ end
     text = PackageCompilerRS.windows_script(launcher, identity)
     @test !occursin(r"[^\r]\n", text)
     @test occursin("set \"image=C:\\a 100%%\\b&c.so\"\r\n", text)
-    @test occursin("\"--threads=2\" \"say \\\"hi\\\"\" %*\r\n", text)
+    @test occursin("\"--threads=2\" ^\"say \\^\"hi\\^\"^\" %*\r\n", text)
     @test !occursin("chcp", text)
     @test !occursin(r"@[A-Z_]+@", text)
     place = folder()

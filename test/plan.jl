@@ -71,6 +71,14 @@ end
 end
 
 @testset "JULIA_CC may hold arguments" begin
+    words(text) = PackageCompilerRS.compiler_words(text; windows=true)
+    @test words(raw"C:\mingw64\bin\gcc.exe -g") == [raw"C:\mingw64\bin\gcc.exe", "-g"]
+    @test words(raw"'C:/a b/gcc.exe' -g") == ["C:/a b/gcc.exe", "-g"]
+    @test words("\"C:\\a b\\gcc.exe\" -g") == [raw"C:\a b\gcc.exe", "-g"]
+    mktempdir() do folder
+        path = touch(joinpath(folder, "a c compiler"))
+        @test PackageCompilerRS.compiler_words(path) == [path]
+    end
     withenv("JULIA_CC" => "my\\ cc -g 'a b'") do
         @test plan_of("Home")["compiler"] == ["my cc", "-g", "a b"]
     end

@@ -13,6 +13,7 @@ source deps/cross/cargo.sh
 readonly targets=(x86_64-pc-windows-gnu x86_64-apple-darwin aarch64-apple-darwin aarch64-unknown-linux-gnu)
 readonly windows=x86_64-pc-windows-gnu
 readonly arm=aarch64-unknown-linux-gnu
+readonly here=x86_64-unknown-linux-gnu
 skipped=()
 failed=()
 
@@ -38,7 +39,8 @@ run_tests() {
 test_windows() {
     deps/cross/emulators.sh wine || { skipped+=("tests for Windows: Wine could not be set up") && return; }
     try "tests for Windows, in Wine" run_tests "$windows" "$root/deps/cross/wine.sh" --workspace --lib --bins --tests
-    skipped+=("for Windows: engine tests whose Julia is a shell script, which are for Unix")
+    try "launchers for Windows, in Wine's cmd" deps/cross/launchers.sh
+    skipped+=("for Windows: tests of what only Unix has (signals, modes, owners, links, /proc), as each of them says")
 }
 
 # Tests that qemu cannot run, of which part of the names suffices.
@@ -62,6 +64,9 @@ test_arm() {
     for name in "${not_in_qemu[@]}"; do skip+=(--skip "$name"); done
     try "tests for Linux on arm64, in qemu" run_tests "$arm" "$root/deps/cross/qemu.sh" \
         --workspace --exclude pcrs-engine --lib --bins --tests -- "${skip[@]}"
+    # qemu starts no program of arm64's: the fake of these tests is one for this machine.
+    compile zigbuild "$here" --package pcrs-engine --bin pcrs-fake
+    local -x PCRS_TEST_FAKE=$cross/check/$here/debug/pcrs-fake
     # Of whole builds two files, as a minute of them is many in qemu.
     try "tests of the engine for Linux on arm64, in qemu" run_tests "$arm" "$root/deps/cross/qemu.sh" \
         --package pcrs-engine --lib --test at_start --test atomic -- "${skip[@]}"

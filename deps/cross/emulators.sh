@@ -29,6 +29,12 @@ packages() {
     esac
 }
 
+# Compiles C for Windows.
+compile() {
+    ZIG_GLOBAL_CACHE_DIR="$root/.tools/cross/cache/zig" "$root/.tools/cross/zig/ziglang/zig" \
+        cc -target x86_64-windows-gnu -s -fno-sanitize=all "$@"
+}
+
 # Puts Wine together, which is made to be installed, and makes its folder of a Windows.
 finish_wine() {
     local wine=$stage/usr/lib/x86_64-linux-gnu/wine zlib=$stage/usr/x86_64-w64-mingw32/lib/zlib1.dll
@@ -47,9 +53,10 @@ finish_wine() {
     local run=$root/deps/cross/wine.sh
     # Rust's programs are for Windows 10 and newer.
     "$run" wineboot -i && "$run" reg add 'HKCU\Software\Wine' /v Version /d win10 /f || return 1
-    ZIG_GLOBAL_CACHE_DIR="$root/.tools/cross/cache/zig" "$root/.tools/cross/zig/ziglang/zig" \
-        cc -target x86_64-windows-gnu -shared -nostdlib -s -fno-sanitize=all \
-        -o "$target/prefix/drive_c/windows/system32/bcryptprimitives.dll" "$root/deps/cross/wine.c" -ladvapi32
+    # What this Wine lacks.
+    local system=$target/prefix/drive_c/windows/system32
+    compile -shared -nostdlib -o "$system/bcryptprimitives.dll" "$root/deps/cross/wine.c" -ladvapi32
+    compile -o "$system/findstr.exe" "$root/deps/cross/findstr.c"
     "$run" --wait
 }
 

@@ -5,8 +5,8 @@ set -euo pipefail
 unset CDPATH
 wine=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)/.tools/emulators/wine
 export LD_LIBRARY_PATH=$wine/usr/lib/x86_64-linux-gnu WINEPREFIX=$wine/prefix WINEDEBUG=-all
-# Neither .NET, nor a browser, nor entries in the user's menus.
-export WINEDLLOVERRIDES='mscoree,mshtml=;winemenubuilder.exe=d'
+# Neither .NET, nor a browser, nor entries in the user's menus; and findstr.c in the place of Wine's own.
+export WINEDLLOVERRIDES='mscoree,mshtml=;winemenubuilder.exe=d;findstr.exe=n,b'
 if [[ ${1-} == --wait ]]; then
     exec "$wine/usr/lib/wine/wineserver" -w
 fi

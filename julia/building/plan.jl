@@ -341,10 +341,18 @@ function session_base(options)
     return below
 end
 
-"JULIA_CC may hold arguments; it is split as Julia splits commands."
 function compiler_from_environment()
     haskey(ENV, "JULIA_CC") || return nothing
     text = ENV["JULIA_CC"]
     check_text("JULIA_CC", text)
-    return with_cause(() -> Base.shell_split(text), "JULIA_CC cannot be split into words: `$text`")
+    return with_cause(() -> compiler_words(text), "JULIA_CC cannot be split into words: `$text`")
+end
+
+"""
+JULIA_CC may hold arguments: it is split as Julia splits commands, unless it is the path of a file. In a path of Windows
+a backslash is no escape.
+"""
+function compiler_words(text; windows=Sys.iswindows())
+    isfile(text) && return [text]
+    return Base.shell_split(windows ? replace(text, '\\' => "\\\\") : text)
 end

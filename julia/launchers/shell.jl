@@ -48,6 +48,17 @@ const SHOWN_IN_NOTEBOOK = raw"""
 "Between single quotes a POSIX shell takes every character as it is but the single quote."
 shell_quote(text) = string('\'', replace(text, "'" => "'\\''"), '\'')
 
+"""
+The word as a script for `cmd.exe` holds it. Programs read quotes and the backslashes before them by the rules of
+`CommandLineToArgvW`; `cmd` knows the quotes alone, and takes each for the begin or the end of plain text, so that where
+the word has some of its own everything that has a meaning for it is escaped, and the quotes too.
+"""
+function cmd_quote(word)
+    inner = replace(word, r"\\*\"" => found -> string(found[1:end-1]^2, "\\\""))
+    quoted = string('"', replace(inner, r"\\+\z" => found -> found^2), '"')
+    return occursin('"', word) ? replace(quoted, r"[\"&|<>^()]" => found -> "^$found") : quoted
+end
+
 function windows_script(launcher, identity)
     values = Dict(
         "NAME" => launcher.name,
@@ -56,7 +67,7 @@ function windows_script(launcher, identity)
         "VERSION" => identity.version,
         "COMMIT" => identity.commit,
         "COMMIT_FILE" => identity.version_file,
-        "OPTIONS" => join(string.('"', replace.(options(launcher), '"' => "\\\""), "\" ")),
+        "OPTIONS" => join(string.(cmd_quote.(options(launcher)), ' ')),
         # After the last `exit`, where nothing is run and `%` is no variable.
         "MARKER" => marker(launcher),
     )

@@ -3,6 +3,8 @@
 //! whole; its stamp fits; no process and no work folder is left; and the next build is right, whatever the
 //! cache kept.
 //!
+//! The faults come from a preloaded library, signals and limits, which are Linux's.
+//!
 //! `PCRS_FAULT_SEED` is what is drawn from, `PCRS_FAULT_ROUNDS` how many rounds there are (`100`), or which
 //! (`17-17`, to see one again). All of them run, and those that failed are told at the end.
 

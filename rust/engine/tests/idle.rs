@@ -1,4 +1,6 @@
 //! Children that wait for what never comes.
+//!
+//! Whether one computes is asked of Linux here, by programs that are on every Linux.
 
 #![cfg(target_os = "linux")]
 

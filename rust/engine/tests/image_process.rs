@@ -33,6 +33,8 @@ fn await_early() -> Vec<Step> {
     vec![await_file("early"), sleep(0.2)]
 }
 
+/// Unix tells by a signal whether a process is there.
+#[cfg(unix)]
 #[test]
 fn a_failing_trace_ends_it() {
     let fake = Fake::new();
@@ -66,6 +68,8 @@ fn its_early_failure_is_told_when_it_is_its_turn() {
     assert!(said.contains("no such thing"), "{said}");
 }
 
+/// SIGKILL is what the kernel ends it with for want of memory.
+#[cfg(unix)]
 #[test]
 fn it_is_tried_again_alone_when_it_was_killed_while_it_waited() {
     let fake = Fake::new();
@@ -80,6 +84,7 @@ fn it_is_tried_again_alone_when_it_was_killed_while_it_waited() {
     built.report();
 }
 
+#[cfg(unix)]
 #[test]
 fn no_statement_is_blamed_for_a_kill_from_outside() {
     let fake = Fake::new();

@@ -1,4 +1,7 @@
 //! Builds that are stopped: by the user, with their process, or by the loss of their watchdog.
+//!
+//! What leaves a process group, the watchdog and files without an end are Unix's, and what still runs is asked of
+//! Linux; `cancel.rs` has what all systems promise.
 
 #![cfg(target_os = "linux")]
 

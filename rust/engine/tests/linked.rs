@@ -1,4 +1,5 @@
-//! Which builds link code in that is compiled already, and what is done where that cannot be.
+//! Which builds link code in that is compiled already, and what is done where that cannot be:
+//! on all systems but this, as it needs ELF and a preloaded library.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 

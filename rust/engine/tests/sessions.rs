@@ -1,4 +1,5 @@
-//! The session that children run in, and what is told of children that stand still.
+//! The session that children run in, and what is told of children that stand still: sessions and SIGSTOP are
+//! Unix's, and both are asked of Linux's /proc here.
 
 #![cfg(target_os = "linux")]
 

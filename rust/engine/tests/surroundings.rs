@@ -50,6 +50,22 @@ fn environment_and_folder_are_the_plans() {
     built.report();
 }
 
+/// Text of Windows is Unicode, or nearly.
+#[cfg(unix)]
+#[test]
+fn values_may_be_any_bytes() {
+    use common::script::Wait;
+    use common::steps::run;
+    use std::os::unix::ffi::OsStrExt;
+    let fake = Fake::new();
+    let script = "printf %s \"$RAW\" | od -An -tx1";
+    fake.on("image", [run("sh", &["-c", script], Wait::Here)]);
+    let mut plan = fake.plan();
+    set(&mut plan, "RAW", OsStr::from_bytes(&[255, 65]));
+    let built = build(plan);
+    assert_eq!(built.output(Stage::Image), [" ff 41"]);
+}
+
 #[test]
 fn programs_are_looked_for_where_the_plan_says() {
     let fake = Fake::new();

@@ -95,11 +95,18 @@ pub struct Fake {
 impl Fake {
     /// A folder with fakes that do everything right.
     pub fn new() -> Self {
+        Self::below("")
+    }
+
+    /// As [`Fake::new`], in a folder of this name within the temporary one.
+    pub fn below(name: &str) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("pcrs-engine-test-")
             .tempdir()
             .unwrap();
-        let root = dir.path().to_path_buf();
+        let mut root = dir.path().to_path_buf();
+        root.extend(name.split('/'));
+        fs::create_dir_all(&root).unwrap();
         for name in ["julia", "cc"] {
             link(&program(), &root.join(executable(name)));
         }
