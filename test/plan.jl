@@ -71,7 +71,7 @@ end
 end
 
 @testset "JULIA_CC may hold arguments" begin
-    words(text) = PackageCompilerRS.compiler_words(text; windows=true)
+    words(text) = PackageCompilerRS.compiler_words(text, PackageCompilerRS.SYSTEMS[:windows])
     @test words(raw"C:\mingw64\bin\gcc.exe -g") == [raw"C:\mingw64\bin\gcc.exe", "-g"]
     @test words(raw"'C:/a b/gcc.exe' -g") == ["C:/a b/gcc.exe", "-g"]
     @test words("\"C:\\a b\\gcc.exe\" -g") == [raw"C:\a b\gcc.exe", "-g"]

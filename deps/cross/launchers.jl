@@ -22,7 +22,8 @@ function start(place; options=String[], commit="", stamp=nothing, args=String[],
     stamp === nothing || write(joinpath(folder, "Image.dll.json"), stamp)
     write(joinpath(folder, "version_git.jl"), "commit = \"0123abcd\"\n")
     at(name) = windows_path(joinpath(folder, name))
-    launcher = PackageCompilerRS.Launcher("x", :shell, "x.cmd", at("Image.dll"), nothing, at("julia.exe"), options, nothing)
+    launcher = PackageCompilerRS.Launcher("x", :shell, "x.cmd", at("Image.dll"), nothing, at("julia.exe"), options, nothing,
+        String[])
     identity = (julia="", version=VERSION_OF_JULIA, commit=commit, version_file=at("version_git.jl"))
     script = joinpath(FOLDER, "x.cmd")
     write(script, PackageCompilerRS.windows_script(launcher, identity))

@@ -352,7 +352,7 @@ end
 JULIA_CC may hold arguments: it is split as Julia splits commands, unless it is the path of a file. In a path of Windows
 a backslash is no escape.
 """
-function compiler_words(text; windows=Sys.iswindows())
+function compiler_words(text, system=SYSTEM)
     isfile(text) && return [text]
-    return Base.shell_split(windows ? replace(text, '\\' => "\\\\") : text)
+    return Base.shell_split(system.posix ? text : replace(text, '\\' => "\\\\"))
 end
