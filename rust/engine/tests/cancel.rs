@@ -48,18 +48,23 @@ fn assert_nothing_is_left(fake: &Fake) {
 #[test]
 fn cancelling_ends_the_child_and_what_it_started() {
     for (hook, stage) in [
-        ("precompile", Stage::Precompile),
-        ("trace", Stage::Trace),
-        ("load", Stage::Image),
-        ("generate", Stage::Image),
-        ("link", Stage::Link),
-        ("verify", Stage::Verify),
+        ("precompile", Some(Stage::Precompile)),
+        ("trace", Some(Stage::Trace)),
+        // The image process loads packages while the stages before its own are under way.
+        ("load", None),
+        ("generate", Some(Stage::Image)),
+        ("link", Some(Stage::Link)),
+        ("verify", Some(Stage::Verify)),
     ] {
         let (fake, build) = hanging_in(hook);
         build.cancel();
         assert!(build.wait(LIMIT), "the build does not end in {hook}");
         let error = finish(&build).error();
-        assert_eq!((error.kind, error.stage), (ErrorKind::Cancelled, stage));
+        assert_eq!(error.kind, ErrorKind::Cancelled);
+        assert!(
+            stage.is_none_or(|stage| error.stage == stage),
+            "{hook}: {error:?}"
+        );
         assert_eq!(error.log, None);
         assert_nothing_is_left(&fake);
     }
