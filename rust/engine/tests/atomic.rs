@@ -2,7 +2,9 @@
 
 mod common;
 
-use std::fs::{self, File};
+use std::fs;
+#[cfg(unix)]
+use std::fs::File;
 use std::path::Path;
 
 use common::script::Step;

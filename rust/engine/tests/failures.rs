@@ -5,7 +5,9 @@ mod common;
 use std::fs;
 
 use common::script::{Condition, Step};
-use common::steps::{complain, exit, fail_with, frames, same, say, sleep, unless, write};
+use common::steps::{complain, exit, fail_with, frames, say, unless, write};
+#[cfg(unix)]
+use common::steps::{same, sleep};
 use common::{Fake, OLD, build, text};
 use pcrs_engine::plan::Base;
 use pcrs_engine::{BuildError, ErrorKind, Stage};

@@ -3,12 +3,15 @@
 mod common;
 
 use common::script::Step;
-use common::steps::{
-    at_statement, await_file, exists, fail_with, hang, note, say, sleep, touch, unless, when, write,
-};
+#[cfg(unix)]
+use common::steps::{at_statement, hang, write};
+use common::steps::{await_file, exists, fail_with, note, say, sleep, touch, unless, when};
 use common::{Fake, build, text};
+#[cfg(unix)]
+use pcrs_engine::ErrorKind;
+use pcrs_engine::Stage;
+#[cfg(unix)]
 use pcrs_engine::report::Outcome;
-use pcrs_engine::{ErrorKind, Stage};
 
 /// Where it does not start early (one core, little memory) these tests check nothing.
 fn starts_early(fake: &Fake) -> bool {
