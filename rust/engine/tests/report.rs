@@ -29,8 +29,12 @@ fn the_timeline_has_what_ran_at_once() {
             touch("runs-$script"),
             await_file("runs-workload1.jl"),
             await_file("runs-workload2.jl"),
+            // Long enough for the image process to be seen waiting.
+            sleep(0.5),
         ],
     );
+    // And to be seen at work.
+    fake.on("image", [sleep(0.5)]);
     let report = build(plan).report();
     let asked: Vec<_> = report
         .statements
@@ -71,7 +75,8 @@ fn the_timeline_has_what_ran_at_once() {
     let stage = spans(&report, SpanKind::Stage, Stage::Image)[0];
     // Where it does not start early it has its turn at once.
     if image[0].start < stage.start {
-        assert!(turn.is_some_and(|turn| one.stop.min(two.stop) <= turn && turn < image[0].stop));
+        let in_turn = |turn| one.stop.min(two.stop) <= turn && turn < image[0].stop;
+        assert!(turn.is_some_and(in_turn), "{whole:#?}");
     }
     assert_eq!(whole[0].kind, SpanKind::Engine);
     assert_eq!((whole[0].stage, whole[0].start), (Stage::Check, 0.0));
