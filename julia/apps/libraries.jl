@@ -52,6 +52,11 @@ function bundle_libraries(work, packages)
     for path in wanted
         copy_library(path, place, copies)
     end
+    # Those that libjulia loads by a path from its folder: where Julia was built, in several.
+    for path in loaded_by(libjulia)
+        source = joinpath(public, path)
+        isfile(source) && copy_library(source, mkpath(joinpath(work, "lib", dirname(path))), copies)
+    end
     for library in closure["libraries"]
         path = joinpath(dirname(library["path"]), library["name"])
         same_path(dirname(path), public) && is_version_of(basename(path), "libjulia") && continue
@@ -66,18 +71,18 @@ function stems(packages, libjulia)
     packages === nothing && return nothing
     found = copy(LIBRARIES_OF["Base"])
     push!(found, "libjulia-internal")
-    append!(found, first.(split.(loaded_by(libjulia), ".so"; limit=2)))
+    append!(found, first.(split.(basename.(loaded_by(libjulia)), ".so"; limit=2)))
     for package in packages
         append!(found, get(LIBRARIES_OF, package, String[]))
     end
     return unique!(found)
 end
 
-"Names of the libraries that libjulia itself loads: a list in its data, of paths with colons between."
+"The libraries that libjulia itself loads, by paths from its folder: a list in its data, with colons between."
 function loaded_by(libjulia)
     found = match(r"[\x20-\x7e]*libjulia-internal\.so[\x20-\x7e]*:", String(read(libjulia)))
     found === nothing && return String[]
-    return String[basename(lstrip(path, '@')) for path in split(found.match, ':'; keepempty=false)]
+    return String[lstrip(path, '@') for path in split(found.match, ':'; keepempty=false)]
 end
 
 "Paths of the libraries in `folder` whose names begin as one of `stems` and go on with a version."

@@ -272,10 +272,24 @@ impl Timed {
     }
 }
 
+/// Whether the C compiler will find this linker; prints if not.
+fn is_there(linker: &str) -> bool {
+    let found = Command::new(format!("ld.{linker}"))
+        .arg("--version")
+        .output();
+    if found.is_err() {
+        println!("skipped: no ld.{linker} on PATH");
+    }
+    found.is_ok()
+}
+
 fn same_heap_again(layout: &Layout, linker: &str) {
     let Some(prefix) = julia(layout.version) else {
         return;
     };
+    if !is_there(linker) {
+        return;
+    }
     let mut packages = Vec::new();
     images(&prefix.join("share/julia/compiled"), &mut packages);
     let stock = prefix.join("lib/julia/sys.so");

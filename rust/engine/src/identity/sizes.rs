@@ -224,16 +224,13 @@ fn are_apart(sections: &[Section], size: u64) -> bool {
 mod tests {
     use super::*;
 
-    fn sum(rows: &[SizeRow]) -> u64 {
-        rows.iter().map(|row| row.bytes).sum()
-    }
-
     #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
     #[test]
     fn the_parts_of_an_elf_file_sum_to_it() {
         let file = std::env::current_exe().unwrap();
         let (rows, regions) = of(&file, &Origins::default()).unwrap();
-        assert_eq!(sum(&rows), file.metadata().unwrap().len());
+        let sum: u64 = rows.iter().map(|row| row.bytes).sum();
+        assert_eq!(sum, file.metadata().unwrap().len());
         assert!(rows.is_sorted_by_key(|row| std::cmp::Reverse(row.bytes)));
         for part in [
             SizePart::Code,
