@@ -453,8 +453,9 @@ function programs(linked, fixtures)
     for (name, options) in ("links" => ["-DIMAGE_IS_LINKED", linked], "opens" => String[])
         program = joinpath(fixtures, name)
         run(`$compiler -o $program $source $options $paths $julia -ldl`)
-        # An image of a folder of its own finds the rest of Julia no other way.
-        command = addenv(`$program $(Sys.BINDIR) $linked`, "LD_LIBRARY_PATH" => private)
+        # An image of a folder of its own finds the rest of Julia no other way. (Where Julia was built, that lies
+        # beside libjulia.)
+        command = addenv(`$program $(Sys.BINDIR) $linked`, "LD_LIBRARY_PATH" => "$private:$(dirname(julia))")
         @test read(command, String) == "42 28 FeatureError at x = 3"
     end
     return nothing
