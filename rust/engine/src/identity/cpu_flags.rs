@@ -1,10 +1,13 @@
 //! What CPUs an image is for, in the words of Linux: the flags in /proc/cpuinfo, by which a launcher sees before it
 //! starts Julia whether that will find code for the CPU.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
-use object::{Architecture, BinaryFormat, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable};
+use object::{
+    Architecture, BinaryFormat, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, ReadCache,
+    ReadRef,
+};
 
 /// What Julia calls a feature (src/features_x86.h: the bit, counted over 32-bit words) is a flag there
 /// (arch/x86/include/asm/cpufeatures.h). Those that Linux does not name are left out.
@@ -85,7 +88,7 @@ const LEVELS: [(&str, &str); 3] = [
 ];
 
 /// The longest list of targets that is read, in bytes.
-const MOST: usize = 1 << 16;
+const MOST: u64 = 1 << 16;
 
 /// A CPU target that an image has code for.
 #[derive(Debug, PartialEq, Eq)]
@@ -98,8 +101,9 @@ struct Target {
 /// The flags that each target of the image at `path` needs, between spaces; a CPU with those of one target can run
 /// it. None where this is not known: of other files than images for x86-64 that Linux or a BSD loads.
 pub fn needed(path: &Path) -> Option<Vec<String>> {
-    let data = fs::read(path).ok()?;
-    let targets = read_targets(&target_ids(&data)?)?;
+    // Of a large file little is needed.
+    let data = ReadCache::new(File::open(path).ok()?);
+    let targets = read_targets(target_ids(&data)?)?;
     Some(
         targets
             .iter()
@@ -143,7 +147,7 @@ fn flags(target: &Target) -> Vec<&'static str> {
 
 /// The bytes of an image from its serialised targets on (`serialize_target_data` in src/processor.cpp): before Julia
 /// 1.9 they have a symbol, since then the fifth word of `jl_image_pointers` leads there.
-fn target_ids(data: &[u8]) -> Option<Vec<u8>> {
+fn target_ids<'data>(data: impl ReadRef<'data>) -> Option<&'data [u8]> {
     let file = object::File::parse(data).ok()?;
     if file.format() != BinaryFormat::Elf || file.architecture() != Architecture::X86_64 {
         return None;
@@ -174,9 +178,8 @@ fn target_ids(data: &[u8]) -> Option<Vec<u8>> {
         let end = section.address().saturating_add(section.size());
         (section.address()..end).contains(&address) && section.address() != 0
     })?;
-    let from = usize::try_from(address - section.address()).ok()?;
-    let bytes = section.data().ok()?.get(from..)?;
-    Some(bytes[..bytes.len().min(MOST)].to_vec())
+    let left = section.address().saturating_add(section.size()) - address;
+    section.data_range(address, left.min(MOST)).ok()?
 }
 
 fn read_targets(mut bytes: &[u8]) -> Option<Vec<Target>> {
