@@ -16,7 +16,7 @@ use common::steps::{
 use common::{Fake, OBJECT, build};
 use object::{Object, ObjectSection, ObjectSymbol};
 use pcrs_engine::linked::Way;
-use pcrs_engine::report::{Owner, SizePart, SpanKind};
+use pcrs_engine::report::{BuildReport, Owner, SizePart, SpanKind};
 use pcrs_engine::{BuildPlan, Stage};
 use pcrs_linked::handover::{Counts, Handover, UsedBase, UsedPackage};
 
@@ -255,15 +255,7 @@ fn the_report_tells_whose_the_code_is() {
     }
     with_a_real_image(&fake);
     with_a_real_cache(&fake);
-    fake.on("link", real_link());
-    let built = build(linkable(&fake));
-    let told = built.output(Stage::Link);
-    assert!(
-        built.warnings().is_empty(),
-        "{:?}: {told:?}",
-        built.warnings()
-    );
-    let report = built.report();
+    let report = report_of_a_real_link(&fake);
     let size = std::fs::metadata(fake.image()).unwrap().len();
     assert_eq!(report.sizes.iter().map(|row| row.bytes).sum::<u64>(), size);
     let owners = |part| {
@@ -317,6 +309,20 @@ fn real_link() -> [Step; 1] {
     [run("cc", &["$@", "$here/libjulia.so"], Wait::Instead)]
 }
 
+/// What a build reports that is linked by a real compiler, without a warning.
+#[track_caller]
+fn report_of_a_real_link(fake: &Fake) -> BuildReport {
+    fake.on("link", real_link());
+    let built = build(linkable(fake));
+    let told = built.output(Stage::Link);
+    assert!(
+        built.warnings().is_empty(),
+        "{:?}: {told:?}",
+        built.warnings()
+    );
+    built.report()
+}
+
 /// The image is made in full, for a reason that holds `why`, when the fake does `steps` at `event`
 /// for the first time.
 fn falls_back(event: &str, steps: impl Into<Vec<Step>>, why: &str) {
@@ -356,15 +362,7 @@ fn new_code_and_a_base_become_one_image() {
         return;
     }
     with_a_real_image(&fake);
-    fake.on("link", real_link());
-    let built = build(linkable(&fake));
-    let told = built.output(Stage::Link);
-    assert!(
-        built.warnings().is_empty(),
-        "{:?}: {told:?}",
-        built.warnings()
-    );
-    let code = built.report().how.linked.unwrap();
+    let code = report_of_a_real_link(&fake).how.linked.unwrap();
     assert_eq!((code.from_base, code.compiled), (3, 1));
     let image = std::fs::read(fake.image()).unwrap();
     let image = object::File::parse(&*image).unwrap();
