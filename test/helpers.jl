@@ -58,6 +58,25 @@ function with_herald(f)
     end
 end
 
+"""
+The path of a script in the place of Julia in `folder`: it says which Julia it is, does what the shell's `cases` say,
+and else prints what it is started with.
+"""
+function fake_julia(folder; cases="")
+    julia = joinpath(folder, "julia")
+    write(julia, """
+        #!/bin/sh
+        case \$* in
+        --version) echo "julia version $VERSION" ;;
+        *identity.jl*) printf '%s\\0%s\\0%s\\0%s' '$julia' '$VERSION' '' '' ;;
+        $cases
+        *) printf '%s\\n' "\$@" ;;
+        esac
+        """)
+    chmod(julia, 0o755)
+    return julia
+end
+
 const CLEAN = ("JULIA_LOAD_PATH" => nothing, "JULIA_DEPOT_PATH" => nothing, "JULIA_PROJECT" => nothing)
 
 "Exit code, and what was written to `stdout` and `stderr`."

@@ -56,20 +56,12 @@ function with_fresh_place(f; keywords...)
         build_here(root)
         refresh = joinpath(mkpath(joinpath(root, "fake")), "refresh.jl")
         write(refresh, FAKE_REFRESH)
-        julia = joinpath(root, "julia")
-        write(julia, """
-            #!/bin/sh
-            case \$* in
-            --version) echo "julia version $VERSION" ;;
-            *identity.jl*) printf '%s\\0%s\\0%s\\0%s' '$julia' '$VERSION' '' '' ;;
+        julia = fake_julia(root; cases="""
             *refresh.jl*)
                 [ -e '$root/idle' ] && exit
                 shift 2
                 exec '$REAL_JULIA' --startup-file=no '$refresh' "\$@" ;;
-            *) printf '%s\\n' "\$@" ;;
-            esac
             """)
-        chmod(julia, 0o755)
         launcher = Base.CoreLogging.with_logger(Base.CoreLogging.NullLogger()) do
             install_launcher("fresh"; sysimage=image, folder=joinpath(root, "bin"), julia=julia, keywords...)
         end

@@ -49,28 +49,12 @@ function fake_image(folder, name, targets...; version=VERSION)
     return path
 end
 
-"A folder with a script in the place of Julia, which prints what it is started with."
-function with_fake_julia(f)
-    mktempdir() do folder
-        folder = realpath(folder)
-        julia = joinpath(folder, "julia")
-        write(julia, """
-            #!/bin/sh
-            case \$* in
-            --version) echo "julia version $VERSION" ;;
-            *identity.jl*) printf '%s\\0%s\\0%s\\0%s' '$julia' '$VERSION' '' '' ;;
-            *) printf '%s\\n' "\$@" ;;
-            esac
-            """)
-        chmod(julia, 0o755)
-        f(folder, julia)
-    end
-end
-
 if CPU_FLAGS === nothing || Sys.iswindows()
     println("skipped: launchers that choose among images, as this system lists no flags of CPUs")
 else
-    with_fake_julia() do folder, julia
+    mktempdir() do folder
+        folder = realpath(folder)
+        julia = fake_julia(folder)
         install(images; keywords...) = Base.CoreLogging.with_logger(Base.CoreLogging.NullLogger()) do
             install_launcher("x"; sysimage=images, folder=joinpath(folder, "bin"), julia=julia, force=true, keywords...)
         end
