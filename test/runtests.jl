@@ -23,9 +23,10 @@ try
             if file in CHOSEN
                 @testset "$file" begin
                     before = Dict(ENV)
-                    include(file * ".jl")
+                    seconds = @elapsed include(file * ".jl")
                     # What is left behind decides what later files see.
                     @test Dict(ENV) == before
+                    println(file, ".jl took ", round(Int, seconds), " s")
                 end
             else
                 println("skipped: ", file, ".jl was not asked for")
