@@ -43,7 +43,7 @@ run() {
     # The separator at the end keeps Julia's own depots, with the caches of its stdlibs.
     JULIA_DEPOT_PATH="$folder/depot:" JULIA_PKG_SERVER="" \
         "$julia" --startup-file=no --project="$root" test/runtests.jl "$@" 2>&1 </dev/null |
-        tee "$folder/log" | awk -v version="$version" '{ print version " | " $0; fflush() }'
+        tee "$folder/log" | while IFS= read -r line; do printf '%s | %s\n' "$version" "$line"; done
     echo "${PIPESTATUS[0]}" >"$folder/code"
 }
 
