@@ -94,7 +94,7 @@ end
             "precompile_execution_file"],
         [1] => ["`workload` holds 1", "TestSuite"],
         "" => ["`workload`", "empty"],
-        "Suited" => ["there is no file", "Suited"],
+        "Suited" => ["`workload`", "there is no file", "Suited"],
     )
         err = @test_throws BuildError create_sysimage("Suited"; project=SUITES,
             sysimage_path="X.so", workload=workload, dry_run=true)

@@ -1,13 +1,11 @@
 //! What turns an object file into a shared library: `JULIA_CC`, else the system's compiler, else
 //! the lld that Julia brings.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use pcrs_linked::LinkInput;
 use serde::{Deserialize, Serialize};
 
-use super::version::Feature;
+use super::link_args::{Input, System};
 use crate::error::{BuildError, Stage};
 use crate::plan::{BuildPlan, Julia};
 use crate::process::invocation::Invocation;
@@ -28,33 +26,6 @@ pub enum Linker {
 pub enum DriverSource {
     JuliaCc,
     System,
-}
-
-/// What is linked into an image.
-#[derive(Debug)]
-pub enum Input<'a> {
-    /// An archive of which every member is needed.
-    Archive(&'a Path),
-    /// New and finished code, and where it goes (ELF only).
-    Linked(&'a LinkInput),
-}
-
-impl Input<'_> {
-    /// The files, in front of and behind them `whole` where all of an archive is needed.
-    fn add_to(&self, link: &mut Invocation, whole: [&str; 2]) {
-        match self {
-            Self::Archive(path) => link.arg(whole[0]).arg(path).arg(whole[1]),
-            Self::Linked(parts) => link.args(&parts.objects),
-        };
-    }
-
-    /// Of macOS's and Windows's linkers, for which there are no linked images.
-    fn files(&self) -> Vec<&Path> {
-        match self {
-            Self::Archive(path) => vec![path],
-            Self::Linked(parts) => parts.objects.iter().map(PathBuf::as_path).collect(),
-        }
-    }
 }
 
 /// Tried in this order. C++ first, as PackageCompiler does: objects of init code may need the C++
@@ -137,20 +108,23 @@ impl Linker {
             Linker::Driver { program, args, .. } => {
                 let mut link = Invocation::new(stage, format!("linking `{name}`"), program);
                 link.args(args);
-                driver_args(&mut link, julia, input, name);
+                System::HERE.driver_args(&mut link, julia, input, name);
                 link
             }
             Linker::Lld(path) => {
                 let mut link = Invocation::new(stage, format!("linking `{name}`"), path);
-                lld_args(&mut link, julia, input, name);
+                System::HERE.lld_args(&mut link, julia, input, name);
                 let dirs = julia.library_dirs.iter().map(PathBuf::as_path);
-                let inherited = plan.surroundings.var(LIBRARY_PATH).unwrap_or_default();
+                let inherited = plan
+                    .surroundings
+                    .var(System::HERE.library_path())
+                    .unwrap_or_default();
                 let inherited = std::env::split_paths(inherited).collect::<Vec<_>>();
                 let all = dirs.chain(inherited.iter().map(PathBuf::as_path));
                 // A folder with the separator in its name cannot be handed on; lld's own RUNPATH
                 // then has to do.
                 if let Ok(path) = std::env::join_paths(all) {
-                    link.set(LIBRARY_PATH, path);
+                    link.set(System::HERE.library_path(), path);
                 }
                 link
             }
@@ -178,15 +152,6 @@ pub fn entries(image: &Path) -> PathBuf {
     image.with_file_name("entries.o")
 }
 
-/// Where lld finds Julia's libLLVM (`Base.Linking.adjust_ENV!`, Julia 1.10).
-const LIBRARY_PATH: &str = if cfg!(windows) {
-    "PATH"
-} else if cfg!(target_os = "macos") {
-    "DYLD_FALLBACK_LIBRARY_PATH"
-} else {
-    "LD_LIBRARY_PATH"
-};
-
 fn from_julia_cc(plan: &BuildPlan, words: &[String]) -> Result<Linker, BuildError> {
     let Some((first, args)) = words.split_first() else {
         return Err(BuildError::input("JULIA_CC is set and empty")
@@ -207,88 +172,4 @@ fn system_driver(plan: &BuildPlan) -> Option<PathBuf> {
     DRIVERS
         .iter()
         .find_map(|name| plan.surroundings.program(name))
-}
-
-fn driver_args(link: &mut Invocation, julia: &Julia, input: &Input<'_>, name: &str) {
-    link.arg("-shared");
-    if cfg!(target_os = "macos") {
-        link.arg("-Wl,-all_load").args(input.files());
-        link.args(&julia.libraries);
-        link.arg(format!("-Wl,-install_name,@rpath/{name}"));
-        link.arg("-Wl,-rpath,@executable_path,-rpath,@executable_path/julia");
-        return;
-    }
-    input.add_to(link, ["-Wl,--whole-archive", "-Wl,--no-whole-archive"]);
-    if cfg!(windows) {
-        windows_libraries(link, julia);
-        if julia.version.has(Feature::ExportAllSymbols) {
-            link.arg("-Wl,--export-all-symbols");
-        }
-        return;
-    }
-    link.args(&julia.libraries);
-    // With -Xlinker and not -Wl, which would split a folder's name at its commas.
-    for dir in &julia.library_dirs {
-        let mut arg = OsString::from("-rpath-link=");
-        arg.push(dir);
-        link.arg("-Xlinker").arg(arg);
-    }
-    link.arg("-Xlinker").arg(format!("-soname={name}"));
-    link.arg("-Wl,-rpath,$ORIGIN:$ORIGIN/julia");
-    if let Input::Linked(parts) = input {
-        link.args(&parts.options);
-    }
-}
-
-/// As `Base.Linking.link_image_cmd` of Julia 1.10, with the image's name and rpath added.
-fn lld_args(link: &mut Invocation, julia: &Julia, input: &Input<'_>, name: &str) {
-    if cfg!(target_os = "macos") {
-        let arch = if julia.arch == "aarch64" {
-            "arm64"
-        } else {
-            &julia.arch
-        };
-        link.args(["-flavor", "darwin", "-arch", arch]);
-        link.args(["-undefined", "dynamic_lookup"]);
-        // The oldest macOS that Julia runs on; the image calls nothing newer.
-        link.args(["-platform_version", "macos", "11.0", "11.0"]);
-        link.args(["-dylib", "-all_load"]).args(input.files());
-        link.args(&julia.libraries);
-        link.arg("-install_name").arg(format!("@rpath/{name}"));
-    } else if cfg!(windows) {
-        let machine = if julia.arch == "x86_64" {
-            "i386pep"
-        } else {
-            "i386pe"
-        };
-        link.args(["-flavor", "gnu", "-m", machine, "-Bdynamic"]);
-        link.args(["--enable-auto-image-base", "--allow-multiple-definition"]);
-        link.args(["--disable-auto-import", "--disable-runtime-pseudo-reloc"]);
-        link.args(["-shared", "--whole-archive"])
-            .args(input.files());
-        link.arg("--no-whole-archive");
-        windows_libraries(link, julia);
-        link.args(["-lssp", "-lgcc_s", "-lgcc", "-lmsvcrt"]);
-        if julia.version.has(Feature::ExportAllSymbols) {
-            link.arg("--export-all-symbols");
-        }
-    } else {
-        link.args(["-flavor", "gnu", "-shared"]);
-        input.add_to(link, ["--whole-archive", "--no-whole-archive"]);
-        link.args(&julia.libraries);
-        link.arg(format!("-soname={name}"));
-        link.args(["-rpath", "$ORIGIN:$ORIGIN/julia"]);
-        if let Input::Linked(parts) = input {
-            link.args(&parts.bare_options);
-        }
-    }
-}
-
-fn windows_libraries(link: &mut Invocation, julia: &Julia) {
-    for dir in &julia.library_dirs {
-        let mut arg = OsString::from("-L");
-        arg.push(dir);
-        link.arg(arg);
-    }
-    link.args(["-ljulia", "-ljulia-internal", "-lopenlibm"]);
 }

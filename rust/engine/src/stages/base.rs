@@ -9,7 +9,7 @@ use pcrs_cache::Kind;
 use super::{check::Checked, journal, spec};
 use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
-use crate::julia::linker::Input;
+use crate::julia::link_args::Input;
 use crate::julia::start::{Caches, generator, julia};
 use crate::julia::version::Feature;
 use crate::plan::{Base, BuildPlan, PkgId};

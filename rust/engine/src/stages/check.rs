@@ -47,7 +47,8 @@ pub fn input(plan: &BuildPlan) -> Result<(), BuildError> {
     }
     for workload in &plan.workloads {
         let keyword = match workload {
-            Workload::Script { .. } => "precompile_execution_file",
+            // Which of the two named it, the plan does not tell.
+            Workload::Script { .. } => "a workload (`precompile_execution_file` or `workload`)",
             Workload::TestSuite { .. } => "workload",
         };
         input_file(keyword, &workload.file())?;

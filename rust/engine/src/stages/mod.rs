@@ -23,7 +23,7 @@ use crate::full_disk;
 use crate::identity::named_folders;
 use crate::identity::sizes::{self, Origins};
 use crate::julia::image_threads;
-use crate::julia::linker::Input;
+use crate::julia::link_args::Input;
 use crate::linked::{Foundation, Setback, Way};
 use crate::plan::{Base, BuildPlan, file_name};
 use crate::process::invocation::Invocation;
