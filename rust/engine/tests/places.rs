@@ -333,11 +333,16 @@ fn builds_below(name: &str) {
     plan.verify = Verify::Trace;
     fake.on("trace", [say("$script in $folder")]);
     plan.surroundings.folder = fake.path("base");
+    // A process of Windows starts in no folder of a longer name (CreateProcessW, lpCurrentDirectory).
+    if cfg!(windows) && plan.surroundings.folder.as_os_str().len() > 250 {
+        plan.surroundings.folder = std::env::temp_dir().canonicalize().unwrap();
+    }
     let folder = plan.surroundings.folder.display().to_string();
+    let folder = folder.trim_start_matches(r"\\?\");
     let built = build(plan.clone());
     let traced = built.output(Stage::Trace);
     assert!(
-        traced.iter().any(|line| line.ends_with(&folder)),
+        traced.iter().any(|line| line.ends_with(folder)),
         "{traced:?}"
     );
     let report = built.report();

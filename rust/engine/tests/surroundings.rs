@@ -45,7 +45,10 @@ fn environment_and_folder_are_the_plans() {
         Stage::Verify,
     ] {
         let lines = built.output(stage).join("\n");
-        assert_eq!(lines, format!("a\nb=c|unset|{}", folder.display()));
+        // A process does not call its folder by the long form that Windows resolves it to.
+        let folder = folder.display().to_string();
+        let folder = folder.trim_start_matches(r"\\?\");
+        assert_eq!(lines, format!("a\nb=c|unset|{folder}"));
     }
     built.report();
 }
