@@ -332,10 +332,10 @@ fn builds_below(name: &str) {
     plan.cache = fake.cache();
     plan.verify = Verify::Trace;
     fake.on("trace", [say("$script in $folder")]);
-    plan.surroundings.folder = fake.path("base");
+    let base = fake.path("base");
     // A process of Windows starts in no folder of a longer name (CreateProcessW, lpCurrentDirectory).
-    if cfg!(windows) && plan.surroundings.folder.as_os_str().len() > 250 {
-        plan.surroundings.folder = std::env::temp_dir().canonicalize().unwrap();
+    if !cfg!(windows) || base.as_os_str().len() < 250 {
+        plan.surroundings.folder = base;
     }
     let folder = plan.surroundings.folder.display().to_string();
     let folder = folder.trim_start_matches(r"\\?\");
