@@ -9,6 +9,9 @@ const WORKSHOP = joinpath(FIXTURES, "workshop")
 const LINKABLE = PackageCompilerRS.interposer() !== nothing &&
     (VERSION.major, VERSION.minor) in ((1, 10), (1, 12))
 
+"Whether what takes longest is to run too: PCRS_TEST_WHOLE=1."
+const WHOLE = get(ENV, "PCRS_TEST_WHOLE", "") == "1"
+
 "Runs `f` with the path of a copy of the fixtures, in a new folder called `name`."
 function with_fixtures(f; name="fixtures")
     mktempdir() do dir

@@ -258,7 +258,7 @@ with_fixtures() do fixtures
                 joinpath(PackageCompilerRS.base_source(), "sysimg.jl"))
         end
 
-        if get(ENV, "PCRS_TEST_WHOLE", "") == "1"
+        if WHOLE
             @testset "D: a fresh base with the stdlibs of the default image" begin
                 image_d = joinpath(folder, "D.$DLEXT")
                 create_sysimage("Greeter"; sysimage_path=image_d, project=project, quiet=true,

@@ -9,13 +9,11 @@ module LinkedImages
 using PackageCompilerRS
 using PackageCompilerRS: Libdl
 using Test
-using ..Main: FIXTURES, PROMPT, names_of, with_fixtures, with_variables, write_generated, GENERATED
+using ..Main: FIXTURES, PROMPT, WHOLE, names_of, with_fixtures, with_variables, write_generated, GENERATED
 
 const JULIA = joinpath(Sys.BINDIR, Base.julia_exename())
 const SCRIPTS = joinpath(@__DIR__, "linked")
 const STOCK = PackageCompilerRS.running_sysimage()
-
-const WHOLE = get(ENV, "PCRS_TEST_WHOLE", "") == "1"
 
 "Why there are no linked images here, if so."
 function missing_here()

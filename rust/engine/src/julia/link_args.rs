@@ -27,7 +27,7 @@ impl Input<'_> {
         };
     }
 
-    /// Of macOS's and Windows's linkers, for which there are no linked images.
+    /// For macOS's linkers, which take no option behind them.
     fn files(&self) -> Vec<&Path> {
         match self {
             Self::Archive(path) => vec![path],
