@@ -13,8 +13,9 @@ use crate::create::{Raw, v1_10, v1_12};
 use crate::images::Image;
 use crate::job::{self, Job};
 use crate::layout::Flow;
+use crate::lean::Lean;
 use crate::numbers::{Ids, shifted};
-use crate::objects::{CodeInstance, MethodInstance};
+use crate::objects::{CodeInstance, MethodInstance, Objects};
 use crate::originals::{function, original};
 use crate::session::{self, Session};
 use crate::trouble::{Trouble, ensure, guarded};
@@ -317,6 +318,16 @@ pub unsafe extern "C" fn pcrs_layout_field(
     })
 }
 
+/// For the script, before anything is asked for, of every method instance: remembers those that it has
+/// compiled for itself.
+///
+/// # Safety
+/// A method instance.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pcrs_mark_script(mi: Raw) {
+    with_lean(|lean, objects| lean.mark_script(objects, MethodInstance(mi as usize)));
+}
+
 /// For the script, at its end, of every method instance: remembers those that were compiled or asked
 /// for. Before it Julia's own rules must not have been at work.
 ///
@@ -324,6 +335,34 @@ pub unsafe extern "C" fn pcrs_layout_field(
 /// A method instance.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pcrs_mark(mi: Raw) {
+    with_lean(|lean, objects| lean.mark(objects, MethodInstance(mi as usize)));
+}
+
+/// For the script, once all is marked: Julia infers by way of `closure` until it asks for the code.
+///
+/// # Safety
+/// An opaque closure, which the script keeps.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pcrs_infer_through(closure: Raw) {
+    guarded(|| {
+        if active() {
+            session::with(|session| session.infer_through(closure as usize))
+        } else {
+            Ok(())
+        }
+    });
+}
+
+/// For that closure: whether it will be left out.
+///
+/// # Safety
+/// A method instance.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pcrs_is_unasked(mi: Raw) -> c_int {
+    guarded(|| session::with(|session| session.passes_over(MethodInstance(mi as usize)))).into()
+}
+
+fn with_lean(work: impl FnOnce(&mut Lean, Objects<'_>)) {
     guarded(|| {
         if !active() {
             return Ok(());
@@ -331,7 +370,7 @@ pub unsafe extern "C" fn pcrs_mark(mi: Raw) {
         session::with(|session| {
             session.told.complete()?;
             let mut lean = std::mem::take(&mut session.lean);
-            lean.mark(session.objects(), MethodInstance(mi as usize));
+            work(&mut lean, session.objects());
             session.lean = lean;
             Ok(())
         })

@@ -44,6 +44,17 @@ impl Seen {
         self.current_visible && self.current < Found::Base
     }
 
+    /// 1.12, of the compiler's own functions, which Julia calls in the compiler's world: whether nobody
+    /// wants this one in the current world. Loading a package (REPL among them) can make the code for that
+    /// world invalid; a package's own interpreter has functions that the compiler's world does not know.
+    pub fn is_compilers_alone(self) -> bool {
+        match self.current {
+            Found::Nothing => true,
+            Found::Inferred => self.compiler == Found::Base,
+            Found::Base | Found::Package => false,
+        }
+    }
+
     /// 1.12: for the compiler's. Only what inference has seen there: what was specialised later, by
     /// packages, is not called there.
     pub fn emitted_for_compiler(self) -> bool {
@@ -84,6 +95,14 @@ mod tests {
         assert!(!seen(Found::Package, Found::Nothing).lost());
         // What a later method has made invalid has no code instance in this world.
         assert!(!seen(Found::Nothing, Found::Nothing).lost());
+    }
+
+    #[test]
+    fn a_function_of_the_compiler_can_be_its_alone() {
+        assert!(seen(Found::Nothing, Found::Base).is_compilers_alone());
+        assert!(seen(Found::Inferred, Found::Base).is_compilers_alone());
+        assert!(seen(Found::Nothing, Found::Inferred).is_compilers_alone());
+        assert!(!seen(Found::Inferred, Found::Nothing).is_compilers_alone());
     }
 
     #[test]

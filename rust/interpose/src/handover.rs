@@ -28,7 +28,7 @@ pub fn write(session: &Session) -> Result<(), Trouble> {
         new_globals: u32::try_from(new_globals).map_err(|_| Trouble::new("too many globals"))?,
         counts: Counts {
             methods_asked: count(session.methods_asked),
-            left_out: count(session.left_out),
+            left_out: count(session.left_out.len()),
             base_functions: u64::from(base.functions),
             package_functions: u64::from(plan.functions.total - base.functions),
             emitted: count(native.emitted),

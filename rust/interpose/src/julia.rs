@@ -195,22 +195,33 @@ impl Julia {
         self.name(unsafe { (self.module_name)(module as Ptr) } as Object)
     }
 
-    /// The package's module that a module is in: its last parent. `Base` and `Core` are roots too,
-    /// although they have `Main` for a parent.
-    pub fn root_module(&self, module: Object) -> Object {
+    /// A module, the one it is in, and so on. `Base` and `Core` are the last of theirs, although they
+    /// have `Main` for a parent.
+    fn outwards(&self, module: Object) -> impl Iterator<Item = Object> {
         let roots = [Self::variable(self.base), Self::variable(self.core)];
-        let mut module = module;
-        loop {
-            if roots.contains(&module) {
-                return module;
-            }
+        std::iter::successors(Some(module), move |&module| {
             // SAFETY: a module.
             let parent = unsafe { (self.module_parent)(module as Ptr) } as Object;
-            if parent == module || parent == 0 {
-                return module;
+            let is_last = roots.contains(&module) || parent == module || parent == 0;
+            (!is_last).then_some(parent)
+        })
+    }
+
+    /// The package's module that a module is in: its last parent.
+    pub fn root_module(&self, module: Object) -> Object {
+        self.outwards(module).last().unwrap_or(module)
+    }
+
+    /// Whether a module is, or is in, the compiler's (1.12: `Base.Compiler`).
+    pub fn is_compilers(&self, module: Object) -> bool {
+        let base = Self::variable(self.base);
+        let mut modules = self.outwards(module).peekable();
+        while let Some(module) = modules.next() {
+            if modules.peek() == Some(&base) && self.module_name(module) == "Compiler" {
+                return true;
             }
-            module = parent;
         }
+        false
     }
 
     /// Evaluates a file in `Main`. Julia's exceptions pass through: no lock may be held.

@@ -11,9 +11,21 @@ use crate::julia::{Julia, Object};
 use crate::objects::{MethodInstance, Objects};
 use crate::trouble::{Trouble, ensure};
 
+/// The module of the image process's script (`staging/image.jl`).
+const SCRIPT: &str = "PackageCompilerRSStaging";
+
+/// Whether the image process's script is made of it, which no image needs.
+pub fn is_scripts(objects: Objects<'_>, julia: &Julia, mi: MethodInstance) -> bool {
+    let module = objects
+        .method(mi)
+        .map(|method| objects.method_module(method));
+    module.is_some_and(|module| julia.module_name(module) == SCRIPT)
+}
+
 /// The marks, and whose code is never left out.
 #[derive(Default)]
 pub struct Lean {
+    scripts: HashSet<MethodInstance>,
     marked: HashSet<MethodInstance>,
 }
 
@@ -24,12 +36,20 @@ struct Unmarked<'a> {
 }
 
 impl Lean {
-    /// Marks `mi` if it was compiled or asked for.
+    /// Before anything is asked for: remembers `mi` if the script has compiled it for itself.
+    pub fn mark_script(&mut self, objects: Objects<'_>, mi: MethodInstance) {
+        let compiled_here =
+            |ci| objects.invoke(ci) != 0 && !objects.is_from_image(ci) && !objects.asked_for(ci);
+        if objects.code_instances(mi).any(compiled_here) {
+            self.scripts.insert(mi);
+        }
+    }
+
+    /// At the end: marks `mi` if it was compiled or asked for.
     pub fn mark(&mut self, objects: Objects<'_>, mi: MethodInstance) {
-        if objects
-            .code_instances(mi)
-            .any(|ci| objects.invoke(ci) != 0 || objects.asked_for(ci))
-        {
+        let scripts = self.scripts.contains(&mi);
+        let is_wanted = |ci| objects.asked_for(ci) || (objects.invoke(ci) != 0 && !scripts);
+        if objects.code_instances(mi).any(is_wanted) {
             self.marked.insert(mi);
         }
     }

@@ -11,7 +11,7 @@ use crate::images::Image;
 use crate::job::Job;
 use crate::julia::{self, Julia, Object};
 use crate::layout::{Layout, Told};
-use crate::lean::Lean;
+use crate::lean::{self, Lean, Unasked};
 use crate::numbers::{Conventions, Held, Numbers, Pointers, held};
 use crate::objects::{CodeInstance, MethodInstance, Objects};
 use crate::originals::symbol;
@@ -48,6 +48,8 @@ pub struct Session {
     pub conventions: Conventions,
     pub told: Told,
     pub lean: Lean,
+    /// What Julia infers with, while it is not that.
+    inference: Option<Object>,
     pub images: Vec<Image>,
     pub plan: Option<Plan>,
     pub native: Option<Native>,
@@ -58,7 +60,7 @@ pub struct Session {
     /// The list that inference has made of it (1.12).
     pub sources: Option<Object>,
     pub methods_asked: usize,
-    pub left_out: usize,
+    pub left_out: HashSet<MethodInstance>,
 }
 
 static SESSION: Mutex<Option<Session>> = Mutex::new(None);
@@ -110,6 +112,7 @@ pub fn begin(job: &'static Job) -> Result<(), Trouble> {
         },
         told: Told::new(layout),
         lean: Lean::default(),
+        inference: None,
         images: Vec::new(),
         plan: None,
         native: None,
@@ -117,10 +120,16 @@ pub fn begin(job: &'static Job) -> Result<(), Trouble> {
         wanted: [Vec::new(), Vec::new()],
         sources: None,
         methods_asked: 0,
-        left_out: 0,
+        left_out: HashSet::new(),
     };
     *SESSION.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
     Ok(())
+}
+
+fn replace_inference(function: Object) -> Result<Object, Trouble> {
+    let variable = symbol(c"jl_typeinf_func")?.cast::<Object>();
+    // SAFETY: a variable of libjulia-internal's, of the size of a pointer, with a function in it.
+    Ok(unsafe { variable.replace(function) })
 }
 
 impl Session {
@@ -135,6 +144,35 @@ impl Session {
         self.plan
             .as_ref()
             .ok_or_else(|| Trouble::new("code is asked for before anything is settled"))
+    }
+
+    /// Lets Julia infer with `function` until [`Self::infer_again`] (1.12).
+    pub fn infer_through(&mut self, function: Object) -> Result<(), Trouble> {
+        let original = replace_inference(function)?;
+        self.inference.get_or_insert(original);
+        Ok(())
+    }
+
+    /// Whether Julia is not to infer `mi`, as it will be left out.
+    pub fn passes_over(&mut self, mi: MethodInstance) -> Result<bool, Trouble> {
+        let (objects, julia) = (self.objects(), &self.julia);
+        if lean::is_scripts(objects, julia, mi) {
+            return Ok(true);
+        }
+        let mut unasked = Unasked::new(self.job.lean.then_some(&self.lean), &self.job.named);
+        let passed = unasked.leaves_out(objects, julia, mi);
+        if passed {
+            self.left_out.insert(mi);
+        }
+        Ok(passed)
+    }
+
+    /// Before an image is written, of which it is a part.
+    pub fn infer_again(&mut self) -> Result<(), Trouble> {
+        if let Some(original) = self.inference.take() {
+            replace_inference(original)?;
+        }
+        Ok(())
     }
 
     /// Settles what is linked in, and checks that the script has told all that it has to.
@@ -212,6 +250,13 @@ impl Session {
             compiler: self.found(mi, compiler)?,
             compiler_visible: visible(compiler),
         })
+    }
+
+    /// Whether it is one of the compiler's own functions, of a lean image.
+    pub fn is_lean_of_compilers(&self, mi: MethodInstance) -> bool {
+        let objects = self.objects();
+        let of_compilers = |method| self.julia.is_compilers(objects.method_module(method));
+        self.job.lean && objects.method(mi).is_some_and(of_compilers)
     }
 
     /// Methods that a package's image has compiled, of which Julia has kept another code instance,

@@ -28,6 +28,7 @@ function build_image(spec, folder)
     # Compiles what evaluates them, while they are still to come.
     Base.invokelatest(evaluate, Binder(), "precompile(Tuple{typeof(Base.:!), Bool})")
     ready = value_of(records, "statements_ready")
+    linked && Base.invokelatest(mark_own_methods)
     await_file(ready)
     given = read_records(ready)
     skipped = Set(parse.(Int, values_of(given, "skip")))
@@ -47,6 +48,7 @@ function build_image(spec, folder)
     linked && Base.invokelatest(mark_methods)
     note(journal, "phase", "generate")
     close(journal)
+    linked && Base.invokelatest(infer_what_is_asked_for)
     forget_session(value_of(records, "strip_metadata") == "true", folder)
     return nothing
 end

@@ -16,14 +16,45 @@ function tell_layout()
 end
 
 """
+Tells of every method instance before anything is asked for: what was compiled until then, Julia's package
+images aside, is this process's own.
+"""
+mark_own_methods() = for_each_instance(mi -> ccall(:pcrs_mark_script, Cvoid, (Any,), mi))
+
+"""
 Tells of every method instance while nothing is compiled but what was asked for. Julia's own image
 build then compiles every method whose signature is concrete.
 """
-function mark_methods()
+mark_methods() = for_each_instance(mi -> ccall(:pcrs_mark, Cvoid, (Any,), mi))
+
+"""
+Lets Julia's own image build infer nothing that will be left out, as it would for seconds: until the library is asked
+for the code, inference goes by way of a closure. A closure, as functions of today are unknown in the compiler's world.
+"""
+function infer_what_is_asked_for()
+    # Where methods are marked (see above).
+    isdefined(Core, :methodtable) || return nothing
+    infer = Core.eval(@__MODULE__, quote
+        let world = unsafe_load(cglobal(:jl_typeinf_world, UInt)),
+            original = unsafe_pointer_to_objref(unsafe_load(cglobal(:jl_typeinf_func, Ptr{Cvoid})))
+            Base.Experimental.@opaque (mi, rest...) ->
+                ccall(:pcrs_is_unasked, Cint, (Any,), mi) == 0 ?
+                Core._call_in_world(world, original, mi, rest...) : nothing
+        end
+    end)
+    # Compiles it, for the types that Julia calls it with.
+    infer(first(Base.specializations(first(methods(identity)))), typemax(UInt), 0x00, 0x00)
+    # Keeps it: Julia does not look for garbage there, and writes no task into an image.
+    task_local_storage(:PackageCompilerRSInference, infer)
+    ccall(:pcrs_infer_through, Cvoid, (Any,), infer)
+    return nothing
+end
+
+function for_each_instance(tell)
     # The one table of all methods came with Julia 1.12.
     isdefined(Core, :methodtable) || return nothing
     for method in Base.MethodList(Core.methodtable).ms, instance in Base.specializations(method)
-        ccall(:pcrs_mark, Cvoid, (Any,), instance)
+        tell(instance)
     end
     return nothing
 end

@@ -3,7 +3,7 @@
 pub mod v1_10;
 pub mod v1_12;
 
-use crate::lean::Unasked;
+use crate::lean::{self, Unasked};
 use crate::objects::MethodInstance;
 use crate::session::Session;
 use crate::trouble::Trouble;
@@ -25,7 +25,7 @@ fn asked(session: &mut Session, list: usize) -> Result<Asked, Trouble> {
     };
     let (objects, julia, job) = (session.objects(), &session.julia, session.job);
     let mut unasked = Unasked::new(job.lean.then_some(&session.lean), &job.named);
-    let (mut methods, mut left_out) = (0, 0);
+    let (mut methods, mut left_out) = (0, Vec::new());
     for item in julia.elements(list)? {
         if julia.is_simple_vector(item) {
             if !session.in_linked_image(item)? {
@@ -38,8 +38,11 @@ fn asked(session: &mut Session, list: usize) -> Result<Asked, Trouble> {
         })?;
         methods += 1;
         let mi = MethodInstance(item);
+        if lean::is_scripts(objects, julia, mi) {
+            continue;
+        }
         if unasked.leaves_out(objects, julia, mi) {
-            left_out += 1;
+            left_out.push(mi);
             // Nor is it asked for in an image on top of this one.
             objects
                 .code_instances(mi)
@@ -49,6 +52,7 @@ fn asked(session: &mut Session, list: usize) -> Result<Asked, Trouble> {
         }
     }
     drop(unasked);
-    (session.methods_asked, session.left_out) = (methods, left_out);
+    session.methods_asked = methods;
+    session.left_out.extend(left_out);
     Ok(asked)
 }

@@ -32,7 +32,10 @@ pub fn create(methods: Raw, world: usize) -> Result<Raw, Trouble> {
         c"jl_create_native",
         fn(Raw, Raw, c_int, c_int, usize) -> Raw
     )?;
-    let file = session::with(|session| prepare(session, methods as Object, world))?;
+    let file = session::with(|session| {
+        session.infer_again()?;
+        prepare(session, methods as Object, world)
+    })?;
     // One that holds the list and calls Julia with no lock held: Julia calls back.
     let julia = Julia::find()?;
     let sources = julia.load(&file);
@@ -71,7 +74,11 @@ fn prepare(session: &mut Session, list: Object, world: usize) -> Result<CString,
     for mi in asked.methods {
         let seen = session.seen(mi, world)?;
         if seen.emitted_for_current() {
-            current.push(mi.0);
+            if seen.is_compilers_alone() && session.is_lean_of_compilers(mi) {
+                session.left_out.insert(mi);
+            } else {
+                current.push(mi.0);
+            }
         }
         if seen.emitted_for_compiler() {
             compiler.push(mi.0);
