@@ -69,6 +69,20 @@ table_body(dom) = Document(match(r"<table id=\"statements\".*?<tbody>(.*?)</tbod
     end
 end
 
+@testset "a report does not take the place of the image or its stamp" begin
+    mktempdir() do dir
+        image = joinpath(dir, "Example.so")
+        report = BuildReport(merge(made_up_report(; statements=1), Dict("sysimage_path" => image)))
+        for taken in (image, image * ".json")
+            write(taken, "as it was")
+            @test_throws ArgumentError write_report(taken, report)
+            @test_throws ArgumentError write_report(joinpath(dir, ".", basename(taken)), report)
+            @test read(taken, String) == "as it was"
+        end
+        @test isfile(write_report(joinpath(dir, "Example.json"), report))
+    end
+end
+
 @testset "a report of an older engine makes a page" begin
     report = BuildReport(PackageCompilerRS.parse_json(PackageCompilerRS.SAMPLE_REPORT))
     @test isempty(report.timeline) && isempty(report.memory) && isempty(report.sizes) && report.how.layer === nothing

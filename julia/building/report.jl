@@ -298,7 +298,8 @@ The page shows what ran when and at once, the memory of all processes over time,
 and whose, what it is built on, the statements with a filter, and what is still compiled in each session.
 
 # Errors
-`SystemError` when the file cannot be written.
+`ArgumentError` when that file is the image or its stamp, `X.so.json` beside `X.so`, without which launchers and the
+next build do not know the image; `SystemError` when the file cannot be written.
 
 # Examples
 ```julia
@@ -308,6 +309,11 @@ write_report("report.html", report)
 ```
 """
 function write_report(path::AbstractString, report::BuildReport)
+    image = report.sysimage_path
+    for (taken, what) in (image => "the image", image * ".json" => "the stamp of the image")
+        samefile(path, taken) && ispath(taken) &&
+            throw(ArgumentError("`$path` is $what; give the report another name"))
+    end
     is_page = lowercase(splitext(path)[2]) in (".html", ".htm")
     text = is_page ? report_page(report) : report_json(report)
     write(path, text)
