@@ -14,16 +14,19 @@ set "findstr=%SystemRoot%\System32\findstr.exe"
 if not exist "%julia%" goto no_julia
 if not exist "%image%" goto no_image
 if "%commit%"=="" goto ask_version
-"%findstr%" /l /c:"%commit%" "%commit_file%" >nul 2>nul || goto other_build
+"%findstr%" /l /c:"%commit%" "%commit_file%" >nul 2>nul
+if errorlevel 1 goto other_build
 goto look_at_stamp
 
 :ask_version
 rem Without /x: findstr knows the end of a line by its carriage return, and Julia writes none.
-"%julia%" --version | "%findstr%" /b /l /c:"julia version %version%" >nul || goto other_build
+"%julia%" --version | "%findstr%" /b /l /c:"julia version %version%" >nul
+if errorlevel 1 goto other_build
 
 :look_at_stamp
 if not exist "%image%.json" goto start
-"%findstr%" /l /c:"\"julia_version\":\"%version%\"" "%image%.json" >nul 2>nul || goto other_image
+"%findstr%" /l /c:"\"julia_version\":\"%version%\"" "%image%.json" >nul 2>nul
+if errorlevel 1 goto other_image
 
 :start
 "%julia%" "--sysimage=%image%" @OPTIONS@%*
