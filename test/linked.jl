@@ -254,6 +254,20 @@ function test_images(fixtures)
         @test isempty(rest) || show_some(rest)
     end
 
+    VERSION >= v"1.12" && timed("what no session calls is not compiled") do
+        # The script of the image process, and the compiler's functions for today's world, which REPL makes invalid.
+        @test evaluated(linked, project, """
+            is_native(code) = code.max_world == typemax(UInt) && code.invoke != C_NULL
+            chain(code) = isdefined(code, :next) ? [code; chain(code.next)] : [code]
+            codes(instance) = isdefined(instance, :cache) ? chain(instance.cache) : []
+            held(method) = any(instance -> any(is_native, codes(instance)), Base.specializations(method))
+            all_methods = Base.MethodList(Core.methodtable).ms
+            script = filter(method -> nameof(method.module) === :PackageCompilerRSStaging, all_methods)
+            print(count(held, all_methods) > 5_000, ' ', count(held, script), ' ',
+                count(held, methods(Base.Compiler.typeinf_ext_toplevel)))
+            """) == "true 0 0"
+    end
+
     timed("a session on the image has its prompt at once") do
         # Julia 1.11 took the prompt out of its own image.
         id = "Base.PkgId(Base.UUID(\"3fa0cd96-eef1-5676-8a61-b3b8758bbffb\"), \"REPL\")"
