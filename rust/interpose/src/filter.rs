@@ -44,15 +44,11 @@ impl Seen {
         self.current_visible && self.current < Found::Base
     }
 
-    /// 1.12, of the compiler's own functions, which Julia calls in the compiler's world: whether nobody
-    /// wants this one in the current world. Loading a package (REPL among them) can make the code for that
-    /// world invalid; a package's own interpreter has functions that the compiler's world does not know.
+    /// 1.12, of the compiler's own functions: whether it is for types that the compiler's world knows. Julia
+    /// calls it there; loading a package (REPL among them) can make the code for the current world invalid.
+    /// A package's own interpreter is of the current world alone.
     pub fn is_compilers_alone(self) -> bool {
-        match self.current {
-            Found::Nothing => true,
-            Found::Inferred => self.compiler == Found::Base,
-            Found::Base | Found::Package => false,
-        }
+        self.compiler != Found::Nothing && self.current < Found::Base
     }
 
     /// 1.12: for the compiler's. Only what inference has seen there: what was specialised later, by
@@ -102,7 +98,9 @@ mod tests {
         assert!(seen(Found::Nothing, Found::Base).is_compilers_alone());
         assert!(seen(Found::Inferred, Found::Base).is_compilers_alone());
         assert!(seen(Found::Nothing, Found::Inferred).is_compilers_alone());
+        // Of a package's interpreter, one that is not valid any more too.
         assert!(!seen(Found::Inferred, Found::Nothing).is_compilers_alone());
+        assert!(!seen(Found::Nothing, Found::Nothing).is_compilers_alone());
     }
 
     #[test]

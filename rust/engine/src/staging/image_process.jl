@@ -48,8 +48,8 @@ function build_image(spec, folder)
     linked && Base.invokelatest(mark_methods)
     note(journal, "phase", "generate")
     close(journal)
-    linked && Base.invokelatest(infer_what_is_asked_for)
     forget_session(value_of(records, "strip_metadata") == "true", folder)
+    linked && Base.invokelatest(infer_what_is_asked_for)
     return nothing
 end
 

@@ -28,8 +28,9 @@ build then compiles every method whose signature is concrete.
 mark_methods() = for_each_instance(mi -> ccall(:pcrs_mark, Cvoid, (Any,), mi))
 
 """
-Lets Julia's own image build infer nothing that will be left out, as it would for seconds: until the library is asked
-for the code, inference goes by way of a closure. A closure, as functions of today are unknown in the compiler's world.
+Julia's own image build now infers every method whose signature is concrete, for seconds. This lets it pass over those
+that will be left out: until the library is asked for the code, inference goes by way of a closure, as functions of today
+are unknown in the compiler's world.
 """
 function infer_what_is_asked_for()
     # Where methods are marked (see above).
