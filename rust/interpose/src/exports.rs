@@ -369,6 +369,9 @@ fn with_lean(work: impl FnOnce(&mut Lean, Objects<'_>)) {
         }
         session::with(|session| {
             session.told.complete()?;
+            if !session.job.lean {
+                return Ok(());
+            }
             let mut lean = std::mem::take(&mut session.lean);
             work(&mut lean, session.objects());
             session.lean = lean;

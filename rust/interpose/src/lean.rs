@@ -26,6 +26,8 @@ pub fn is_scripts(objects: Objects<'_>, julia: &Julia, mi: MethodInstance) -> bo
 #[derive(Default)]
 pub struct Lean {
     scripts: HashSet<MethodInstance>,
+    /// Of the compiler's functions, those that statements ask for.
+    compilers: HashSet<MethodInstance>,
     marked: HashSet<MethodInstance>,
 }
 
@@ -36,22 +38,39 @@ struct Unmarked<'a> {
 }
 
 impl Lean {
-    /// Before anything is asked for: remembers `mi` if the script has compiled it for itself.
+    /// Before anything is asked for: remembers `mi` if the script has compiled it for itself. What caches
+    /// have asked for of the compiler's functions is forgotten, so that statements alone can ask for it.
     pub fn mark_script(&mut self, objects: Objects<'_>, mi: MethodInstance) {
         let compiled_here =
             |ci| objects.invoke(ci) != 0 && !objects.is_from_image(ci) && !objects.asked_for(ci);
         if objects.code_instances(mi).any(compiled_here) {
             self.scripts.insert(mi);
         }
+        if objects.is_compilers(mi) {
+            objects
+                .code_instances(mi)
+                .for_each(|ci| objects.not_asked_for(ci));
+        }
     }
 
     /// At the end: marks `mi` if it was compiled or asked for.
     pub fn mark(&mut self, objects: Objects<'_>, mi: MethodInstance) {
-        let scripts = self.scripts.contains(&mi);
-        let is_wanted = |ci| objects.asked_for(ci) || (objects.invoke(ci) != 0 && !scripts);
-        if objects.code_instances(mi).any(is_wanted) {
+        let asked_for = objects.code_instances(mi).any(|ci| objects.asked_for(ci));
+        if asked_for && objects.is_compilers(mi) {
+            self.compilers.insert(mi);
+        }
+        let was_compiled = |ci| objects.invoke(ci) != 0;
+        if asked_for
+            || (!self.scripts.contains(&mi) && objects.code_instances(mi).any(was_compiled))
+        {
             self.marked.insert(mi);
         }
+    }
+
+    /// Whether it is one of the compiler's own functions, and no statement asks for it. Julia's own rules,
+    /// at work by now, ask for more.
+    pub fn is_compilers(&self, objects: Objects<'_>, mi: MethodInstance) -> bool {
+        objects.is_compilers(mi) && !self.compilers.contains(&mi)
     }
 
     /// Whether the script has marked anything, as it must have.

@@ -109,6 +109,12 @@ impl Objects<'_> {
         word(method.0, self.layout.method.module)
     }
 
+    /// Whether its method is of the compiler.
+    pub fn is_compilers(&self, mi: MethodInstance) -> bool {
+        let module = self.method(mi).map(|method| self.method_module(method));
+        module.is_some_and(|module| self.julia.is_compilers(module))
+    }
+
     /// Whether a method is visible in that world.
     pub fn visible(&self, method: Method, world: usize) -> bool {
         let fields = &self.layout.method;

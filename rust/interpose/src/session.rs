@@ -252,13 +252,6 @@ impl Session {
         })
     }
 
-    /// Whether it is one of the compiler's own functions, of a lean image.
-    pub fn is_lean_of_compilers(&self, mi: MethodInstance) -> bool {
-        let objects = self.objects();
-        let of_compilers = |method| self.julia.is_compilers(objects.method_module(method));
-        self.job.lean && objects.method(mi).is_some_and(of_compilers)
-    }
-
     /// Methods that a package's image has compiled, of which Julia has kept another code instance,
     /// without native code: of two packages that both specialise a method of Julia's, the code instance
     /// that comes first stays. Which one that is goes by the order of loading, which is the user's in a

@@ -74,7 +74,10 @@ fn prepare(session: &mut Session, list: Object, world: usize) -> Result<CString,
     for mi in asked.methods {
         let seen = session.seen(mi, world)?;
         if seen.emitted_for_current() {
-            if seen.is_compilers_alone() && session.is_lean_of_compilers(mi) {
+            if session.job.lean
+                && seen.is_compilers_alone()
+                && session.lean.is_compilers(session.objects(), mi)
+            {
                 session.left_out.insert(mi);
             } else {
                 current.push(mi.0);
