@@ -311,7 +311,7 @@ write_report("report.html", report)
 function write_report(path::AbstractString, report::BuildReport)
     image = report.sysimage_path
     for (taken, what) in (image => "the image", image * ".json" => "the stamp of the image")
-        ispath(path) && ispath(taken) && realpath(path) == realpath(taken) &&
+        ispath(taken) && same_path(path, taken) &&
             throw(ArgumentError("`$path` is $what; give the report another name"))
     end
     is_page = lowercase(splitext(path)[2]) in (".html", ".htm")

@@ -3,7 +3,9 @@
 //! Before it writes an image, Julia compiles every method with a concrete signature (1.12), and what
 //! inference has met on its way. The caches of packages do not hold these, and ordinary sessions go
 //! without. A lean image has them only for the packages that the user names; of others, what was
-//! compiled, or asked for by `precompile`, when the image process's script ended.
+//! compiled, or asked for by `precompile`, when the image process's script ended. Nor has it what that
+//! script had compiled for itself, and of the compiler's functions those for the current world that
+//! Julia calls in the compiler's, unless a statement asks for them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,10 +18,9 @@ const SCRIPT: &str = "PackageCompilerRSStaging";
 
 /// Whether the image process's script is made of it, which no image needs.
 pub fn is_scripts(objects: Objects<'_>, julia: &Julia, mi: MethodInstance) -> bool {
-    let module = objects
-        .method(mi)
-        .map(|method| objects.method_module(method));
-    module.is_some_and(|module| julia.module_name(module) == SCRIPT)
+    objects
+        .module(mi)
+        .is_some_and(|module| julia.module_name(module) == SCRIPT)
 }
 
 /// The marks, and whose code is never left out.
@@ -27,7 +28,7 @@ pub fn is_scripts(objects: Objects<'_>, julia: &Julia, mi: MethodInstance) -> bo
 pub struct Lean {
     scripts: HashSet<MethodInstance>,
     /// Of the compiler's functions, those that statements ask for.
-    compilers: HashSet<MethodInstance>,
+    asked_of_compiler: HashSet<MethodInstance>,
     marked: HashSet<MethodInstance>,
 }
 
@@ -57,7 +58,7 @@ impl Lean {
     pub fn mark(&mut self, objects: Objects<'_>, mi: MethodInstance) {
         let asked_for = objects.code_instances(mi).any(|ci| objects.asked_for(ci));
         if asked_for && objects.is_compilers(mi) {
-            self.compilers.insert(mi);
+            self.asked_of_compiler.insert(mi);
         }
         let was_compiled = |ci| objects.invoke(ci) != 0;
         if asked_for
@@ -69,8 +70,8 @@ impl Lean {
 
     /// Whether it is one of the compiler's own functions, and no statement asks for it. Julia's own rules,
     /// at work by now, ask for more.
-    pub fn is_compilers(&self, objects: Objects<'_>, mi: MethodInstance) -> bool {
-        objects.is_compilers(mi) && !self.compilers.contains(&mi)
+    pub fn is_unasked_of_compiler(&self, objects: Objects<'_>, mi: MethodInstance) -> bool {
+        objects.is_compilers(mi) && !self.asked_of_compiler.contains(&mi)
     }
 
     /// Whether the script has marked anything, as it must have.

@@ -109,10 +109,15 @@ impl Objects<'_> {
         word(method.0, self.layout.method.module)
     }
 
+    /// The module of its method; none for code at top level.
+    pub fn module(&self, mi: MethodInstance) -> Option<Object> {
+        self.method(mi).map(|method| self.method_module(method))
+    }
+
     /// Whether its method is of the compiler.
     pub fn is_compilers(&self, mi: MethodInstance) -> bool {
-        let module = self.method(mi).map(|method| self.method_module(method));
-        module.is_some_and(|module| self.julia.is_compilers(module))
+        self.module(mi)
+            .is_some_and(|module| self.julia.is_compilers(module))
     }
 
     /// Whether a method is visible in that world.

@@ -153,14 +153,18 @@ impl Session {
         Ok(())
     }
 
+    /// What tells which method instances are left out.
+    pub fn unasked(&self) -> Unasked<'_> {
+        Unasked::new(self.job.lean.then_some(&self.lean), &self.job.named)
+    }
+
     /// Whether Julia is not to infer `mi`, as it will be left out.
     pub fn passes_over(&mut self, mi: MethodInstance) -> Result<bool, Trouble> {
         let (objects, julia) = (self.objects(), &self.julia);
         if lean::is_scripts(objects, julia, mi) {
             return Ok(true);
         }
-        let mut unasked = Unasked::new(self.job.lean.then_some(&self.lean), &self.job.named);
-        let passed = unasked.leaves_out(objects, julia, mi);
+        let passed = self.unasked().leaves_out(objects, julia, mi);
         if passed {
             self.left_out.insert(mi);
         }

@@ -3,7 +3,7 @@
 pub mod v1_10;
 pub mod v1_12;
 
-use crate::lean::{self, Unasked};
+use crate::lean;
 use crate::objects::MethodInstance;
 use crate::session::Session;
 use crate::trouble::Trouble;
@@ -23,8 +23,8 @@ fn asked(session: &mut Session, list: usize) -> Result<Asked, Trouble> {
         methods: Vec::new(),
         exported: Vec::new(),
     };
-    let (objects, julia, job) = (session.objects(), &session.julia, session.job);
-    let mut unasked = Unasked::new(job.lean.then_some(&session.lean), &job.named);
+    let (objects, julia) = (session.objects(), &session.julia);
+    let mut unasked = session.unasked();
     let (mut methods, mut left_out) = (0, Vec::new());
     for item in julia.elements(list)? {
         if julia.is_simple_vector(item) {

@@ -76,7 +76,7 @@ fn prepare(session: &mut Session, list: Object, world: usize) -> Result<CString,
         if seen.emitted_for_current() {
             if session.job.lean
                 && seen.is_compilers_alone()
-                && session.lean.is_compilers(session.objects(), mi)
+                && session.lean.is_unasked_of_compiler(session.objects(), mi)
             {
                 session.left_out.insert(mi);
             } else {
