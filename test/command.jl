@@ -44,9 +44,11 @@ end
         @test (code, out) == (2, "")
         @test startswith(err, "ERROR: ")
     end
-    code, out, _ = run_main("help")
-    @test code == 0
-    @test occursin("exit codes: 0 done", out)
+    for words in (["help"], ["--help"], ["build", "--help"], ["status", "X.so", "-h"])
+        code, out, _ = run_main(words...)
+        @test code == 0
+        @test occursin("exit codes: 0 done", out)
+    end
 end
 
 @testset "errors are those of the functions" begin
