@@ -1,5 +1,5 @@
-using PackageCompilerRS: edit_distance, find_project, is_installed, load_order, nearest,
-    read_environment, requested_packages
+using PackageCompilerRS: edit_distance, find_project, installed_environment, is_installed, load_order, nearest,
+    needs_no_registry, read_environment, requested_packages
 
 const ENVIRONMENT = read_environment(joinpath(PROJECT, "Project.toml"))
 
@@ -37,6 +37,35 @@ end
         environment = read_environment(joinpath(project, "Project.toml"))
         found = load_order(environment, requested_packages(environment, ["Greeter"]))
         @test [package.id.name for package in found] == order(["Greeter"])
+    end
+end
+
+@testset "a project of what is here gets its Manifest without a registry" begin
+    table(text) = (mktemp((path, io) -> (write(io, text); close(io); PackageCompilerRS.read_toml(path))))
+    elsewhere = "A = \"00000000-0000-0000-0000-000000000001\""
+    @test needs_no_registry(table(""))
+    @test needs_no_registry(table("[deps]\n$elsewhere\n[sources]\nA = {path = \"../A\"}"))
+    @test !needs_no_registry(table("[deps]\n$elsewhere\n[sources]\nA = {url = \"https://a.b/A\"}"))
+    @test !needs_no_registry(table("[deps]\n$elsewhere"))
+    VERSION < v"1.6" && println("skipped: the Pkg of Julia 1.5 wants a registry for every new Manifest")
+    VERSION < v"1.6" || mktempdir() do depot
+        # Before the depots change, which may have its cache.
+        PackageCompilerRS.pkg(:API)
+        for deps in ("", "\n[deps]\nDates = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n")
+            project = joinpath(mktempdir(depot), "Project.toml")
+            write(joinpath(mkdir(joinpath(dirname(project), "src")), "Alone.jl"), "module Alone end")
+            write(project, "name = \"Alone\"\nuuid = \"00000000-0000-0000-0000-000000000002\"\n", deps)
+            depots = copy(DEPOT_PATH)
+            environment = try
+                copy!(DEPOT_PATH, [depot; filter(folder -> !isdir(joinpath(folder, "registries")), depots)])
+                installed_environment(project; quiet=true)
+            finally
+                copy!(DEPOT_PATH, depots)
+            end
+            @test environment.manifest_file == joinpath(dirname(project), "Manifest.toml")
+            @test sort!(collect(keys(environment.direct))) == (isempty(deps) ? ["Alone"] : ["Alone", "Dates"])
+            @test !isdir(joinpath(depot, "registries"))
+        end
     end
 end
 

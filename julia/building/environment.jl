@@ -212,13 +212,27 @@ end
 function instantiate_with(api, types, project_file; quiet)
     # Pkg's own session state stays as it is: the context is this project's, not the active one.
     context = types.Context(; env=types.EnvCache(project_file))
-    if VERSION >= v"1.6"
-        io = quiet ? devnull : stderr
-        api.instantiate(context; io=io, allow_autoprecomp=false)
-    else
+    if VERSION < v"1.6"
         api.instantiate(context)
+        return nothing
+    end
+    io = quiet ? devnull : stderr
+    if manifest_of(project_file) === nothing && needs_no_registry(read_toml(project_file))
+        api.resolve(context; io=io)
+    else
+        api.instantiate(context; io=io, allow_autoprecomp=false)
     end
     return nothing
+end
+
+"""
+Whether all that a project without a Manifest names is here: `Pkg.instantiate` clones General even for a
+project without dependencies (Julia 1.12), where `Pkg.resolve` does not.
+"""
+function needs_no_registry(project)
+    sources = get(project, "sources", Dict{String,Any}())
+    return all(name -> is_stdlib(name) || haskey(get(sources, name, Dict{String,Any}()), "path"),
+        keys(get(project, "deps", Dict{String,Any}())))
 end
 
 """
