@@ -13,7 +13,7 @@ the library in `lib`, with all that it needs beside it, headers in `include`, an
 `lib/pkgconfig`. No C compiler is needed.
 
 A program calls `init_julia(argc, argv)` first, with options of Julia after the name of the program (or `0`
-and `NULL`), on the thread that calls the other functions, and `shutdown_julia(code)` last. Both are declared in
+and `NULL`), and `shutdown_julia(code)` last, on the same thread. Both are declared in
 `julia_init.h`.
 
 Keywords and defaults are those of PackageCompiler 2.4.5. Linux on x86-64, Julia $APPS_SINCE and newer.

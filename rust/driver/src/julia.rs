@@ -17,6 +17,8 @@ type UnboxInt32 = unsafe extern "C" fn(*mut c_void) -> i32;
 type Finish = unsafe extern "C" fn(c_int);
 type IsStarted = unsafe extern "C" fn() -> c_int;
 type RunRepl = unsafe extern "C" fn(c_int, *mut *mut c_char) -> c_int;
+type StateOfThread = unsafe extern "C" fn() -> *mut c_void;
+type Change = unsafe extern "C" fn(*mut c_void) -> i8;
 
 /// The opened libjulia, with the functions that are called.
 pub struct Julia {
@@ -28,6 +30,7 @@ pub struct Julia {
     finish: Finish,
     run_repl: RunRepl,
     is_started: IsStarted,
+    state_of_thread: StateOfThread,
 }
 
 impl Julia {
@@ -52,6 +55,7 @@ impl Julia {
             finish: symbol(library, "jl_atexit_hook")?,
             run_repl: symbol(library, "jl_load_repl")?,
             is_started: symbol(library, "jl_is_initialized")?,
+            state_of_thread: symbol(library, "jl_get_ptls_states")?,
         })
     }
 
@@ -102,6 +106,29 @@ impl Julia {
         unsafe { (self.finish)(code) };
     }
 
+    /// Lets this thread be outside of Julia: its garbage collector, which runs when all threads have stopped,
+    /// does not wait for it any more. Compiled functions that C calls come back by themselves, and leave again
+    /// (`julia.get_pgcstack_or_new` in Julia's src/llvm-ptls.cpp); Julia's own functions do not.
+    pub fn leave(&self) {
+        self.change("jl_gc_safe_enter");
+    }
+
+    /// Ends what [`leave`](Self::leave) began, if it was this thread.
+    pub fn come_back(&self) {
+        self.change("jl_gc_unsafe_enter");
+    }
+
+    fn change(&self, name: &str) {
+        // SAFETY: it gives what Julia knows of this thread, or null.
+        let thread = unsafe { (self.state_of_thread)() };
+        // These are exported by libjulia-internal, which libjulia has opened for all.
+        let Some(change) = symbol_of_process::<Change>(name).filter(|_| !thread.is_null()) else {
+            return;
+        };
+        // SAFETY: this thread's own state, between two calls of Julia's functions.
+        unsafe { change(thread) };
+    }
+
     /// What `julia` with these arguments does; gives its exit code.
     pub fn run_as_julia(&self, arguments: &[CString]) -> i32 {
         let (count, texts) = for_c(arguments);
@@ -131,6 +158,22 @@ fn symbol<T: Copy>(library: &Library, name: &str) -> Result<T, String> {
     unsafe { library.get::<T>(name.as_bytes()) }
         .map(|symbol| *symbol)
         .map_err(|e| format!("the app's Julia cannot be used: {e}"))
+}
+
+/// A symbol of what is open in this process for all.
+fn symbol_of_process<T: Copy>(name: &str) -> Option<T> {
+    #[cfg(unix)]
+    {
+        // SAFETY: the types above are those of Julia's headers (`julia_threads.h`).
+        unsafe { libloading::os::unix::Library::this().get::<T>(name.as_bytes()) }
+            .ok()
+            .map(|symbol| *symbol)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = name;
+        None
+    }
 }
 
 /// `argc` and `argv` of texts, which live on.

@@ -42,6 +42,7 @@ pub unsafe extern "C" fn pcrs_library_shutdown(code: c_int, _: usize, inside: *c
     if let Ok((_, _, julia)) = unsafe { open(inside) }
         && julia.is_started()
     {
+        julia.come_back();
         julia.finish(code);
     }
 }
@@ -73,6 +74,7 @@ unsafe fn start(
     );
     // SAFETY: as above.
     unsafe { changed.restore() };
+    julia.leave();
     Ok(())
 }
 
