@@ -3,8 +3,9 @@
 module Apps
 
 using PackageCompilerRS
-using PackageCompilerRS: Libdl, checked_executables, copy_library, is_version_of, library_names, loaded_by,
-    part_of, in_work_folder, read_toml, replace_folder, runtime_libraries, toml, work_prefix
+using PackageCompilerRS: Libdl, checked_executables, copy_library, in_work_folder, is_version_of, library_folders,
+    library_names, loaded_by, part_of, parts_of, read_toml, replace_folder, runtime_libraries, toml, wanted_libraries,
+    work_prefix
 using Test
 using ..Main: CLEAN, FIXTURES, HASH, LINKABLE, run_app, with_fixtures, with_herald, with_variables
 
@@ -84,6 +85,24 @@ end
     end
 end
 
+@testset "where libraries lie" begin
+    mktempdir() do dir
+        lib = mkpath(joinpath(realpath(dir), "lib"))
+        below, system = mkpath.(joinpath.(lib, ("julia", "system")))
+        @test library_folders(lib, below) == [below]
+        # As where Julia was built.
+        @test library_folders(lib, lib) == [lib, below]
+        touch.((joinpath(lib, "libopenlibm.so"), joinpath(below, "libgmp.so.10"), joinpath(system, "libgmp.so"),
+            joinpath(system, "libmpfr.so.6"), joinpath(system, "libz.so")))
+        symlink(joinpath(dir, "nowhere"), joinpath(below, "libpcre2-8.so"))
+        stems = ["libopenlibm", "libgmp", "libmpfr", "libpcre2-8"]
+        @test wanted_libraries([lib, below], stems, joinpath.(system, readdir(system))) ==
+              [joinpath(lib, "libopenlibm.so"), joinpath(below, "libgmp.so.10"), joinpath(system, "libmpfr.so.6")]
+        @test wanted_libraries([lib, below], nothing, String[]) ==
+              [joinpath(lib, "libopenlibm.so"), joinpath(below, "libgmp.so.10")]
+    end
+end
+
 @testset "names of one library stay links" begin
     mktempdir() do dir
         from, elsewhere, to = mkdir.(joinpath.(dir, ("from", "elsewhere", "to")))
@@ -97,6 +116,10 @@ end
         @test readlink(joinpath(to, "libx.so")) == "libx.so.1.2"
         @test !islink(joinpath(to, "liby.so")) && read(joinpath(to, "liby.so"), String) == "y"
         @test readlink(joinpath(to, "liby.so.3")) == "liby.so"
+        copy_library(joinpath(from, "libx.so"), to, copies; name="libx.so.1")
+        @test readlink(joinpath(to, "libx.so.1")) == "libx.so.1.2"
+        # By which others may load it.
+        @test readlink(joinpath(to, "liby-real.so")) == "liby.so"
     end
 end
 
@@ -143,13 +166,14 @@ end
 
 @testset "parts of a bundle" begin
     @test part_of("bin/App") == "executables"
-    @test part_of("lib/julia/sys.so") == "image"
     @test part_of("lib/julia/libjulia-internal.so.1.10") == "Julia"
     @test part_of("lib/julia/libgmp.so.10") == "libraries"
     @test part_of("share/julia/artifacts/0/x") == "artifacts"
     @test part_of("lib/libjulia.so.1.10") == "Julia"
-    @test part_of("lib/libcount.so.1.0.0") == "image"
+    @test part_of("lib/libgmp.so.10") == "libraries"
     @test part_of("share/julia/cert.pem") == "other"
+    files = Any[["lib/libcount.so.1.0.0", 5], ["lib/libgmp.so.10", 7], ["lib/julia/libgmp.so.10", 1]]
+    @test parts_of(files, "lib/libcount.so.1.0.0") == [(part="libraries", bytes=8), (part="image", bytes=5)]
 end
 
 if VERSION >= v"1.10" && Sys.islinux()
@@ -176,9 +200,12 @@ if VERSION >= v"1.10" && Sys.islinux()
     end
 end
 
+"Libraries that no bundle brings: the C library's."
+const OF_THE_SYSTEM = r"^(ld-|linux-vdso|lib(c|m|dl|pthread|rt|resolv|util)\.so)"
+
 const EXECUTABLES = ["Herald" => "julia_main", "second" => "second", "wrong" => "wrong", "failing" => "failing",
     "leaving" => "leaving", "piped" => "piped", "jit" => "jit", "working" => "working", "waiting" => "waiting",
-    "undefined" => "undefined", "main" => "main"]
+    "libraries" => "libraries", "undefined" => "undefined", "main" => "main"]
 
 "Interrupts the program once it has written a line, and gives its exit code."
 function interrupted(command)
@@ -267,7 +294,12 @@ if LINKABLE
                 audit = audit_app(place)
                 @test audit.links == []
                 # All but the C library is inside.
-                @test all(l -> occursin(r"^(ld-|lib(c|m|dl|pthread|rt|resolv|util)\.so)", l.name), audit.system)
+                @test all(l -> occursin(OF_THE_SYSTEM, l.name), audit.system)
+                # And what is opened by its name, when the program runs.
+                code, out, _ = run_app(`$(bin("libraries"))`)
+                opened = split(out, '\n'; keepempty=false)
+                @test code == 0 && any(path -> startswith(basename(path), "libpcre2-8"), opened)
+                @test filter(path -> !startswith(path, place) && !occursin(OF_THE_SYSTEM, basename(path)), opened) == []
                 libc = audit.system[findfirst(l -> l.name == "libc.so.6", audit.system)]
                 @test startswith(something(libc.version), "GLIBC_2.")
                 @test sum(row -> row.bytes, audit.parts) == audit.bytes
@@ -333,9 +365,9 @@ if LINKABLE
             else
                 program = joinpath(fixtures, "program")
                 run(`$compiler $(joinpath(package, "main.c")) -I$(joinpath(place, "include")) -L$lib -lcount
-                    -o $program`)
+                    -pthread -o $program`)
                 code, out, err = run_app(`$program --threads=2`; variables=("LD_LIBRARY_PATH" => lib,))
-                @test (code, out, err) == (7, "42 7\n* counter * 2 1180591620717411303424\n", "")
+                @test (code, out, err) == (7, "42 7\n* counter * 2 1180591620717411303424\n1000 1000 1000\n", "")
                 mv(joinpath(place, "share", "julia", "app.json"), joinpath(fixtures, "app.json"))
                 code, _, err = run_app(`$program`; variables=("LD_LIBRARY_PATH" => lib,))
                 @test code == 1

@@ -37,30 +37,30 @@ warnings.
 function bundle_libraries(work, packages)
     libjulia, internal = runtime_libraries()
     public, private = dirname(libjulia), dirname(internal)
-    # Where Julia was built, all may lie in one folder.
+    folders = library_folders(public, private)
+    # Where Julia was built, libjulia-internal lies beside libjulia, and looks for others there.
     place = public == private ? joinpath(work, "lib") : joinpath(work, "lib", basename(private))
     foreach(mkpath, (joinpath(work, "lib", "julia"), place))
 
-    wanted = libraries_in(private, stems(packages, libjulia))
+    wanted = wanted_libraries(folders, stems(packages, libjulia), Libdl.dllist())
     closure = ask_about(:pcrs_start_closure, Dict{String,Any}(
-        "roots" => unique!(map(realpath, [libjulia; wanted])), "folders" => String[private, public]))
+        "roots" => unique!(map(realpath, [libjulia; wanted])), "folders" => unique!([folders; public])))
 
     copies = Dict{String,String}()
     for name in readdir(public)
         is_version_of(name, "libjulia") && copy_library(joinpath(public, name), joinpath(work, "lib"), copies)
     end
-    for path in wanted
-        copy_library(path, place, copies)
-    end
-    # Those that libjulia loads by a path from its folder: where Julia was built, in several.
+    # Those that libjulia loads by a path from its folder.
     for path in loaded_by(libjulia)
         source = joinpath(public, path)
         isfile(source) && copy_library(source, mkpath(joinpath(work, "lib", dirname(path))), copies)
     end
-    for library in closure["libraries"]
-        path = joinpath(dirname(library["path"]), library["name"])
-        same_path(dirname(path), public) && is_version_of(basename(path), "libjulia") && continue
+    for path in wanted
         copy_library(path, place, copies)
+    end
+    for library in closure["libraries"]
+        startswith(library["name"], "libjulia") && haskey(copies, realpath(library["path"])) && continue
+        copy_library(library["path"], place, copies; name=library["name"])
     end
     return String["`$(m["name"])` is nowhere on this machine; $(basename(m["needed_by"])) needs it"
                   for m in closure["missing"]]
@@ -85,6 +85,31 @@ function loaded_by(libjulia)
     return String[lstrip(path, '@') for path in split(found.match, ':'; keepempty=false)]
 end
 
+"""
+The folders in which Julia's libraries lie: where it was built, its own beside libjulia in `public`, and those of
+others below that.
+"""
+library_folders(public, private) =
+    unique!(String[realpath(folder) for folder in (private, joinpath(public, "julia")) if isdir(folder)])
+
+"""
+Paths of the libraries in `folders` that `stems` name, and of those that are nowhere there but among the
+`loaded` of this session: a Julia of a distribution's may take the system's.
+"""
+function wanted_libraries(folders, stems, loaded)
+    found = String[]
+    for folder in folders
+        append!(found, libraries_in(folder, stems))
+    end
+    stems === nothing && return found
+    for stem in stems
+        any(path -> is_version_of(basename(path), stem), found) && continue
+        at = findfirst(path -> is_version_of(basename(path), stem), loaded)
+        at === nothing || push!(found, loaded[at])
+    end
+    return found
+end
+
 "Paths of the libraries in `folder` whose names begin as one of `stems` and go on with a version."
 function libraries_in(folder, stems)
     found = String[]
@@ -92,7 +117,8 @@ function libraries_in(folder, stems)
         # Julia's own image is not that of the bundle.
         startswith(name, "lib") && occursin(".so", name) && !endswith(name, ".debug") || continue
         stems === nothing || any(stem -> is_version_of(name, stem), stems) || continue
-        push!(found, joinpath(folder, name))
+        # A link that leads nowhere helps nobody.
+        ispath(joinpath(folder, name)) && push!(found, joinpath(folder, name))
     end
     return found
 end
@@ -105,21 +131,32 @@ function is_version_of(name, stem)
 end
 
 """
-Copies the library at `path` into `folder`. Names of one file become links to the first of them; `copies`
-has the files that are there.
+Copies the library at `path` into `folder`, as `name` as well. Names of one file become links to the first of
+them; `copies` has the files that are there.
 """
-function copy_library(path, folder, copies)
-    name, real = basename(path), realpath(path)
-    target = joinpath(folder, name)
-    (ispath(target) || islink(target)) && return nothing
+function copy_library(path, folder, copies; name=basename(path))
+    names, real = [name; names_along(path)], realpath(path)
+    is_there(name) = (target = joinpath(folder, name); ispath(target) || islink(target))
+    is_there(name) && return nothing
     if !haskey(copies, real)
         # Under its own name, where the others lie beside it.
         own = dirname(real) == realpath(dirname(path)) ? basename(real) : name
         copies[real] = copy_file(real, joinpath(folder, own))
         # The owner may change it, whatever it was.
         chmod(copies[real], filemode(real) | 0o200)
-        own == name && return nothing
     end
-    symlink(relpath(copies[real], folder), target)
+    for other in names
+        is_there(other) || symlink(relpath(copies[real], folder), joinpath(folder, other))
+    end
     return nothing
+end
+
+"The names of a file on the way of links from `path` to it."
+function names_along(path)
+    names = String[basename(path)]
+    while islink(path)
+        path = joinpath(dirname(path), readlink(path))
+        push!(names, basename(path))
+    end
+    return names
 end

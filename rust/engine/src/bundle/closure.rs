@@ -1,6 +1,7 @@
 //! The libraries that some libraries need, as they are found on this machine.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,8 @@ pub struct Question {
 /// The answer.
 #[derive(Debug, Serialize)]
 pub struct Closure {
-    /// The libraries that the roots need, directly or not, without the roots and the C library.
+    /// The libraries that the roots need, directly or not, without the roots and the C library; and roots whose
+    /// files have other names than those by which they are asked for.
     pub libraries: Vec<Found>,
     /// Those that are nowhere.
     pub missing: Vec<Missing>,
@@ -71,9 +73,15 @@ pub fn closure(question: &Question, stop: &Stop) -> Result<Closure, BuildError> 
             }
             Err(_) => continue,
         };
+        if let Some(soname) = dynamic.soname.filter(|_| is_root)
+            && file.file_name() != Some(OsStr::new(&soname))
+        {
+            missing.remove(&soname);
+            found.insert(soname, file.clone());
+        }
         for name in dynamic.needed {
             let known = found.contains_key(&name) || missing.contains_key(&name);
-            if known || is_of_libc(&name) || root_names.contains(&std::ffi::OsStr::new(&name)) {
+            if known || is_of_libc(&name) || root_names.contains(&OsStr::new(&name)) {
                 continue;
             }
             let own = own_folders(&dynamic.folders, &file);
@@ -163,6 +171,18 @@ mod tests {
         assert!(names.contains(&"libgcc_s.so.1"), "{names:?}");
         assert!(!names.contains(&"libc.so.6"), "{names:?}");
         assert_eq!(closure.missing, []);
+    }
+
+    #[test]
+    fn a_root_has_the_name_by_which_it_is_asked_for() {
+        let closure = ask(vec![std::env::current_exe().unwrap()]).unwrap();
+        let library = closure.libraries.iter().find(|l| l.name == "libgcc_s.so.1");
+        let dir = tempfile::tempdir().unwrap();
+        let renamed = dir.path().join("renamed.so");
+        std::fs::copy(&library.unwrap().path, &renamed).unwrap();
+        let closure = ask(vec![std::env::current_exe().unwrap(), renamed.clone()]).unwrap();
+        let library = closure.libraries.iter().find(|l| l.name == "libgcc_s.so.1");
+        assert_eq!(library.unwrap().path, renamed);
     }
 
     #[test]
