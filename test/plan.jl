@@ -259,6 +259,20 @@ end
     end
 end
 
+@testset "a JULIA_CPU_TARGET that sessions on the image cannot use is told of" begin
+    several = "generic;sandybridge,-xsaveopt,clone_all"
+    said(target, wanted) = with_variables("JULIA_CPU_TARGET" => wanted) do
+        PackageCompilerRS.notices(plan_of(["Greeter"]; cpu_target=target))
+    end
+    for (target, wanted) in (("native", nothing), ("native", "native"), ("native", Sys.CPU_NAME * ",clone_all"),
+            (several, several), ("generic", "haswell"))
+        @test isempty(said(target, wanted))
+    end
+    found = said("native", several)
+    @test length(found) == (VERSION >= v"1.9" ? 1 : 0)
+    VERSION >= v"1.9" && @test occursin("`JULIA_CPU_TARGET` is `$several`", found[1]) && occursin("unset it", found[1])
+end
+
 @testset "a dry run shows everything and does nothing" begin
     mktempdir() do dir
         image = joinpath(dir, "new", "X.so")

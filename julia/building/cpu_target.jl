@@ -42,3 +42,19 @@ function check_cpu_target(target)
     end
     return nothing
 end
+
+"""
+    unusable_cpu_target(target, wanted) -> Vector{String}
+
+A sentence where sessions on an image for `target` cannot precompile packages while `JULIA_CPU_TARGET` is `wanted`:
+Julia 1.9 and newer start the process that does it with that, and the image must have code for the first of its
+targets ("Unable to find compatible target in cached code image").
+"""
+function unusable_cpu_target(target, wanted)
+    VERSION >= v"1.9" && !isempty(wanted) || return String[]
+    first_name(targets) = strip(first(split(targets, (';', ','))))
+    first_name(target) == "native" && !(first_name(wanted) in ("native", Sys.CPU_NAME)) || return String[]
+    return String["`JULIA_CPU_TARGET` is `$wanted`, and the image has code for this CPU alone: sessions on it cannot " *
+        "precompile other packages while that is set; unset it for them, or build with " *
+        "`cpu_target=ENV[\"JULIA_CPU_TARGET\"]`"]
+end

@@ -225,8 +225,13 @@ function preferences_on(path, packages)
 end
 
 "What is to be said of a plan before it is followed."
-notices(plan) = String[text for (_, text) in
-    unseen_preferences(plan["project"]["dir"], plan["packages"])]
+function notices(plan)
+    found = String[text for (_, text) in unseen_preferences(plan["project"]["dir"], plan["packages"])]
+    # Nobody precompiles packages on the image of an app.
+    get(plan, "app", nothing) === nothing &&
+        append!(found, unusable_cpu_target(plan["cpu_target"], get(ENV, "JULIA_CPU_TARGET", "")))
+    return found
+end
 
 plain(table::AbstractDict) = Dict{String,Any}(string(k) => plain(v) for (k, v) in table)
 plain(items::AbstractVector) = map(plain, items)
