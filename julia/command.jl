@@ -40,10 +40,9 @@ function run_command(words)
 end
 
 function obey(words)
-    (isempty(words) || words[1] in ("help", "--help", "-h")) && return help(isempty(words) ? stderr : stdout,
-        isempty(words) ? EXIT_USAGE : EXIT_DONE)
+    isempty(words) && return help(stderr, EXIT_USAGE)
+    (words[1] == "help" || any(in(("--help", "-h")), words)) && return help(stdout, EXIT_DONE)
     name, rest = words[1], words[2:end]
-    any(in(("--help", "-h")), rest) && return help(stdout, EXIT_DONE)
     plain = filter(word -> !startswith(word, "--"), rest)
     given, json = options_of_words(filter(word -> startswith(word, "--"), rest))
     takes(number) = length(plain) == number || throw(Misunderstood("`$name` takes $(counted(number, "word")), not $(length(plain))"))

@@ -166,14 +166,22 @@ end
 
 @testset "parts of a bundle" begin
     @test part_of("bin/App") == "executables"
+    @test part_of("lib/julia/sys.so") == "image"
     @test part_of("lib/julia/libjulia-internal.so.1.10") == "Julia"
     @test part_of("lib/julia/libgmp.so.10") == "libraries"
     @test part_of("share/julia/artifacts/0/x") == "artifacts"
     @test part_of("lib/libjulia.so.1.10") == "Julia"
-    @test part_of("lib/libgmp.so.10") == "libraries"
+    @test part_of("lib/libcount.so.1.0.0") == "image"
     @test part_of("share/julia/cert.pem") == "other"
+    # Where Julia was built, other libraries lie beside that of a bundle.
+    @test part_of("lib/libgmp.so.10", "lib/libcount.so.1.0.0") == "libraries"
     files = Any[["lib/libcount.so.1.0.0", 5], ["lib/libgmp.so.10", 7], ["lib/julia/libgmp.so.10", 1]]
     @test parts_of(files, "lib/libcount.so.1.0.0") == [(part="libraries", bytes=8), (part="image", bytes=5)]
+    # PackageCompiler's have no table.
+    VERSION >= v"1.10" && Sys.islinux() && mktempdir() do dir
+        write(joinpath(mkpath(joinpath(dir, "lib", "julia")), "sys.so"), "12345")
+        @test audit_app(dir).parts == [(part="image", bytes=5)]
+    end
 end
 
 if VERSION >= v"1.10" && Sys.islinux()

@@ -55,7 +55,7 @@ function audit_app(folder::AbstractString)
     return AppAudit(
         folder,
         sum(Int[file[2] for file in files]),
-        parts_of(files, parse_json(read(joinpath(folder, APP_TABLE), String))["sysimage"]),
+        parts_of(files, image_of(folder)),
         SystemLibrary[SystemLibrary((l["name"], l["version"], String[l["needed_by"]...])) for l in table["system"]],
         LinkRow[LinkRow((link[1], link[2])) for link in table["links"]],
         PathRow[PathRow((path[1], path[2], path[3])) for path in table["paths"]],
@@ -71,20 +71,29 @@ function paths_of_this_machine()
     return filter(path -> !any(other -> other != path && startswith(path, other * "/"), found), found)
 end
 
+"The image's path in the bundle as its table has it; `nothing` without a table, as in PackageCompiler's."
+function image_of(folder)
+    table = joinpath(folder, APP_TABLE)
+    return isfile(table) ? parse_json(read(table, String))["sysimage"] : nothing
+end
+
 function parts_of(files, sysimage)
     sizes = Dict{String,Int}()
     for (file, bytes) in files
-        part = file == sysimage ? "image" : part_of(file)
+        part = part_of(file, sysimage)
         sizes[part] = get(sizes, part, 0) + bytes
     end
     return sort!(PartRow[PartRow((part, bytes)) for (part, bytes) in sizes]; by=row -> (-row.bytes, row.part))
 end
 
-function part_of(file)
+function part_of(file, sysimage=nothing)
     name = basename(file)
     startswith(file, "bin/") && return "executables"
     startswith(file, "share/julia/artifacts/") && return "artifacts"
     (startswith(name, "libjulia") || startswith(name, "libLLVM")) && return "Julia"
+    # That of a library is not among Julia's private ones.
+    is_image = sysimage === nothing ? startswith(name, "sys.") || dirname(file) == "lib" : file == sysimage
+    is_image && return "image"
     return startswith(file, "lib/") ? "libraries" : "other"
 end
 
