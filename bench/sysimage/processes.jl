@@ -15,7 +15,8 @@ function peak_memory(process)
     peak = 0
     while process_running(process)
         peak = max(peak, tree_memory(getpid(process)))
-        sleep(0.5)
+        # The peak of a linked image lasts for 0.3 s.
+        sleep(0.1)
     end
     return peak
 end

@@ -29,6 +29,8 @@ function build_image(spec, folder)
     Base.invokelatest(evaluate, Binder(), "precompile(Tuple{typeof(Base.:!), Bool})")
     ready = value_of(records, "statements_ready")
     linked && Base.invokelatest(mark_own_methods)
+    # The wait costs nothing else, and what is garbage now would stay until the heap is written.
+    isfile(ready) || GC.gc()
     await_file(ready)
     given = read_records(ready)
     skipped = Set(parse.(Int, values_of(given, "skip")))
