@@ -47,36 +47,33 @@ function obey(words)
     given, json = options_of_words(filter(word -> startswith(word, "--"), rest))
     takes(number) = length(plain) == number || throw(Misunderstood("`$name` takes $(counted(number, "word")), not $(length(plain))"))
     if name == "build"
-        return done(call(create, isempty(plain) ? nothing : plain, given), json)
+        return done(on_demand(create, isempty(plain) ? nothing : plain, given), json)
     elseif name == "status"
         takes(1)
-        return done(call(sysimage_status, plain[1]; given...), json)
+        return done(on_demand(sysimage_status, plain[1]; given...), json)
     elseif name == "app"
         takes(2)
-        return done(call(create_app, plain[1], plain[2]; given...), json)
+        return done(on_demand(create_app, plain[1], plain[2]; given...), json)
     elseif name == "library"
         takes(2)
-        return done(call(create_library, plain[1], plain[2]; given...), json)
+        return done(on_demand(create_library, plain[1], plain[2]; given...), json)
     elseif name == "refresh"
         takes(1)
-        return done(call(refresh_sysimage, plain[1]; quiet=json, given...), json)
+        return done(on_demand(refresh_sysimage, plain[1]; quiet=json, given...), json)
     elseif name == "bundle"
         takes(2)
-        return done(call(bundle_sysimage, plain[1], plain[2]; given...), json)
+        return done(on_demand(bundle_sysimage, plain[1], plain[2]; given...), json)
     elseif name == "audit"
         takes(1)
-        return done(call(audit_app, plain[1]; given...), json)
+        return done(on_demand(audit_app, plain[1]; given...), json)
     elseif name == "clean"
         takes(0)
-        freed = call(clear_cache!)
+        freed = on_demand(clear_cache!)
         println(json ? string(freed) : "removed " * Base.format_bytes(freed))
         return EXIT_DONE
     end
     throw(Misunderstood("there is no command `$name`"))
 end
-
-"Calls `f` without a look into it: the compiler need not know eight functions to print the help."
-call(f, arguments...; keywords...) = Base.invokelatest(f, arguments...; keywords...)
 
 "Words that are no command line of ours."
 struct Misunderstood <: Exception

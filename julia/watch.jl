@@ -102,9 +102,9 @@ end
 
 "After a build: as `note_inputs`, where there are launchers; what fails is theirs to find out."
 function note_inputs_for_launchers(image)
-    isfile(image) || return nothing
+    isfile(image) && isdir(watch_folder(image)) || return nothing
     try
-        note_inputs(image)
+        on_demand(note_inputs, image)
     catch err
         err isa Union{BuildError,FileError} || rethrow()
     end

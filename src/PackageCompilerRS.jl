@@ -21,6 +21,7 @@ export install_launcher, remove_launcher, list_launchers, LauncherError
 export record_statements, start_recording, stop_recording, julia_record, RecordingError
 
 include("../julia/folder.jl")
+include("../julia/on_demand.jl")
 include("../julia/system.jl")
 include("../julia/json.jl")
 include("../julia/building/error.jl")

@@ -201,7 +201,7 @@ function create(@nospecialize(packages), given)
     options = options_from(given)
     packages, given = with_sysimage_toml(packages, given, options)
     options = options_from(given)
-    options.cpu_target isa AbstractVector && return create_for_each(options.cpu_target, packages, options)
+    options.cpu_target isa AbstractVector && return on_demand(create_for_each, options.cpu_target, packages, options)
     return create_one(packages, options)
 end
 

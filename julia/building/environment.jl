@@ -404,7 +404,10 @@ function unknown_package(environment, name)
 end
 
 "Up to three of `names` that a slip of the keyboard could turn into `name`."
-function nearest(name, names)
+nearest(@nospecialize(name), @nospecialize(names)) =
+    on_demand(nearest_of, String(name), String[other for other in names])::Vector{String}
+
+function nearest_of(name, names)
     scored = [(edit_distance(lowercase(name), lowercase(other)), other) for other in names]
     limit = max(1, length(name) ÷ 3)
     return [other for (_, other) in Iterators.take(sort!(filter!(s -> s[1] <= limit, scored)), 3)]

@@ -67,11 +67,13 @@ end
 
 const CPU_TARGET_IN_WORDS = "the name of a CPU as a String, or a vector of such names"
 
-wrong_value(keyword, value, expected) = BuildError(
-    "`$keyword` is $(shown(value)), a $(typeof(value))"; hint="it must be $expected")
+wrong_value(keyword, @nospecialize(value), expected) =
+    BuildError("`$keyword` is $(on_demand(with_type, value)::String)"; hint="it must be $expected")
 
-wrong_item(keyword, item, expected) = BuildError(
-    "`$keyword` holds $(shown(item)), a $(typeof(item))"; hint="it must hold $expected")
+wrong_item(keyword, @nospecialize(item), expected) =
+    BuildError("`$keyword` holds $(on_demand(with_type, item)::String)"; hint="it must hold $expected")
+
+with_type(value) = "$(shown(value)), a $(typeof(value))"
 
 "A value as a user would write it, cut where it gets long."
 function shown(value)

@@ -97,7 +97,7 @@ function with_sysimage_toml(packages, keywords, options)
         own_path && options.image === nothing && return packages, keywords
         throw(no_sysimage_toml(something(file, SYSIMAGE_TOML), options))
     end
-    read = read_sysimage_toml(file, options.image, own_path)
+    read = on_demand(read_sysimage_toml, file, options.image, own_path)::Dict{Symbol,Any}
     own_path || haskey(read, :sysimage_path) || throw(BuildError("`$file` has no `sysimage_path`";
         hint="add a line such as `sysimage_path = \"Sysimage.$(Libdl.dlext)\"`"))
     own_path && !options.quiet && @info "What the call leaves out is taken from `$file`"
