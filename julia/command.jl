@@ -42,38 +42,54 @@ end
 function obey(words)
     isempty(words) && return help(stderr, EXIT_USAGE)
     (words[1] == "help" || any(in(("--help", "-h")), words)) && return help(stdout, EXIT_DONE)
-    name, rest = words[1], words[2:end]
-    plain = filter(word -> !startswith(word, "--"), rest)
-    given, json = options_of_words(filter(word -> startswith(word, "--"), rest))
-    takes(number) = length(plain) == number || throw(Misunderstood("`$name` takes $(counted(number, "word")), not $(length(plain))"))
-    if name == "build"
-        return done(on_demand(create, isempty(plain) ? nothing : plain, given), json)
-    elseif name == "status"
-        takes(1)
-        return done(on_demand(sysimage_status, plain[1]; given...), json)
-    elseif name == "app"
-        takes(2)
-        return done(on_demand(create_app, plain[1], plain[2]; given...), json)
-    elseif name == "library"
-        takes(2)
-        return done(on_demand(create_library, plain[1], plain[2]; given...), json)
-    elseif name == "refresh"
-        takes(1)
-        return done(on_demand(refresh_sysimage, plain[1]; quiet=json, given...), json)
-    elseif name == "bundle"
-        takes(2)
-        return done(on_demand(bundle_sysimage, plain[1], plain[2]; given...), json)
-    elseif name == "audit"
-        takes(1)
-        return done(on_demand(audit_app, plain[1]; given...), json)
-    elseif name == "clean"
-        takes(0)
-        freed = on_demand(clear_cache!)
+    name = words[1]
+    haskey(COMMANDS, name) || throw(Misunderstood("there is no command `$name`"))
+    number, f = COMMANDS[name]
+    plain = filter(word -> !startswith(word, "--"), words[2:end])
+    given, json = options_of_words(filter(word -> startswith(word, "--"), words[2:end]))
+    number === nothing || length(plain) == number ||
+        throw(Misunderstood("`$name` takes $(counted(number, "word")), not $(length(plain))"))
+    on_demand(check_keywords, name, f, given)
+    if f === create_sysimage
+        return done(on_demand(f, isempty(plain) ? nothing : plain; given...), json)
+    elseif f === refresh_sysimage
+        return done(on_demand(f, plain...; quiet=json, given...), json)
+    elseif f === clear_cache!
+        freed = on_demand(f)
         println(json ? string(freed) : "removed " * Base.format_bytes(freed))
         return EXIT_DONE
     end
-    throw(Misunderstood("there is no command `$name`"))
+    return done(on_demand(f, plain...; given...), json)
 end
+
+"For each command, how many words it takes, any number where that is `nothing`, and what it calls."
+const COMMANDS = Dict{String,Tuple{Union{Nothing,Int},Function}}(
+    "build" => (nothing, create_sysimage), "status" => (1, sysimage_status), "app" => (2, create_app),
+    "library" => (2, create_library), "refresh" => (1, refresh_sysimage), "bundle" => (2, bundle_sysimage),
+    "audit" => (1, audit_app), "clean" => (0, clear_cache!))
+
+"""
+Refuses options that `f` does not take, and values that no keyword of that name takes. What a function hands on to
+`Options` is checked there.
+"""
+function check_keywords(command, f, given)
+    names = unique!(reduce(vcat, map(Base.kwarg_decl, methods(f)); init=Symbol[]))
+    hands_on = any(name -> endswith(string(name), "..."), names)
+    hands_on && append!(names, fieldnames(Options))
+    for (name, value) in given
+        if !(name in names)
+            near = nearest(string(name), [string(name) for name in names if !endswith(string(name), "...")])
+            throw(Misunderstood("`$command` has no option `$(option_of(name))`" *
+                (isempty(near) ? "" : ", did you mean `$(option_of(near[1]))`?")))
+        end
+        expected = name in fieldnames(Options) ? fieldtype(Options, name) : Bool
+        hands_on || value isa expected ||
+            throw(Misunderstood("`$(option_of(name))` is $(shown(value)), it must be $(in_words(expected))"))
+    end
+    return nothing
+end
+
+option_of(name) = "--" * replace(string(name), '_' => '-')
 
 "Words that are no command line of ours."
 struct Misunderstood <: Exception

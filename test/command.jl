@@ -44,6 +44,18 @@ end
         @test (code, out) == (2, "")
         @test startswith(err, "ERROR: ")
     end
+    for (words, message) in (["build", "--sysimage-path=X.so", "--incrementl"] => "`build` has no option `--incrementl`, did you mean `--incremental`?",
+        ["status", "X.so", "--json", "--force"] => "`status` has no option `--force`",
+        ["status", "X.so", "--project"] => "`--project` is true, it must be a path",
+        ["bundle", "X.so", "folder", "--include-lazy-artifacts=yes"] => "it must be `true` or `false`",
+        ["refresh", "X.so", "--log"] => "`--log` is true",
+        ["app", "a", "b", "--executable=a=f"] => "did you mean `--executables`?",
+        ["audit", "folder", "--sizes"] => "`audit` has no option `--sizes`",
+        ["clean", "--all"] => "`clean` has no option `--all`")
+        code, out, err = run_main(words...)
+        @test (code, out) == (2, "")
+        @test occursin(message, err)
+    end
     for words in (["help"], ["--help"], ["build", "--help"], ["status", "X.so", "-h"])
         code, out, _ = run_main(words...)
         @test code == 0
@@ -58,7 +70,6 @@ end
     code, _, err = run_main("bundle", "no such image.so", "folder")
     @test code == 1
     @test occursin(VERSION < v"1.6" ? "cannot be bundled" : "there is no sysimage", err)
-    @test occursin("has no keyword `incrementl`", run_main("build", "--sysimage-path=X.so", "--incrementl")[3])
 end
 
 @testset "results" begin
