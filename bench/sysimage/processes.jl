@@ -84,6 +84,11 @@ MiB; `linked` and `force` are for PackageCompilerRS.
 function measured_build(tool, environment, depot, image, opts; cache="", statements=String[], linked=true, force=true)
     code = replace(PROGRAMS[tool], "FORCE" => force, "LINKED" => linked)
     arguments = [opts["packages"], image, opts["project"], opts["workload"], statements...]
+    return merge(measured(tool, environment, depot, code, arguments; cache=cache), (size=filesize(image) / 2^20,))
+end
+
+"Runs `code` in a session of `environment`, and gives wall time and CPU time in seconds and peak memory in GiB."
+function measured(what, environment, depot, code, arguments; cache="")
     command = addenv(`$JULIA --startup-file=no --project=$environment -e $code $arguments`, settings(depot, cache)...)
     log = tempname()
     before = children_cpu()
@@ -91,8 +96,8 @@ function measured_build(tool, environment, depot, image, opts; cache="", stateme
     process = run(pipeline(command; stdout=log, stderr=log); wait=false)
     peak = peak_memory(process)
     wall = time() - start
-    success(process) || error("$tool failed:\n" * read(log, String))
-    return (wall=wall, cpu=children_cpu() - before, peak=peak / 2^30, size=filesize(image) / 2^20)
+    success(process) || error("$what failed:\n" * read(log, String))
+    return (wall=wall, cpu=children_cpu() - before, peak=peak / 2^30)
 end
 
 """

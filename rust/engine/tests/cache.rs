@@ -1366,8 +1366,9 @@ fn variables_that_julia_reads_count() {
         assert_eq!(plain(), "Cached", "{name}");
     }
     let depot = fake.path("depot").display().to_string();
-    assert_eq!(origin("JULIA_DEPOT_PATH", &depot), "Built");
+    // Users of one image have depots of their own.
     assert_eq!(origin("JULIA_DEPOT_PATH", &depot), "UpToDate");
+    assert_eq!(origin("HOME", &depot), "UpToDate");
     fs::create_dir_all(fake.path("depot/artifacts")).unwrap();
     fake.write("depot/artifacts/Overrides.toml", "a = \"/b\"");
     assert_eq!(origin("JULIA_DEPOT_PATH", &depot), "Built");
@@ -1376,6 +1377,9 @@ fn variables_that_julia_reads_count() {
     assert_eq!(tree, "46d2680e618f8abd007bce0c3026cb0c4a8f2032");
     let deps = fake.path(&format!("depot/packages/Asked/{SLUG}/deps"));
     fs::create_dir_all(&deps).unwrap();
+    assert_eq!(origin("JULIA_DEPOT_PATH", &depot), "Built");
+    let two = std::env::join_paths([fake.path("own depot"), fake.path("depot")]).unwrap();
+    assert_eq!(origin("JULIA_DEPOT_PATH", two.to_str().unwrap()), "UpToDate");
     fs::write(deps.join("deps.jl"), "const python = 1").unwrap();
     assert_eq!(origin("JULIA_DEPOT_PATH", &depot), "Built");
     fs::write(deps.join("deps.jl"), "const python = 2").unwrap();

@@ -38,16 +38,18 @@ fn defaults(plan: &BuildPlan) -> Vec<PathBuf> {
     std::iter::once(own).chain(shared).collect()
 }
 
-/// The depots by path, as images hold paths into them, and where they replace artifacts.
+/// Where depots replace artifacts. Their own paths do not count, so that an image serves users who have a depot
+/// of their own in front of a shared one: of what lies in them images hold the folders of packages, which count
+/// by themselves ([`installed`]).
 ///
 /// # Errors
 /// When a file of replacements cannot be read.
 pub fn key(depots: &[PathBuf]) -> Result<Key, Error> {
-    let mut key = KeyBuilder::new("depots/v1");
+    let mut key = KeyBuilder::new("depots/v2");
     for depot in depots {
-        key.field("depot", depot.as_os_str().as_encoded_bytes());
         let overrides = depot.join("artifacts/Overrides.toml");
         if overrides.is_file() {
+            key.field("depot", depot.as_os_str().as_encoded_bytes());
             key.file("overrides", &overrides)?;
         }
     }
