@@ -3,6 +3,8 @@
 
 "Exit codes, which scripts may rely on."
 const EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_STALE, EXIT_UNKNOWN = 0, 1, 2, 3, 4
+"As of a program that SIGINT ends, in shells."
+const EXIT_INTERRUPTED = 130
 
 const USAGE = """
     usage: julia -m PackageCompilerRS COMMAND ...
@@ -20,7 +22,7 @@ const USAGE = """
     Options are the keywords of these functions: `--incremental=false`, `--force`, `--cpu-target=native`; one
     that takes several values is given several times. `--json` prints the result as JSON.
 
-    exit codes: 0 done, or fresh; 1 failed; 2 not understood; 3 stale; 4 unknown whether it is fresh
+    exit codes: 0 done, or fresh; 1 failed; 2 not understood; 3 stale; 4 unknown whether it is fresh; 130 interrupted
     """
 
 """
@@ -32,11 +34,24 @@ function run_command(words)
     try
         return obey(map(String, words))
     catch err
-        err isa Union{BuildError,FileError,Misunderstood} || rethrow()
+        err isa Union{BuildError,FileError,Misunderstood,InterruptException} || rethrow()
+        if err isa InterruptException
+            println(stderr, "interrupted")
+            return EXIT_INTERRUPTED
+        end
         showerror(stderr, err)
         println(stderr)
+        "--json" in words && on_demand(write_failure, err)
         return err isa Misunderstood ? EXIT_USAGE : EXIT_FAILED
     end
+end
+
+"What JSON has in the place of a result."
+function write_failure(err)
+    fields = Dict{String,Any}(string(name) => getfield(err, name) for name in fieldnames(typeof(err)))
+    write_json(stdout, Dict{String,Any}("error" => fields))
+    println()
+    return nothing
 end
 
 function obey(words)
@@ -147,7 +162,7 @@ function split_option(word)
     parts = split(SubString(word, 3), '='; limit=2)
     name = Symbol(replace(parts[1], '-' => '_'))
     length(parts) == 1 && return name, true
-    return name, option_value(name, String(parts[2]))
+    return name, option_value(name, at_home(String(parts[2])))
 end
 
 "The value of the keyword `name` that a text stands for: of keywords that take text it is the text."
@@ -178,7 +193,7 @@ end
     PackageCompilerRS.main(words) -> Int
 
 The command for shells: what `julia -m PackageCompilerRS WORDS...` calls (Julia 1.12). Gives the exit code: 0 done, or
-fresh; 1 failed; 2 not understood; 3 stale; 4 unknown whether it is fresh.
+fresh; 1 failed; 2 not understood; 3 stale; 4 unknown whether it is fresh; 130 interrupted.
 
 # Arguments
 - `words`: the words of a command line, as Strings; `["help"]` prints what there is.

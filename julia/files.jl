@@ -13,6 +13,9 @@ Base.show(io::IO, err::FileError) = print(io, nameof(typeof(err)), "(", repr(err
 
 Base.showerror(io::IO, err::FileError) = show_failure(io, string(nameof(typeof(err))), err)
 
+"A path from a file or a shell, of which only some expand `~` at its start."
+at_home(path) = startswith(path, "~/") ? expanduser(path) : path
+
 """
     captured(command) -> (process, out, err)
 

@@ -45,7 +45,7 @@ end
         @test startswith(err, "ERROR: ")
     end
     for (words, message) in (["build", "--sysimage-path=X.so", "--incrementl"] => "`build` has no option `--incrementl`, did you mean `--incremental`?",
-        ["status", "X.so", "--json", "--force"] => "`status` has no option `--force`",
+        ["status", "X.so", "--force"] => "`status` has no option `--force`",
         ["status", "X.so", "--project"] => "`--project` is true, it must be a path",
         ["bundle", "X.so", "folder", "--include-lazy-artifacts=yes"] => "it must be `true` or `false`",
         ["refresh", "X.so", "--log"] => "`--log` is true",
@@ -70,6 +70,16 @@ end
     code, _, err = run_main("bundle", "no such image.so", "folder")
     @test code == 1
     @test occursin(VERSION < v"1.6" ? "cannot be bundled" : "there is no sysimage", err)
+end
+
+@testset "failures as JSON, interrupts, paths" begin
+    code, out, err = run_main("build", "Greetr", "--project=$PROJECT", "--sysimage_path=X.so", "--dry-run", "--json")
+    @test code == 1 && occursin("did you mean", err)
+    @test parse_json(out)["error"]["stage"] == "check"
+    code, out, _ = run_main("status", "X.so", "--force", "--json")
+    @test code == 2 && occursin("no option", parse_json(out)["error"]["message"])
+    given, _ = options_of_words(["--sysimage-path=~/X.so"])
+    @test Dict(given)[:sysimage_path] == joinpath(homedir(), "X.so")
 end
 
 @testset "results" begin

@@ -104,6 +104,12 @@ end
             requested_packages(environment, ["A"])))
         @test described["sources"] == [joinpath(dir, "A"), joinpath(dir, "Below")]
         @test isempty(described["others"])
+        # `Pkg.add` would not find it.
+        write(project, "[workspace]\nprojects = [\"gone\", \"member\"]\n")
+        member = mkpath(joinpath(dir, "member"))
+        write(joinpath(member, "Project.toml"), "name = \"Inside\"\n")
+        err = @test_throws BuildError requested_packages(read_environment(project), ["Inside"])
+        @test occursin("`project=$(repr(member))`", err.value.hint)
     end
 end
 

@@ -362,6 +362,8 @@ end
 
 @testset "Launchers: what cannot be written or read is a LauncherError" begin
     place = folder()
+    err = failure(() -> install("x"; sysimage=DEFAULT_IMAGE, folder=joinpath(place, "typo"), kind=:vscode))
+    @test occursin("there is no folder", err.message) && isempty(readdir(place))
     # A folder is in the file's place: the rename fails.
     mkpath(joinpath(place, ".vscode", "settings.json", "x"))
     err = failure(() -> install("x"; sysimage=DEFAULT_IMAGE, folder=place, kind=:vscode))

@@ -204,6 +204,15 @@ end
     @test occursin("no `$(joinpath(PROJECT, "Sysimage.toml"))`", text)
     @test occursin("`sysimage_path = \"Sysimage.", text)
     @test occursin("has no `sysimage_path`", error_of("packages = \"Greeter\""))
+    mktempdir() do dir
+        file = joinpath(dir, "Sysimage.toml")
+        write(file, "script = \"~/s.jl\"\n[images.plots]\npackages = \"Greeter\"\n")
+        read = PackageCompilerRS.read_sysimage_toml(file, "plots", false)
+        @test read[:script] == joinpath(homedir(), "s.jl")
+        write(joinpath(dir, "Project.toml"), "")
+        err = @test_throws BuildError create_sysimage(; project=dir, image="plots")
+        @test occursin("`[images.plots]` in `$file` has no `sysimage_path`", err.value.message)
+    end
 end
 
 @testset "keys and values that are wrong" begin

@@ -397,10 +397,23 @@ function unknown_package(environment, name)
         "did you mean $(join(string.('`', near, '`'), " or "))?"
     elseif any(package -> package.id.name == name, values(environment.packages))
         "it is only a dependency of another package; add it with `Pkg.add(\"$name\")`"
+    elseif (member = workspace_member(environment.project_file, name)) !== nothing
+        "it is a project of this workspace; give its folder, `project=$(repr(member))`"
     else
         "add it with `Pkg.add(\"$name\")`"
     end
     return BuildError(message; hint=hint)
+end
+
+"The folder of the project called `name` in the workspace (Julia 1.12) that `file` describes; `nothing` if there is none."
+function workspace_member(file, name)
+    table = get(read_toml(file), "workspace", nothing)
+    for folder in (table isa AbstractDict ? get(table, "projects", String[]) : String[])
+        path = joinpath(dirname(file), folder)
+        project = project_file_in(path)
+        project !== nothing && get(read_toml(project), "name", nothing) == name && return path
+    end
+    return nothing
 end
 
 "Up to three of `names` that a slip of the keyboard could turn into `name`."

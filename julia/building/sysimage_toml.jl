@@ -19,7 +19,7 @@ is_suite(value) = value isa AbstractDict && is_text(get(value, "TestSuite", noth
 
 as_it_is(value, folder) = value
 # An empty path is a mistake that is told of later.
-in_folder(path::AbstractString, folder) = isempty(strip(path)) ? path : joinpath(folder, path)
+in_folder(path::AbstractString, folder) = isempty(strip(path)) ? path : joinpath(folder, at_home(path))
 in_folder(paths::AbstractVector, folder) = String[in_folder(path, folder) for path in paths]
 command(words::AbstractVector, folder) = Cmd(String[words...])
 command(text::AbstractString, folder) = Cmd(Base.shell_split(text))
@@ -98,8 +98,11 @@ function with_sysimage_toml(packages, keywords, options)
         throw(no_sysimage_toml(something(file, SYSIMAGE_TOML), options))
     end
     read = on_demand(read_sysimage_toml, file, options.image, own_path)::Dict{Symbol,Any}
-    own_path || haskey(read, :sysimage_path) || throw(BuildError("`$file` has no `sysimage_path`";
-        hint="add a line such as `sysimage_path = \"Sysimage.$(Libdl.dlext)\"`"))
+    if !own_path && !haskey(read, :sysimage_path)
+        place = options.image === nothing ? "`$file`" : "`[$IMAGES.$(options.image)]` in `$file`"
+        throw(BuildError("$place has no `sysimage_path`";
+            hint="add a line such as `sysimage_path = \"Sysimage.$(Libdl.dlext)\"` there"))
+    end
     own_path && !options.quiet && @info "What the call leaves out is taken from `$file`"
     own = pop!(read, :packages, nothing)
     # `nothing` as in the signature is no path.

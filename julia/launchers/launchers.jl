@@ -158,6 +158,8 @@ function install_launcher(
     images = images_of(sysimage, kind)
     identity = start_runnable(executable(julia), images, project)
     folder = folder === nothing ? default_folder(kind, project) : abspath(expanduser(folder))
+    kind === :vscode && !isdir(folder) && throw(LauncherError("there is no folder `$folder`";
+        hint="give that of the workspace as it is opened in VS Code"))
     path = launcher_path(kind, folder, String(name))
     launcher = Launcher(name, kind, path, images[1], project, identity.julia, args, refresh, images[2:end])
     if kind === :vscode

@@ -66,7 +66,7 @@ pub fn input(plan: &BuildPlan) -> Result<(), BuildError> {
                 "`workload_deps`: there is no `{}`",
                 path.display()
             ))
-            .hint("check the path; a relative one starts at the current folder, `pwd()`"));
+            .hint(RELATIVE));
         }
     }
     match &plan.base {
@@ -322,6 +322,10 @@ fn since(what: &str, version: JuliaVersion, feature: Feature) -> Result<(), Buil
 /// How many bytes file systems let a name have.
 const LONGEST_NAME: usize = 255;
 
+/// Of paths that come whole from there.
+const RELATIVE: &str = "check the path; relative ones start at the current folder, `pwd()`, and those in a \
+                        `Sysimage.toml` at its folder";
+
 fn sysimage_path(path: &Path) -> Result<(), BuildError> {
     let name = file_name(path);
     if name.is_empty() {
@@ -447,7 +451,7 @@ fn input_file(keyword: &str, path: &Path) -> Result<(), BuildError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(BuildError::input(
             format!("{keyword}: there is no file `{shown}`"),
         )
-        .hint("check the path; a relative one starts at the current folder, `pwd()`")),
+        .hint(RELATIVE)),
         Err(error) => Err(
             BuildError::input(format!("{keyword}: `{shown}` cannot be read"))
                 .because(error.to_string()),
