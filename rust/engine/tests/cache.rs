@@ -1379,7 +1379,10 @@ fn variables_that_julia_reads_count() {
     fs::create_dir_all(&deps).unwrap();
     assert_eq!(origin("JULIA_DEPOT_PATH", &depot), "Built");
     let two = std::env::join_paths([fake.path("own depot"), fake.path("depot")]).unwrap();
-    assert_eq!(origin("JULIA_DEPOT_PATH", two.to_str().unwrap()), "UpToDate");
+    assert_eq!(
+        origin("JULIA_DEPOT_PATH", two.to_str().unwrap()),
+        "UpToDate"
+    );
     fs::write(deps.join("deps.jl"), "const python = 1").unwrap();
     assert_eq!(origin("JULIA_DEPOT_PATH", &depot), "Built");
     fs::write(deps.join("deps.jl"), "const python = 2").unwrap();

@@ -448,10 +448,9 @@ fn input_file(keyword: &str, path: &Path) -> Result<(), BuildError> {
     }
     match File::open(path) {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(BuildError::input(
-            format!("{keyword}: there is no file `{shown}`"),
-        )
-        .hint(RELATIVE)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(BuildError::input(format!("{keyword}: there is no file `{shown}`")).hint(RELATIVE))
+        }
         Err(error) => Err(
             BuildError::input(format!("{keyword}: `{shown}` cannot be read"))
                 .because(error.to_string()),
