@@ -11,6 +11,7 @@ if [ -n "${PACKAGECOMPILER_ENV:-}" ]; then
     ../deps/with_julia.sh bench/sysimage/compare.jl --packagecompiler="$PACKAGECOMPILER_ENV" \
         --project="$PWD/../examples/demo" --packages=Example,Rainfall \
         --workload="$PWD/../examples/demo/rainfall_workload.jl"
+    ../deps/with_julia.sh bench/apps/compare.jl --packagecompiler="$PACKAGECOMPILER_ENV"
 else
     echo "skipped: the comparison with PackageCompiler; set PACKAGECOMPILER_ENV to an environment that has it"
 fi
