@@ -120,6 +120,11 @@ end
         @test readlink(joinpath(to, "libx.so.1")) == "libx.so.1.2"
         # By which others may load it.
         @test readlink(joinpath(to, "liby-real.so")) == "liby.so"
+        # Where links were lost, each name is a file.
+        write(joinpath(from, "libz.so"), "z")
+        cp(joinpath(from, "libz.so"), joinpath(from, "libz.so.7"))
+        foreach(name -> copy_library(joinpath(from, name), to, copies), ("libz.so", "libz.so.7"))
+        @test !islink(joinpath(to, "libz.so")) && readlink(joinpath(to, "libz.so.7")) == "libz.so"
     end
 end
 

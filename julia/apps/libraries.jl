@@ -132,23 +132,42 @@ end
 
 """
 Copies the library at `path` into `folder`, as `name` as well. Names of one file become links to the first of
-them; `copies` has the files that are there.
+them, also where an installation has copies in the place of links, as `docker cp` or a share of Windows leave them;
+`copies` has the files that are there.
 """
 function copy_library(path, folder, copies; name=basename(path))
     names, real = [name; names_along(path)], realpath(path)
     is_there(name) = (target = joinpath(folder, name); ispath(target) || islink(target))
     is_there(name) && return nothing
     if !haskey(copies, real)
-        # Under its own name, where the others lie beside it.
-        own = dirname(real) == realpath(dirname(path)) ? basename(real) : name
-        copies[real] = copy_file(real, joinpath(folder, own))
-        # The owner may change it, whatever it was.
-        chmod(copies[real], filemode(real) | 0o200)
+        twins = filter(other -> same_content(other, real), collect(keys(copies)))
+        copies[real] = isempty(twins) ? copy_real(real, path, folder, name) : copies[twins[1]]
     end
     for other in names
         is_there(other) || symlink(relpath(copies[real], folder), joinpath(folder, other))
     end
     return nothing
+end
+
+function copy_real(real, path, folder, name)
+    # Under its own name, where the others lie beside it.
+    own = dirname(real) == realpath(dirname(path)) ? basename(real) : name
+    copied = copy_file(real, joinpath(folder, own))
+    # The owner may change it, whatever it was.
+    chmod(copied, filemode(real) | 0o200)
+    return copied
+end
+
+function same_content(a, b)
+    filesize(a) == filesize(b) || return false
+    return open(a) do left
+        open(b) do right
+            while !eof(left)
+                read(left, 2^20) == read(right, 2^20) || return false
+            end
+            true
+        end
+    end
 end
 
 "The names of a file on the way of links from `path` to it."
