@@ -135,7 +135,8 @@ function status_of(path, project)
     isfile(image) || return SysimageStatus(image, something(given, ""),
         [unknown(image, "there is no such file")])
     inspected = inspect_image(image)
-    stamp = inspected["stamp"]
+    # The type lets one method be compiled for all below.
+    stamp = inspected["stamp"]::Union{Nothing,Dict{String,Any}}
     stamp === nothing &&
         return SysimageStatus(image, something(given, ""), without_stamp(image, inspected))
     return compared(stamp, image, something(given, project_of(stamp)))

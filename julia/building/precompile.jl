@@ -55,7 +55,6 @@ function run_samples()
     precompile(main, (Vector{String},))
     # Scripts ask for it at their start.
     precompile(sysimage_status, (String,))
-    precompile(compared, (Dict{String,Any}, String, String))
     report = BuildReport(parse_json(SAMPLE_REPORT))
     sprint(show, MIME"text/plain"(), report)
     lines = LineProgress(IOBuffer())
