@@ -88,12 +88,13 @@ Refuses options that `f` does not take, and values that no keyword of that name 
 `Options` is checked there.
 """
 function check_keywords(command, f, given)
-    names = unique!(reduce(vcat, map(Base.kwarg_decl, methods(f)); init=Symbol[]))
-    hands_on = any(name -> endswith(string(name), "..."), names)
+    declared = reduce(vcat, map(Base.kwarg_decl, methods(f)); init=Symbol[])
+    names = filter(name -> !endswith(string(name), "..."), declared)
+    hands_on = length(names) < length(declared)
     hands_on && append!(names, fieldnames(Options))
     for (name, value) in given
         if !(name in names)
-            near = nearest(string(name), [string(name) for name in names if !endswith(string(name), "...")])
+            near = nearest(string(name), unique!(map(string, names)))
             throw(Misunderstood("`$command` has no option `$(option_of(name))`" *
                 (isempty(near) ? "" : ", did you mean `$(option_of(near[1]))`?")))
         end

@@ -72,7 +72,7 @@ end
     @test occursin(VERSION < v"1.6" ? "cannot be bundled" : "there is no sysimage", err)
 end
 
-@testset "failures as JSON, interrupts, paths" begin
+@testset "failures as JSON, and paths" begin
     code, out, err = run_main("build", "Greetr", "--project=$PROJECT", "--sysimage_path=X.so", "--dry-run", "--json")
     @test code == 1 && occursin("did you mean", err)
     @test parse_json(out)["error"]["stage"] == "check"

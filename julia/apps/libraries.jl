@@ -132,7 +132,7 @@ end
 
 """
 Copies the library at `path` into `folder`, as `name` as well. Names of one file become links to the first of
-them, also where an installation has copies in the place of links, as `docker cp` or a share of Windows leave them;
+them, also where an installation has copies in the place of links, as `cp -L` leaves them;
 `copies` has the files that are there.
 """
 function copy_library(path, folder, copies; name=basename(path))
@@ -140,8 +140,8 @@ function copy_library(path, folder, copies; name=basename(path))
     is_there(name) = (target = joinpath(folder, name); ispath(target) || islink(target))
     is_there(name) && return nothing
     if !haskey(copies, real)
-        twins = filter(other -> same_content(other, real), collect(keys(copies)))
-        copies[real] = isempty(twins) ? copy_real(real, path, folder, name) : copies[twins[1]]
+        twin = findfirst(copied -> same_content(copied, real), copies)
+        copies[real] = twin === nothing ? copy_real(real, path, folder, name) : copies[twin]
     end
     for other in names
         is_there(other) || symlink(relpath(copies[real], folder), joinpath(folder, other))

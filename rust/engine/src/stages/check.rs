@@ -322,7 +322,7 @@ fn since(what: &str, version: JuliaVersion, feature: Feature) -> Result<(), Buil
 /// How many bytes file systems let a name have.
 const LONGEST_NAME: usize = 255;
 
-/// Of paths that come whole from there.
+/// Julia hands over whole paths, so that how one was written is not known here.
 const RELATIVE: &str = "check the path; relative ones start at the current folder, `pwd()`, and those in a \
                         `Sysimage.toml` at its folder";
 
