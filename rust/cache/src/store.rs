@@ -33,8 +33,12 @@ use crate::trust;
 /// The layout of the folder; another one lives beside it.
 const VERSION: &str = "v1";
 
-/// How often an entry is moved into a place where others put and remove entries.
-const ATTEMPTS: u32 = 5;
+/// How often an entry is moved into a place where others put and remove entries, as long as theirs
+/// are gone at the second look.
+const ATTEMPTS: u32 = 100;
+
+/// How often it is where something stays: a process may be looking at it, or it is there for good.
+const ATTEMPTS_IN_THE_WAY: u32 = 5;
 
 /// Results of builds, in a folder.
 #[derive(Debug, Clone)]
@@ -208,22 +212,26 @@ impl Store {
         if !self.shared {
             trust::close_to_others(&entry).map_err(Error::at("writing to the folder", &entry))?;
         }
-        let mut result = Ok(());
-        for _ in 0..ATTEMPTS {
-            result = fs::rename(scratch.entry(), &target);
-            if result.is_ok() {
+        let (mut attempts, mut in_the_way) = (0, 0);
+        loop {
+            let Err(error) = fs::rename(scratch.entry(), &target) else {
                 return Ok(Put::Stored);
-            }
+            };
             // Another process was first.
             if Entry::open(&target, kind, key).is_ok() {
                 return Ok(Put::AlreadyThere);
             }
             // Best effort: if it stays, so does the error.
-            let _ = self.discard_broken(kind, key);
+            let gone = matches!(
+                self.discard_broken(kind, key),
+                Ok(Discarded::Absent | Discarded::Removed)
+            );
+            attempts += 1;
+            in_the_way += u32::from(!gone);
+            if attempts == ATTEMPTS || in_the_way == ATTEMPTS_IN_THE_WAY {
+                return Err(Error::new("writing", &target, error));
+            }
         }
-        result
-            .map(|()| Put::Stored)
-            .map_err(Error::at("writing", &target))
     }
 
     /// Removes the entry under `key`, for a build that is to be done again: `false` when there is
