@@ -44,6 +44,11 @@
 
             @test sysimage_status(image).state === :fresh
             @test build().origin === :up_to_date
+            preview = build(; dry_run=true)
+            @test preview.up_to_date && isempty(preview.commands) && preview.linker === nothing
+            @test startswith(sprint(show, MIME"text/plain"(), preview), "Nothing to do, up to date: $image\n")
+            preview = build(; dry_run=true, force=true)
+            @test !preview.up_to_date && !isempty(preview.commands)
             @test refresh_sysimage(image; quiet=true).origin === :up_to_date
             if LINKABLE
                 @testset "a launcher that keeps it fresh" begin

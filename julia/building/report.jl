@@ -329,16 +329,18 @@ end
     BuildPreview
 
 What [`create_sysimage`](@ref) with `dry_run=true` gives: what a build would do. Fields:
-`sysimage_path`, `base_sysimage` (`nothing` for a fresh base), `packages` and `developed` (as in
+`sysimage_path`, `up_to_date` (nothing would be done: `linker` is `nothing` and `commands` empty),
+`base_sysimage` (`nothing` for a fresh base), `packages` and `developed` (as in
 [`BuildReport`](@ref)), `linker`, `log`, `commands`, a vector of `(stage, what, command)`, and
 `warnings`.
 """
 struct BuildPreview
     sysimage_path::String
+    up_to_date::Bool
     base_sysimage::Union{String,Nothing}
     packages::Vector{PackageRow}
     developed::Vector{DevelopedRow}
-    linker::String
+    linker::Union{String,Nothing}
     log::String
     commands::Vector{CommandRow}
     warnings::Vector{String}
@@ -347,6 +349,7 @@ end
 function BuildPreview(plan, table, warnings)
     return BuildPreview(
         table["sysimage_path"],
+        table["up_to_date"],
         get(plan["base"], "path", nothing),
         loaded_packages(plan["packages"]),
         developed_packages(plan["packages"]),
@@ -365,9 +368,9 @@ function Base.show(io::IO, preview::BuildPreview)
 end
 
 function Base.show(io::IO, ::MIME"text/plain", preview::BuildPreview)
-    println(io, "Would build ", preview.sysimage_path)
+    println(io, preview.up_to_date ? "Nothing to do, up to date: " : "Would build ", preview.sysimage_path)
     println(io, "  base:     ", something(preview.base_sysimage, "compiled from Julia's sources"))
-    println(io, "  linker:   ", preview.linker)
+    preview.linker === nothing || println(io, "  linker:   ", preview.linker)
     println(io, "  log:      ", preview.log)
     println(io, "  packages:")
     for p in preview.packages
@@ -376,7 +379,7 @@ function Base.show(io::IO, ::MIME"text/plain", preview::BuildPreview)
     isempty(preview.developed) || println(io, "  developed: ", named_with_paths(preview.developed),
         ": the image will have them as they are now")
     foreach(text -> println(io, "  warning:  ", text), preview.warnings)
-    print(io, "  commands:")
+    print(io, "  commands:", preview.up_to_date ? " none; `force=true` builds it all the same" : "")
     for c in preview.commands
         print(io, "\n    ", c.stage, ": ", c.what, "\n      ", c.command)
     end

@@ -323,7 +323,10 @@ pub struct Residual {
 /// What a build would do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DryRun {
-    pub linker: String,
+    /// The image is there and is what a build would give, so that none would be done.
+    pub up_to_date: bool,
+    /// None where none would be needed.
+    pub linker: Option<String>,
     pub commands: Vec<PlannedCommand>,
     pub log: PathBuf,
     pub sysimage_path: PathBuf,

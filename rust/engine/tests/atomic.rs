@@ -267,6 +267,25 @@ fn a_dry_run_starts_no_child_and_writes_nothing() {
 }
 
 #[test]
+fn a_dry_run_says_when_there_is_nothing_to_do() {
+    let fake = Fake::new();
+    let plan = fake.plan();
+    let ask = |plan: &BuildPlan| dry_run(plan, &Stop::default()).unwrap();
+    assert!(!ask(&plan).up_to_date);
+    build(plan.clone()).report();
+    let told = ask(&plan);
+    assert!(told.up_to_date && told.commands.is_empty() && told.linker.is_none());
+    let forced = BuildPlan {
+        force: true,
+        ..plan.clone()
+    };
+    let told = ask(&forced);
+    assert!(!told.up_to_date && !told.commands.is_empty() && told.linker.is_some());
+    fs::remove_file(fake.image()).unwrap();
+    assert!(!ask(&plan).up_to_date);
+}
+
+#[test]
 fn a_project_whose_path_holds_the_list_separator_is_loaded_from_source() {
     let fake = Fake::new();
     let mut plan = fake.plan();

@@ -140,7 +140,8 @@ impl<R: Clone> Drop for Job<R> {
     }
 }
 
-/// Says what a build of `plan` would do, and does nothing.
+/// Says what a build of `plan` would do, and does nothing. For an image that is up to date that is
+/// nothing: then neither the folder nor the tools are looked at, as a build would not need them.
 ///
 /// # Errors
 /// What [`Build`] would fail with before its first child; of kind
@@ -149,18 +150,30 @@ pub fn dry_run(plan: &BuildPlan, stop: &Stop) -> Result<DryRun, BuildError> {
     let shown = plan.sysimage_path.clone();
     let plan = &at_real_place(plan)?;
     stages::check::input(plan)?;
+    let log = plan
+        .log
+        .clone()
+        .or_else(|| log::place(&plan.sysimage_path))
+        .unwrap_or_default();
+    let cache = Cache::open(plan, false, stop);
+    if up_to_date(plan, cache.image_key(), stop, Instant::now()).is_some() {
+        return Ok(DryRun {
+            up_to_date: true,
+            linker: None,
+            commands: Vec::new(),
+            log,
+            sysimage_path: shown,
+        });
+    }
     stages::check::output(plan, stop)?;
     let checked = stages::check::tools(plan)?;
     let prefix = beside::work_folder(&plan.sysimage_path);
     let folder = plan.work_dir().join(format!("{prefix}XXXXXX"));
     Ok(DryRun {
-        linker: checked.first_linker(plan).describe(),
+        up_to_date: false,
+        linker: Some(checked.first_linker(plan).describe()),
         commands: stages::commands(plan, &checked, &folder),
-        log: plan
-            .log
-            .clone()
-            .or_else(|| log::place(&plan.sysimage_path))
-            .unwrap_or_default(),
+        log,
         sysimage_path: shown,
     })
 }
