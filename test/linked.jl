@@ -121,6 +121,7 @@ const UUIDS = Dict(
     "Takes" => "11111111-aaaa-4aaa-8aaa-000000000013",
     "Uncached" => "11111111-aaaa-4aaa-8aaa-000000000014",
     "Later" => "11111111-aaaa-4aaa-8aaa-000000000015",
+    "Named" => "11111111-aaaa-4aaa-8aaa-000000000016",
 )
 
 entry(name, place; version="0.1.0", deps=String[]) = """
@@ -621,6 +622,27 @@ function test_no_packages(fixtures)
     return nothing
 end
 
+"A CPU by its name, for which Julia keeps caches of their own. The base has code for this one, whatever it is called."
+function test_named_cpu(fixtures)
+    folder = write_package(joinpath(fixtures, "named", "Named"), "Named", UUIDS["Named"], """
+        named(x) = join(sort!(map(abs, x)), '<')
+        precompile(named, (Vector{Int16},))
+        """)
+    project = write_project(joinpath(fixtures, "named", "project"), ["Named"], [entry("Named", at(folder))])
+    image = joinpath(fixtures, "named.so")
+    timed("an image for a CPU by its name") do
+        # Julia masks these two for every CPU, so that this is no other one (src/processor_x86.cpp, `arg_target_data`).
+        report = build("Named", image, project; cpu_target="native,-rdrnd,-rdseed")
+        @test report.how.linked
+        @test report.how.refused == []
+        @test report.how.from_packages > 0
+        @test evaluated(image, project, "using Named; print(Named.named(Int16[2, -1]))") == "1<2"
+        rest = still_compiled(image, project, "const SMALL = Int16[2, -1]; Named.named(SMALL)")
+        @test !any(line -> occursin("Named", line), rest) || show_some(rest)
+    end
+    return nothing
+end
+
 "A registered package beside one that is edited: the first is in a layer that later builds take."
 function test_layers(fixtures)
     depot = joinpath(fixtures, "registered")
@@ -732,6 +754,7 @@ function test_all()
             test_images(fixtures)
             test_no_packages(fixtures)
             test_specialised_twice(fixtures)
+            test_named_cpu(fixtures)
             test_layers(fixtures)
         end
     end

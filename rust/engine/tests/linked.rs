@@ -15,9 +15,10 @@ use common::steps::{
 };
 use common::{Fake, OBJECT, build};
 use object::{Object, ObjectSection, ObjectSymbol};
+use pcrs_cache::Stop;
 use pcrs_engine::linked::Way;
 use pcrs_engine::report::{BuildReport, Owner, SizePart, SpanKind};
-use pcrs_engine::{BuildPlan, Stage};
+use pcrs_engine::{BuildPlan, Stage, dry_run};
 use pcrs_linked::handover::{Counts, Handover, UsedBase, UsedPackage};
 
 fn linkable(fake: &Fake) -> BuildPlan {
@@ -57,10 +58,12 @@ fn each_thing_that_speaks_against_it_is_named() {
         reason(|plan| plan.interposer = Some("/a b/x.so".into())),
         "cannot be preloaded",
     );
-    named(
-        reason(|plan| plan.cpu_target = "generic".into()),
-        "`cpu_target=\"generic\"`",
-    );
+    for several in ["generic;haswell", "sysimage"] {
+        named(
+            reason(|plan| plan.cpu_target = several.into()),
+            &format!("`cpu_target=\"{several}\"`"),
+        );
+    }
     named(reason(|plan| plan.compress = true), "compressed");
     named(reason(|plan| plan.build_args = vec!["-O1".into()]), "`-O1`");
     named(
@@ -74,6 +77,36 @@ fn options_that_leave_code_as_it_is_do_not_speak_against_it() {
     let mut plan = linkable(&Fake::new());
     plan.build_args = vec!["--strip-metadata".into(), "--heap-size-hint=2G".into()];
     assert_eq!(Way::of(&plan), Way::Linked);
+    plan.cpu_target = "haswell,-rdrnd".into();
+    assert_eq!(Way::of(&plan), Way::Linked);
+}
+
+#[test]
+fn children_use_the_caches_of_the_cpu_that_the_image_is_for() {
+    let fake = Fake::new();
+    let mut plan = linkable(&fake);
+    plan.workloads = fake.plan_with_workloads(1).workloads;
+    let asked = |plan: &BuildPlan, stage| {
+        let commands = dry_run(plan, &Stop::default()).unwrap().commands;
+        let of_stage = commands.into_iter().find(|command| command.stage == stage);
+        of_stage.unwrap().command
+    };
+    for stage in [Stage::Precompile, Stage::Trace, Stage::Image] {
+        plan.cpu_target = "haswell".into();
+        let command = asked(&plan, stage);
+        assert!(command.contains("--cpu-target=haswell"), "{command}");
+        assert!(!command.contains("--pkgimages=no"), "{command}");
+    }
+    plan.cpu_target = "native".into();
+    assert!(!asked(&plan, Stage::Trace).contains("--cpu-target"));
+    // What is compiled in full takes caches that are for every CPU.
+    plan.cpu_target = "haswell".into();
+    plan.linked = false;
+    let command = asked(&plan, Stage::Trace);
+    assert!(
+        command.contains("--pkgimages=no") && !command.contains("haswell"),
+        "{command}"
+    );
 }
 
 #[test]

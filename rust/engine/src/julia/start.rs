@@ -1,6 +1,6 @@
 //! How a child Julia is started: which options, which environment.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use super::version::Feature;
@@ -51,15 +51,23 @@ pub fn julia(
     if let Some(image) = image {
         child.option("sysimage", image);
     }
-    child.args(caches.option(plan));
+    child.args(caches.options(plan));
     child
 }
 
 impl Caches {
-    /// The option that makes a Julia use them, where it needs one.
-    pub fn option(self, plan: &BuildPlan) -> Option<&'static str> {
-        let asked = self == Self::Portable && plan.julia.version.has(Feature::PkgImages);
-        asked.then_some("--pkgimages=no")
+    /// The options that make a Julia use them, where it needs any.
+    pub fn options(self, plan: &BuildPlan) -> Vec<OsString> {
+        match self {
+            // Julia keeps the caches of each target apart; those for this CPU are what sessions have.
+            Self::Native if !plan.is_for_this_cpu() => {
+                vec![format!("--cpu-target={}", plan.cpu_target).into()]
+            }
+            Self::Portable if plan.julia.version.has(Feature::PkgImages) => {
+                vec!["--pkgimages=no".into()]
+            }
+            Self::Native | Self::Portable => Vec::new(),
+        }
     }
 }
 

@@ -53,9 +53,10 @@ impl Way {
                 interposer.display()
             ));
         }
-        if plan.cpu_target != "native" {
+        if plan.cpu_target.contains(';') || plan.cpu_target == "sysimage" {
             return Self::NotSo(format!(
-                "code for `cpu_target=\"{}\"` is not on the disk, only such for this machine",
+                "linked code is for one CPU, such as \"generic\", \"haswell\" or \"native\", and \
+                 `cpu_target=\"{}\"` may be several",
                 plan.cpu_target
             ));
         }
