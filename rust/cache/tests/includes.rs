@@ -184,7 +184,27 @@ fn what_only_a_run_tells_is_reported() {
         let (files, missing, dynamic) = closure(&[("main.jl", &format!("\n{line}"))]);
         assert_eq!((files.len(), missing.len()), (0, 0), "{line}");
         assert_eq!(dynamic.len(), 1, "{line}: {dynamic:?}");
-        assert!(dynamic[0].starts_with("main.jl:2 include"), "{dynamic:?}");
+        let place = dynamic[0].strip_prefix("main.jl:2 ").unwrap();
+        // What is no call is quoted with its line.
+        assert!(place.starts_with("include") || place == line, "{dynamic:?}");
+    }
+}
+
+#[test]
+fn a_name_that_is_compared_is_not_called() {
+    for line in [
+        "if f === include",
+        "(f === other || f === Core.include)",
+        "f != A.B.include",
+        "include == f",
+        "include !== f",
+    ] {
+        let (_, _, dynamic) = closure(&[("main.jl", line)]);
+        assert_eq!(dynamic, [""; 0], "{line}");
+    }
+    for line in ["f = include", "f != g ? include : h"] {
+        let (_, _, dynamic) = closure(&[("main.jl", line)]);
+        assert_eq!(dynamic, [format!("main.jl:1 {line}")]);
     }
 }
 

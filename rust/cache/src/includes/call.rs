@@ -1,5 +1,6 @@
 //! Finding the calls that include files.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::path;
@@ -79,7 +80,7 @@ impl Finder<'_> {
             (_, Some(Word::Mark(b'('))) if adjoins(tokens, at) => {
                 let start = tokens[at].start;
                 let Some((arguments, after)) = arguments(rest) else {
-                    self.push(What::Dynamic, start, self.line_end(start));
+                    self.push(What::Dynamic, start, start..self.line_end(start));
                     return;
                 };
                 if assigns(after) {
@@ -95,29 +96,39 @@ impl Finder<'_> {
                     None => What::Dynamic,
                 };
                 let close = &rest[rest.len() - after.len() - 1];
-                self.push(what, start, close.start + 1);
+                self.push(what, start, start..close.start + 1);
             }
-            _ if dependency || assigns(&tokens[at + 1..]) => {}
+            _ if dependency || assigns(&tokens[at + 1..]) || is_compared(tokens, at) => {}
             // `:include`, and `[:include, ..]`
             (Some(Word::Mark(b':')), _) => {}
             // The function itself, as in `foreach(include, files)`.
             _ => {
                 let start = tokens[at].start;
-                self.push(What::Dynamic, start, self.line_end(start));
+                let line = self.line_start(start)..self.line_end(start);
+                self.push(What::Dynamic, start, line);
             }
         }
     }
 
-    fn push(&mut self, what: What, start: usize, end: usize) {
+    /// Adds the call at `start`; `quoted` is what is shown of it.
+    fn push(&mut self, what: What, start: usize, quoted: Range<usize>) {
         let (from, line) = self.counted;
         let lines = self.source[from..start].iter().filter(|b| **b == b'\n');
         let line = line + lines.count();
         self.counted = (start, line);
-        let text = self.source.get(start..end).unwrap_or_default();
+        let text = self.source.get(quoted).unwrap_or_default();
         let text = String::from_utf8_lossy(&text[..text.len().min(MAX_TEXT)]);
         // On one line, for a message.
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         self.calls.push(Call { what, line, text });
+    }
+
+    fn line_start(&self, at: usize) -> usize {
+        let before = &self.source[..at];
+        before
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |at| at + 1)
     }
 
     fn line_end(&self, start: usize) -> usize {
@@ -158,6 +169,25 @@ fn assigns(tokens: &[Token<'_>]) -> bool {
             .is_some_and(|t| matches!(t.word, Word::Mark(byte) if wanted.contains(&byte)))
     };
     mark(0, b"=") && !mark(1, b"=>")
+}
+
+/// Whether the name at `at`, which may be one of a module, is one side of `==`, `===`, `!=` or `!==`: it
+/// is not called then.
+fn is_compared(tokens: &[Token<'_>], at: usize) -> bool {
+    let mark = |at: Option<usize>, wanted: &[u8]| {
+        at.and_then(|at| tokens.get(at))
+            .is_some_and(|t| matches!(t.word, Word::Mark(byte) if wanted.contains(&byte)))
+    };
+    let mut first = at;
+    while mark(first.checked_sub(1), b".")
+        && let Some(module) = first.checked_sub(2)
+        && matches!(tokens[module].word, Word::Name(_))
+    {
+        first = module;
+    }
+    let before = mark(first.checked_sub(1), b"=") && mark(first.checked_sub(2), b"=!");
+    let after = mark(Some(at + 1), b"=!") && mark(Some(at + 2), b"=");
+    before || after
 }
 
 /// Arguments of a call, and what is behind its parenthesis.
