@@ -604,11 +604,11 @@ end
     @testset "a warning names three packages" begin
         held = [guard.Held(uuid_of(i), "P$i", "1.0.0", TREES['a'], false, 0x00000000) for i in 1:5]
         text = join(registered("P$i", i, "2.0.0", 'b') for i in 1:5)
-        shown = guard.warning(held, "", text, "M.toml", "X.so")
+        shown = guard.warning(held, "", "", text, "M.toml", "X.so")
         @test count(i -> occursin("P$i 1.0.0", shown), 1:5) == 3
         @test occursin("and 2 more", shown) && occursin("PCRS_GUARD=0", shown)
         @test occursin("M.toml", shown) && occursin("X.so", shown)
-        @test guard.warning(held[1:1], "", "", "M.toml", "X.so") === nothing
+        @test guard.warning(held[1:1], "", "", "", "M.toml", "X.so") === nothing
     end
 
     @testset "the source of a package tracked by path" begin
@@ -623,7 +623,7 @@ end
             uuid = "uuid = \"$(uuid_of(1))\"\n"
             entry(path) = string("[[P]]\npath = ", repr(path), '\n', uuid, "version = \"1.0.0\"\n")
             said(path) = guard.disagreements([held], entry(path), dir)
-            own(text) = guard.warning([held], text, "", joinpath(folder, "Project.toml"), "X.so")
+            own(text) = guard.warning([held], text, folder, "", joinpath(folder, "Project.toml"), "X.so")
             write(joinpath(folder, "README.md"), "a good package")
             touch(file)
             @test isempty(said(folder)) && isempty(said("P"))
@@ -636,6 +636,10 @@ end
             @test occursin("project:  $(joinpath(folder, "Project.toml"))", own(uuid))
             @test own("[deps]\n" * uuid) === nothing
             write(file, "f() = 1\n")
+            # A member of a workspace, whose root is a package too.
+            mkpath(joinpath(dir, "src"))
+            write(joinpath(dir, "src", "Root.jl"), "module Root end")
+            @test guard.warning([held], uuid, folder, "", joinpath(dir, "Manifest.toml"), "X.so") === nothing
             @test isempty(said("P"))
             write(joinpath(folder, "src", "more.jl"), "")
             @test length(said("P")) == 1

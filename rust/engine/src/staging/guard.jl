@@ -44,7 +44,7 @@ function warn()
     manifest = Base.project_file_manifest_path(project)
     known = manifest isa String && isfile(manifest)
     image = unsafe_string(Base.JLOptions().image_file)
-    text = warning(HELD, read(project, String), known ? read(manifest, String) : "",
+    text = warning(HELD, read(project, String), dirname(project), known ? read(manifest, String) : "",
         known ? manifest : project, image)
     # Core's stream writes without anything of Base that would have to be compiled.
     text === nothing || Core.print(Core.stderr, text)
@@ -52,13 +52,13 @@ function warn()
 end
 
 """
-What to tell, or `nothing`. `project` and `text` are the texts of project file and Manifest, and `path` is that
-of the Manifest, or of the project file where there is none.
+What to tell, or `nothing`. `project` and `text` are the texts of the project file, in the folder `home`, and of the
+Manifest, which may lie elsewhere, as in a workspace. `path` is that of the Manifest, or of the project file where
+there is none.
 """
-function warning(held::Vector{Held}, project::String, text::String, path::String, image::String)
-    folder = dirname(path)
-    found = disagreements(held, text, folder)
-    compare_own!(found, held, own_uuid(project), folder)
+function warning(held::Vector{Held}, project::String, home::String, text::String, path::String, image::String)
+    found = disagreements(held, text, dirname(path))
+    compare_own!(found, held, own_uuid(project), home)
     isempty(found) && return nothing
     message = "Warning: packages in the sysimage are not those of the project.\n"
     for i in 1:min(length(found), MOST)
@@ -234,7 +234,7 @@ function compile()
     precompile(__init__, ())
     precompile(is_wanted, ())
     precompile(warn, ())
-    precompile(warning, (Vector{Held}, String, String, String, String))
+    precompile(warning, (Vector{Held}, String, String, String, String, String))
     precompile(disagreements, (Vector{Held}, String, String))
     precompile(compare!, (Vector{String}, Dict{String,Held}, String, String, String, String, String))
     precompile(compare_own!, (Vector{String}, Vector{Held}, String, String))
