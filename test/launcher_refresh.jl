@@ -322,6 +322,29 @@ end
     end
 end
 
+@testset "fresh launchers: for a user who may not see what went in" begin
+    with_fresh_place(; refresh=:background) do place
+        sources = within(place, "packages", "Greeter")
+        is_root = ccall(:getuid, Cint, ()) == 0
+        other = Sys.which("setpriv")
+        if is_root && other === nothing
+            println("skipped: a launcher that another user starts, as there is no setpriv")
+        else
+            foreach(folder -> chmod(folder, 0o755), (place.root, dirname(place.root)))
+            chmod(sources, is_root ? 0o700 : 0o000)
+            command = is_root ? `$other --reuid=65534 --regid=65534 --clear-groups $(place.launcher) x` : `$(place.launcher) x`
+            @test run_in_shell(command) == ("--sysimage=$(place.image)\nx\n", "")
+            chmod(sources, 0o755)
+            # What can be seen counts, and what is gone for all.
+            edit_source(place)
+            chmod(within(place, "project"), is_root ? 0o700 : 0o000)
+            out, err = run_in_shell(command)
+            @test out == "x\n" && occursin("Greeter.jl has changed", err)
+            chmod(within(place, "project"), 0o755)
+        end
+    end
+end
+
 @testset "fresh launchers: for Jupyter" begin
     with_fresh_place() do place
         kernel = within(place, "kernel.jl")

@@ -273,6 +273,12 @@ if !Sys.iswindows()
             err = failure(() -> install("x"; sysimage=image, folder=place))
             @test err isa LauncherError
             @test occursin("does not start on `$image`", err.message)
+            # What built it is known all the same.
+            write(image * ".json", "{\"schema\":$(PackageCompilerRS.STAMP_SCHEMA),\"julia_version\":\"1.2.3\"," *
+                "\"image_hash\":\"x\",\"packages\":[]}")
+            err = failure(() -> install("x"; sysimage=image, folder=place))
+            @test err isa LauncherError
+            @test err.cause == "the image was built by Julia 1.2.3, and this is julia version $VERSION"
             @test !isfile(joinpath(place, "x"))
         end
 

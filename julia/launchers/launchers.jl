@@ -382,7 +382,7 @@ function start_once(julia, sysimage, project)
             hint=project === nothing ? "a package in it needs a project that has it: give `project`" :
                  "a package in it fails in `$project`"))
         throw(LauncherError("`$julia` does not start on `$sysimage`";
-            cause=isempty(lines) ? nothing : String(first(lines)),
+            cause=something(of_another_julia(julia, sysimage), isempty(lines) ? nothing : String(first(lines)), Some(nothing)),
             hint="name the Julia that built the image with the keyword `julia`, or build it anew"))
     end
     exe, version, commit, version_file = split(out, '\0')
@@ -396,6 +396,15 @@ function start_once(julia, sysimage, project)
     known = !isempty(commit) && isfile(version_file) && occursin(commit, read(version_file, String))
     return (julia=String(exe), version=String(version), commit=known ? String(commit) : "",
         version_file=known ? String(version_file) : "")
+end
+
+"A sentence where the image is of another Julia than `julia`, as its stamp says."
+function of_another_julia(julia, sysimage)
+    stamp = stamp_beside(sysimage)
+    builder = stamp === nothing ? nothing : get(stamp, "julia_version", nothing)
+    installed = strip(captured(`$julia --version`)[2])
+    builder === nothing || installed == "julia version $builder" ? nothing :
+        "the image was built by Julia $builder, and this is $installed"
 end
 
 """

@@ -10,7 +10,7 @@ contents() {
         for at; do
             if [ -d "$at" ]; then
                 printf "%s:\n" "$at"
-                ls -A -- "$at"
+                ls -A -- "$at" 2>&1
             fi
         done | grep -v -e "\.cov\$" -e "\.mem\$"
         cksum -- "$@" 2>&1' sh <"$1"

@@ -2,7 +2,13 @@
 # notebook, with the first cell, as what the launcher writes to `stderr` is in Jupyter's log only.
 module PackageCompilerRSNotice
 
-import IJulia
+"A kernel may be a script that finds IJulia by itself, or needs none: it is to start in any case."
+const HAS_IJULIA = try
+    @eval import IJulia
+    true
+catch
+    false
+end
 
 const TEXT = pop!(ENV, "PACKAGECOMPILERRS_NOTICE", "")
 const SAID = Ref(false)
@@ -27,6 +33,6 @@ function hook(tries=600)
     return nothing
 end
 
-hook()
+HAS_IJULIA && hook()
 
 end

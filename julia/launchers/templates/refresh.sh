@@ -38,9 +38,15 @@ is_stale() {
     [ -n "$reason" ]
 }
 
+# The lines of $1 that the file $2 has not. Where this user may not look others do, who can build the image.
+news() {
+    printf '%s\n' "$1" | grep -Fxv -f "$2" | grep -v ': Permission denied$'
+}
+
 # A file that was only touched is no reason; then its new time is noted. It is taken before the file is read.
 look_closer() {
     seen=$(look "$known/watched")
+    [ -n "$(news "$seen" "$known/seen")" ] || return
     now=$(contents "$known/watched")
     if printf '%s\n' "$now" | cmp -s - "$known/contents"; then
         if [ -w "$known" ]; then
@@ -48,7 +54,7 @@ look_closer() {
         fi
         return
     fi
-    changed=$(printf '%s\n' "$now" | grep -Fxv -f "$known/contents" | head -n 1)
+    changed=$(news "$now" "$known/contents" | head -n 1)
     case $changed in
     'cksum: '*)
         changed=${changed#'cksum: '}
@@ -56,7 +62,12 @@ look_closer() {
         ;;
     [0-9]*' '[0-9]*' '*) reason="${changed#* * } has changed" ;;
     ?*) reason="$changed is new among the files that went into it" ;;
-    *) reason='a file that went into it is gone' ;;
+    *)
+        case $now in
+        *': Permission denied'*) ;;
+        *) reason='a file that went into it is gone' ;;
+        esac
+        ;;
     esac
 }
 
