@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 
 use common::script::{Condition, Step};
-use common::steps::{complain, exit, fail_with, frames, say, unless, write};
+use common::steps::{complain, exit, fail_with, frames, note, say, unless, write};
 #[cfg(unix)]
 use common::steps::{same, sleep};
 use common::{Fake, OLD, build, text};
@@ -131,6 +131,20 @@ fn a_child_that_says_nothing_is_not_a_bare_number() {
     let said = text(&fail_in("precompile", [exit(7)]));
     let expected = "precompiling failed: it gave no reason and exited with code 7";
     assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn a_package_that_cannot_be_precompiled_is_named_with_its_version() {
+    let mut steps = vec![note("failed", "Needed")];
+    steps.extend(fail_with("ERROR: LoadError: TypeError: in typeassert"));
+    let error = fail_in("precompile", steps);
+    let said = text(&error);
+    assert!(said.contains("the package Needed"), "{said}");
+    assert!(
+        said.contains("cannot be precompiled: LoadError: TypeError"),
+        "{said}"
+    );
+    assert!(error.hint.as_ref().unwrap().contains("`using Needed`"));
 }
 
 #[test]

@@ -177,6 +177,32 @@ fn files_that_only_an_include_names_are_in_the_stamp() {
 }
 
 #[test]
+fn an_edit_of_a_package_is_none_of_the_tests_that_are_the_workload() {
+    let fake = Fake::new();
+    let mut plan = fake.plan_with_tests();
+    fs::create_dir_all(fake.path("Asked/src")).unwrap();
+    fake.write("Asked/Project.toml", "name = \"Asked\"");
+    fake.write("Asked/src/Asked.jl", "module Asked end");
+    let changed = |plan: &BuildPlan, file: &str| -> Vec<PartKind> {
+        let read = || parts::read(plan, &fake.image(), &Stop::default());
+        let before = read();
+        fake.write(file, "# edited");
+        let now = read();
+        let pairs = before.iter().zip(&now);
+        let changed = pairs.filter(|(then, now)| then != now);
+        changed.map(|(part, _)| part.kind).collect()
+    };
+    plan.project.sources = vec![fake.path("Asked")];
+    assert_eq!(changed(&plan, "Asked/src/Asked.jl"), [PartKind::Source]);
+    assert_eq!(changed(&plan, "Asked/test/more.jl"), [PartKind::Workload]);
+    // A package that only the tests load has no part of its own.
+    plan.project.sources.clear();
+    assert!(changed(&plan, "Asked/src/Asked.jl").is_empty());
+    fake.write("Asked/src/Asked.jl", "module Asked end");
+    assert_eq!(changed(&plan, "Asked/src/Asked.jl"), [PartKind::Workload]);
+}
+
+#[test]
 fn what_launchers_keep_beside_an_image_is_no_source() {
     let fake = Fake::new();
     let plan = plan(&fake);

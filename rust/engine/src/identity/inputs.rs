@@ -472,7 +472,16 @@ impl<'a> Reader<'a> {
         Ok(key.finish())
     }
 
-    pub(crate) fn workload(&mut self, workload: &Workload) -> Result<Key, Error> {
+    fn workload(&mut self, workload: &Workload) -> Result<Key, Error> {
+        self.workload_beside(workload, &[])
+    }
+
+    /// As [`Reader::workload`], without the source of packages in the folders `known`.
+    pub(crate) fn workload_beside(
+        &mut self,
+        workload: &Workload,
+        known: &[PathBuf],
+    ) -> Result<Key, Error> {
         let (uuid, args, sources) = match workload {
             Workload::Script { path } => return self.script(path),
             Workload::TestSuite {
@@ -488,7 +497,9 @@ impl<'a> Reader<'a> {
             key.field("arg", arg);
         }
         for source in sources {
-            key.key("source", &self.source(source)?);
+            if !known.contains(source) {
+                key.key("source", &self.source(source)?);
+            }
             self.source_folder(&mut key, source, "test")?;
         }
         Ok(key.finish())
@@ -499,6 +510,10 @@ impl<'a> Reader<'a> {
         let mut key = KeyBuilder::new("way/v1");
         let way = Way::of(self.plan);
         key.field("linked", way.is_linked().to_string());
+        if way.is_linked() {
+            // The children load caches of this target.
+            key.field("cpu_target", &self.plan.cpu_target);
+        }
         key.field("all", self.plan.compile_all.to_string());
         if let Some(interposer) = self.plan.interposer.as_ref().filter(|_| way.is_linked()) {
             key.key("interposer", &self.file(interposer)?);

@@ -38,7 +38,9 @@ pub fn read<'a>(plan: &'a BuildPlan, image: &'a Path, stop: &Stop) -> Vec<Part> 
     parts.depots(plan);
     for workload in &plan.workloads {
         let name = shown(&workload.file());
-        parts.add(PartKind::Workload, name, |reader| reader.workload(workload));
+        parts.add(PartKind::Workload, name, |reader| {
+            reader.workload_beside(workload, &plan.project.sources)
+        });
     }
     for path in &plan.workload_deps {
         if path.is_dir() {

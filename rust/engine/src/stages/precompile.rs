@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::base::BaseImage;
 use super::{journal, spec};
 use crate::build::context::Context;
-use crate::error::{BuildError, Stage};
+use crate::error::{BuildError, ErrorKind, Stage};
 use crate::identity::listed::Unlisted;
 use crate::julia::start::julia;
 use crate::julia::version::Feature;
@@ -71,10 +71,32 @@ pub fn run(ctx: &Context<'_>, base: &BaseImage) -> Result<bool, BuildError> {
     records
         .write(&path)
         .map_err(|e| BuildError::io(Stage::Precompile, "writing", &path, &e))?;
-    child::run_ok(ctx, &invocation(plan, base, folder))?;
+    let ended = child::run_ok(ctx, &invocation(plan, base, folder));
     let told = fs::read(&journal).unwrap_or_default();
-    let found = listed(&unlisted, &records::parse(&told));
+    let told = records::parse(&told);
+    ended.map_err(|error| naming(plan, &told, error))?;
+    let found = listed(&unlisted, &told);
     Ok(ctx.cache.learn(ctx, found))
+}
+
+/// The error with the package that the child noted, if it came to that.
+fn naming(plan: &BuildPlan, told: &[(String, String)], mut error: BuildError) -> BuildError {
+    let failed = told.iter().find(|(key, _)| key == "failed");
+    if error.kind == ErrorKind::Failed
+        && let Some((_, name)) = failed
+    {
+        let package = plan.packages.iter().find(|p| p.load && p.name == *name);
+        let version = package.and_then(|p| p.version.as_deref());
+        let version = version.map_or_else(String::new, |version| format!(" {version}"));
+        error.message = format!("the package {name}{version} cannot be precompiled");
+        error.hint.get_or_insert_with(|| {
+            format!(
+                "see whether `using {name}` works without an image, in the project `{}`",
+                plan.project.dir.display()
+            )
+        });
+    }
+    error
 }
 
 /// The packages of the image whose caches can tell what their text does not, with their UUIDs.

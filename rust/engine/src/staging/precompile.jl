@@ -27,7 +27,7 @@ function all_precompiled(ids)
     end
 end
 
-function precompile_packages(records)
+function precompile_packages(records, journal)
     # What the image holds is not loaded from a cache.
     packages = filter(id -> !haskey(Base.loaded_modules, id), packages_of(records, "package"))
     all_precompiled(packages) && return nothing
@@ -42,7 +42,15 @@ function precompile_packages(records)
             println(stderr, sprint(showerror, err))
         end
     end
-    foreach(Base.require, packages)
+    # What a package needs comes before it.
+    for id in packages
+        try
+            Base.require(id)
+        catch
+            note(journal, "failed", id.name)
+            rethrow()
+        end
+    end
     return nothing
 end
 
@@ -64,8 +72,7 @@ function note_files(journal, id, main)
     return nothing
 end
 
-function list_files(records)
-    journal = Journal(value_of(records, "journal"))
+function list_files(records, journal)
     for (id, main) in zip(packages_of(records, "list"), values_of(records, "main"))
         try
             note_files(journal, id, main)
@@ -74,12 +81,13 @@ function list_files(records)
             println(stderr, "What Julia read for $(id.name) is not known: ", sprint(showerror, err))
         end
     end
-    close(journal)
     return nothing
 end
 
 let records = read_records(ARGS[1])
+    journal = Journal(value_of(records, "journal"))
     use_project(records)
-    precompile_packages(records)
-    isempty(values_of(records, "list")) || list_files(records)
+    precompile_packages(records, journal)
+    list_files(records, journal)
+    close(journal)
 end
