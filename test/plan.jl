@@ -163,6 +163,13 @@ end
     # With what they need, which is not asked for by name.
     @test "Serialization" in [p["name"] for p in both["packages"]]
     @test [p["name"] for p in both["packages"] if p["requested"]] == ["Greeter"]
+    # Some versions have zeros that no `VersionNumber` shows: the one of MozillaCACerts_jll is a date.
+    names = [p["name"] for p in plan(; include_stdlibs="MozillaCACerts_jll")["packages"] if p["version"] !== nothing &&
+        p["version"] != string(VersionNumber(p["version"]))]
+    @test names == []
+    @test PackageCompilerRS.version_in(Dict("version" => "2025.11.04")) == "2025.11.4"
+    @test PackageCompilerRS.version_in(Dict("version" => "of today")) == "of today"
+    @test PackageCompilerRS.version_in(Dict()) === nothing
     err = @test_throws BuildError plan(; include_stdlibs="Rendom")
     @test all(words -> occursin(words, sprint(showerror, err.value)), ["`Rendom`", "did you mean `Random`"])
 end

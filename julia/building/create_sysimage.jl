@@ -27,8 +27,8 @@ in the project's `Sysimage.toml`, see below.
 - `import_into_main::Bool=true`: bind `packages` in `Main`, so that `using .Package` works without
   the project.
 - `base_sysimage`: path of the image to build upon instead of this session's.
-- `cpu_target="native"`: Julia's `--cpu-target`; on Julia 1.13 and newer also `"sysimage"`,
-  that of the base. An image for a CPU that this machine lacks is built and not started here; a
+- `cpu_target="native"`: Julia's `--cpu-target`, such as `"haswell"`, or `"generic"` for any CPU of this architecture; on
+  Julia 1.13 and newer also `"sysimage"`, that of the base. An image for a CPU that this machine lacks is built and not started here; a
   warning says so. A vector of targets builds an image for each, one after the other: `Example.so` becomes
   `Example.haswell.so` and `Example.znver3.so` (what no file name should hold becomes `_`). Given all of them,
   [`install_launcher`](@ref) starts the best that a machine can run. (`"generic;haswell,clone_all"` is one target for

@@ -283,7 +283,7 @@ function add_project!(packages, project, project_file)
     end
     if haskey(project, "name") && haskey(project, "uuid")
         id = Base.PkgId(Base.UUID(project["uuid"]), project["name"])
-        packages[id.uuid] = EnvironmentPackage(id, text_of(project, "version"),
+        packages[id.uuid] = EnvironmentPackage(id, version_in(project),
             dirname(project_file), nothing, collect(values(direct)), extensions_of(project))
         direct[id.name] = id.uuid
     end
@@ -318,13 +318,20 @@ function packages_of(manifest, folder)
         id = Base.PkgId(Base.UUID(entry["uuid"]), name)
         path = text_of(entry, "path")
         path === nothing || (path = normpath(joinpath(folder, path)))
-        packages[id.uuid] = EnvironmentPackage(id, text_of(entry, "version"), path,
+        packages[id.uuid] = EnvironmentPackage(id, version_in(entry), path,
             text_of(entry, "git-tree-sha1"), dependencies_of(entry, by_name), extensions_of(entry))
     end
     return packages
 end
 
 text_of(table, key)::Union{String,Nothing} = get(table, key, nothing)
+
+"The version in a table, as Julia shows it: the `2025.11.04` of MozillaCACerts_jll (Julia 1.12.5) is 2025.11.4."
+function version_in(table)
+    text = text_of(table, "version")
+    version = text === nothing ? nothing : tryparse(VersionNumber, text)
+    return version === nothing ? text : string(version)
+end
 
 function extensions_of(table)
     found = Dict{String,Vector{String}}()

@@ -33,7 +33,7 @@ function add_stdlib!(packages, id)
     for (name, uuid) in get(table, "deps", Dict{String,Any}())
         push!(needed, Base.PkgId(Base.UUID(uuid), name))
     end
-    packages[id.uuid] = EnvironmentPackage(id, text_of(table, "version"), nothing, nothing,
+    packages[id.uuid] = EnvironmentPackage(id, version_in(table), nothing, nothing,
         Base.UUID[other.uuid for other in needed], Dict{String,Vector{String}}())
     for other in needed
         is_stdlib(other.name) && add_stdlib!(packages, other)
@@ -51,4 +51,4 @@ end
 
 stdlib_table(id) = read_toml(joinpath(Sys.STDLIB, id.name, "Project.toml"))
 stdlib_uuid(id) = (uuid = get(stdlib_table(id), "uuid", nothing); uuid === nothing ? nothing : Base.UUID(uuid))
-stdlib_version(id) = get(stdlib_table(id), "version", nothing)
+stdlib_version(id) = version_in(stdlib_table(id))

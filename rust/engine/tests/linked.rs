@@ -134,6 +134,19 @@ fn a_base_that_cannot_be_taken_apart_is_compiled_in_full_with_one_warning() {
 }
 
 #[test]
+fn the_full_way_waits_for_caches_of_its_own() {
+    let fake = Fake::new();
+    let given = Condition::Exists("$work/image-packages.spec".into());
+    let too_early = fail_with("ERROR: the image process waits no more");
+    fake.on("precompile", [when(given, too_early)]);
+    let report = build(linkable(&fake)).report();
+    assert_eq!(report.how.linked, None);
+    let started = fake.started().into_iter();
+    let precompiled = started.filter(|line| line.starts_with("precompile "));
+    assert_eq!(precompiled.count(), 2);
+}
+
+#[test]
 fn an_option_that_changes_code_is_warned_of_and_wins() {
     let fake = Fake::new();
     let mut plan = linkable(&fake);

@@ -115,12 +115,22 @@ impl<'scope, 'env> ImageProcess<'scope, 'env> {
     /// Starts the child on a thread of its own, as Linux ends a child with its thread.
     ///
     /// # Errors
-    /// When no thread can be started.
+    /// When no thread can be started, or the work folder cannot be written.
     pub fn start(
         scope: &'scope Scope<'scope, 'env>,
         ctx: &'env Context<'env>,
         base: &'env BaseImage,
     ) -> Result<Self, BuildError> {
+        // An earlier process of this build may have been given them, and this one is to wait for its own.
+        for given in [packages_ready, statements_ready] {
+            let path = given(ctx.workspace.path());
+            match std::fs::remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(BuildError::io(Stage::Image, "removing", &path, &e));
+                }
+                _ => {}
+            }
+        }
         let (inbox, given) = mpsc::channel();
         let thread = Builder::new()
             .name("pcrs-image".into())
