@@ -281,7 +281,7 @@ function compare_julia!(problems, stamp, now)
             push_gaps!(problems, then, part)
         end
     end
-    targets = [split(target, ',')[1] for target in split(stamp["cpu_target"], ';')]
+    targets = cpu_names(stamp["cpu_target"])
     if julia["cpu"] != here["cpu"]
         message = "built on a $(julia["cpu"]) with cpu_target=\"$(stamp["cpu_target"])\"; " *
             "this is a $(here["cpu"])"

@@ -185,7 +185,7 @@ function problems_elsewhere(stamp, image, project_file)
         hint="call `bundle_sysimage` in the Julia that built it"))
     # Artifacts are installed where they are not.
     warnings = String[problem.message for problem in problems if !(problem.kind in (:unknown, :artifacts))]
-    "native" in [split(target, ',')[1] for target in split(stamp["cpu_target"], ';')] && push!(warnings,
+    "native" in cpu_names(stamp["cpu_target"]) && push!(warnings,
         "built with cpu_target=\"native\": it starts on CPUs that can do all that this one can")
     return warnings
 end

@@ -21,6 +21,9 @@ const X86_CPUS = split("""
 "The first Julia whose LLVM may know more of them."
 const OTHER_CPUS_SINCE = v"1.14-"
 
+"The CPUs that a `cpu_target` names, without their features."
+cpu_names(target) = String[strip(first(split(part, ','))) for part in split(String(target), ';'; keepempty=false)]
+
 """
     check_cpu_target(target)
 
@@ -31,8 +34,7 @@ whose names are not known here, none.
 function check_cpu_target(target)
     Sys.ARCH === :x86_64 && VERSION < OTHER_CPUS_SINCE || return nothing
     # An empty one is told of later.
-    for part in split(String(target), ';'; keepempty=false)
-        name = strip(first(split(part, ',')))
+    for name in cpu_names(target)
         (isempty(name) || name in ("native", "sysimage") || name in X86_CPUS) && continue
         near = nearest(name, X86_CPUS)
         throw(BuildError("`cpu_target` names `$name`, which is no CPU that Julia knows";
@@ -52,7 +54,7 @@ targets ("Unable to find compatible target in cached code image").
 """
 function unusable_cpu_target(target, wanted)
     VERSION >= v"1.9" && !isempty(wanted) || return String[]
-    first_name(targets) = strip(first(split(String(targets), [';', ','])))
+    first_name(targets) = get(cpu_names(targets), 1, "")
     first_name(target) == "native" && !(first_name(wanted) in ("native", Sys.CPU_NAME)) || return String[]
     return String["`JULIA_CPU_TARGET` is `$wanted`, and the image has code for this CPU alone: sessions on it cannot " *
         "precompile other packages while that is set; unset it for them, or build with " *
