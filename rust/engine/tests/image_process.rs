@@ -148,6 +148,19 @@ fn it_alone_gets_the_allocator() {
 }
 
 #[test]
+fn extensions_that_it_cannot_load_are_told_of() {
+    let fake = Fake::new();
+    fake.on("load", [note("failed_extension", "NeededExt of $name")]);
+    let built = fake.build();
+    let warnings = built.warnings().join("\n");
+    assert!(
+        warnings.contains("loading the extension NeededExt of Asked failed"),
+        "{warnings}"
+    );
+    built.report();
+}
+
+#[test]
 fn packages_that_it_loads_from_their_source_are_named() {
     let fake = Fake::new();
     fake.on("load", [note("uncached", "$name")]);

@@ -235,6 +235,13 @@ fn compile(ctx: &Context<'_>, base: &BaseImage, inbox: &Receiver<Given>) -> Made
             if let Some(warning) = from_source(&follower.uncached) {
                 ctx.warn(Stage::Image, warning);
             }
+            for extension in &follower.failed_extensions {
+                let warning = format!(
+                    "loading the extension {extension} failed, so the image has none or a part of it; the log says why \
+                     (give one as `log`)"
+                );
+                ctx.warn(Stage::Image, warning);
+            }
             let mut outcomes = follower.outcomes;
             outcomes.append(&mut broken);
             outcomes.append(&mut work.refused);
@@ -457,6 +464,8 @@ struct Follower<'a> {
     loading: Option<String>,
     /// Packages that were loaded from their source, for want of a cache.
     uncached: Vec<String>,
+    /// `Extension of Package`
+    failed_extensions: Vec<String>,
     phase: String,
     outcomes: BTreeMap<usize, Evaluated>,
     under_way: Option<(usize, Instant)>,
@@ -481,6 +490,7 @@ impl<'a> Follower<'a> {
             loaded: 0,
             loading: None,
             uncached: Vec::new(),
+            failed_extensions: Vec::new(),
             phase: String::new(),
             outcomes: BTreeMap::new(),
             under_way: None,
@@ -541,6 +551,7 @@ impl<'a> Follower<'a> {
                 self.loading = Some(value);
             }
             "uncached" => self.uncached.push(value),
+            "failed_extension" => self.failed_extensions.push(value),
             "statement" => {
                 self.loading = None;
                 self.under_way = value.parse().ok().map(|n| (n, Instant::now()));

@@ -23,6 +23,9 @@ function build_image(spec, folder)
     for id in new
         is_from_source(id) && note(journal, "uncached", id.name)
     end
+    for extension in failed_extensions()
+        note(journal, "failed_extension", string(extension.id.name, " of ", extension.parentid.name))
+    end
     import_into_main(values_of(records, "import"))
 
     # Compiles what evaluates them, while they are still to come.
@@ -120,6 +123,9 @@ function is_from_source(id)
     origin = get(Base.pkgorigins, id, nothing)
     return origin !== nothing && origin.cachepath === nothing
 end
+
+"Those whose loading ended in an error, which Julia only shows and goes on (base/loading.jl, 1.9 and newer)."
+failed_extensions() = isdefined(Base, :EXT_DORMITORY_FAILED) ? Base.EXT_DORMITORY_FAILED : ()
 
 "Sessions on the image are to precompile as Julia does (base/loading.jl, 1.5 to 1.12)."
 function forbid_declining()
