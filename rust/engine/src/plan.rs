@@ -344,11 +344,6 @@ impl BuildPlan {
         native.then_some(&self.julia.cpu)
     }
 
-    /// Whether the image is for this machine's CPU alone, as sessions and their caches are.
-    pub fn is_for_this_cpu(&self) -> bool {
-        self.cpu_target == "native"
-    }
-
     /// Whether the packages can have precompile caches.
     ///
     /// Julia's own `compilecache` refuses a `LOAD_PATH` entry that holds the list separator

@@ -511,7 +511,7 @@ impl<'a> Reader<'a> {
         let way = Way::of(self.plan);
         key.field("linked", way.is_linked().to_string());
         if way.is_linked() {
-            // The children load caches of this target.
+            // Whose code is linked in, and which caches the children load.
             key.field("cpu_target", &self.plan.cpu_target);
         }
         key.field("all", self.plan.compile_all.to_string());

@@ -1,6 +1,6 @@
 //! How a child Julia is started: which options, which environment.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::Path;
 
 use super::version::Feature;
@@ -51,23 +51,26 @@ pub fn julia(
     if let Some(image) = image {
         child.option("sysimage", image);
     }
-    child.args(caches.options(plan));
+    child.args(caches.option(plan));
     child
 }
 
 impl Caches {
-    /// The options that make a Julia use them, where it needs any.
-    pub fn options(self, plan: &BuildPlan) -> Vec<OsString> {
-        match self {
-            // Julia keeps the caches of each target apart; those for this CPU are what sessions have.
-            Self::Native if !plan.is_for_this_cpu() => {
-                vec![format!("--cpu-target={}", plan.cpu_target).into()]
-            }
-            Self::Portable if plan.julia.version.has(Feature::PkgImages) => {
-                vec!["--pkgimages=no".into()]
-            }
-            Self::Native | Self::Portable => Vec::new(),
+    /// Those for the image of `plan`, which is `linked` or compiled in full. For a CPU by its name there is
+    /// no native code that could be had without harm: a session takes the newest cache that its CPU can run
+    /// (base/loading.jl, 1.10), so that caches for an older CPU would be what it runs from then on.
+    pub fn of(plan: &BuildPlan, linked: bool) -> Self {
+        if linked && plan.cpu_target == "native" {
+            Self::Native
+        } else {
+            Self::Portable
         }
+    }
+
+    /// The option that makes a Julia use them, where it needs one.
+    pub fn option(self, plan: &BuildPlan) -> Option<&'static str> {
+        let asked = self == Self::Portable && plan.julia.version.has(Feature::PkgImages);
+        asked.then_some("--pkgimages=no")
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::julia::start::Caches;
 use crate::julia::version::Feature;
 use crate::plan::BuildPlan;
 use crate::process::invocation::Invocation;
@@ -70,8 +71,11 @@ pub fn write(plan: &BuildPlan, folder: &Path) -> io::Result<()> {
         objects: objects(folder),
         link_packages: true,
         collect: staging::path(folder, "collect.jl"),
-        // One table of all methods, from which the script can tell of them, came with Julia 1.12.
-        lean: !plan.compile_all && version.has(Feature::NativeImaging),
+        // One table of all methods, from which the script can tell of them, came with Julia 1.12. Caches
+        // without native code do not tell what in them was asked for.
+        lean: !plan.compile_all
+            && version.has(Feature::NativeImaging)
+            && Caches::of(plan, true) == Caches::Native,
         named: named.map(|package| package.name.as_str()).collect(),
         refuse: forced(plan, "PCRS_LINKED_REFUSE")
             .map(|list| list.split(',').map(String::from).collect())

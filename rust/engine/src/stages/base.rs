@@ -33,14 +33,10 @@ pub struct BaseImage {
 }
 
 impl BaseImage {
-    /// This base, for an image made in that way.
-    pub fn on_way(mut self, linked: bool) -> Self {
+    /// This base, for an image of `plan` made in that way.
+    pub fn on_way(mut self, plan: &BuildPlan, linked: bool) -> Self {
         self.linked = linked;
-        self.caches = if linked {
-            Caches::Native
-        } else {
-            Caches::Portable
-        };
+        self.caches = Caches::of(plan, linked);
         self
     }
 

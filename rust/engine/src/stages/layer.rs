@@ -52,8 +52,9 @@ impl Layer {
         }
     }
 
-    pub fn base(&self) -> BaseImage {
-        BaseImage::existing(&self.image).on_way(true)
+    /// As the base of the image of `plan`.
+    pub fn base(&self, plan: &BuildPlan) -> BaseImage {
+        BaseImage::existing(&self.image).on_way(plan, true)
     }
 }
 

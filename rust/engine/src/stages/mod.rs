@@ -73,7 +73,7 @@ pub fn run(ctx: &Context<'_>) -> Result<BuildReport, BuildError> {
     let mut made = None;
     let mut not_linked = way.reason().map(String::from);
     let mut known = None;
-    let base = base.on_way(way.is_linked());
+    let base = base.on_way(plan, way.is_linked());
     if base.linked {
         match linked(ctx, checked, &base, &mut times, &mut warnings)? {
             Linked::Made(image) => made = Some(*image),
@@ -84,7 +84,7 @@ pub fn run(ctx: &Context<'_>) -> Result<BuildReport, BuildError> {
             }
         }
     }
-    let base = base.on_way(made.is_some());
+    let base = base.on_way(plan, made.is_some());
     let mut image = match made {
         Some(made) => made,
         None => full(ctx, checked, &base, known, &mut times, &mut warnings)?,
@@ -179,7 +179,7 @@ fn linked(
         }
     };
     if let Some(layer) = layer {
-        let base = layer.base();
+        let base = layer.base(ctx.plan);
         let used = layer.used(&plan);
         let on_layer = Known {
             statements: known.statements.clone(),
@@ -499,7 +499,7 @@ fn from_cache(ctx: &Context<'_>) -> Result<Option<BuildReport>, BuildError> {
         staging::write(ctx.workspace.path())?;
         let remark = ctx.stage(Stage::Verify, verify::what(plan), &mut times, || {
             let caches = BaseImage::existing(&image)
-                .on_way(Way::of(plan).is_linked())
+                .on_way(plan, Way::of(plan).is_linked())
                 .caches;
             verify::run(ctx, &image, caches, &mut report.statements)
         })?;
@@ -558,7 +558,7 @@ pub fn commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<Plann
             BaseImage::fresh(folder, plan)
         }
     };
-    let base = base.on_way(Way::of(plan).is_linked());
+    let base = base.on_way(plan, Way::of(plan).is_linked());
     if precompile::needed(plan) {
         all.push(precompile::invocation(plan, &base, folder));
     }

@@ -270,7 +270,7 @@ fn test_options(plan: &BuildPlan, runs: &Runs<'_>, folder: &Path) -> Vec<OsStrin
     recorder.push(staging::path(folder, "recorder.jl"));
     // Pkg may ask for colours; see `julia::session` for what they do.
     let mut options = vec![image, recorder, "--color=auto".into()];
-    options.extend(runs.caches.options(plan));
+    options.extend(runs.caches.option(plan).map(OsString::from));
     if plan.julia.version.has(Feature::PkgImages) {
         // Pkg's `--check-bounds=yes` has package caches of its own, and is not how users run.
         options.push("--check-bounds=auto".into());
