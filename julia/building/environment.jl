@@ -329,8 +329,9 @@ text_of(table, key)::Union{String,Nothing} = get(table, key, nothing)
 "The version in a table, as Julia shows it: the `2025.11.04` of MozillaCACerts_jll (Julia 1.12.5) is 2025.11.4."
 function version_in(table)
     text = text_of(table, "version")
-    version = text === nothing ? nothing : tryparse(VersionNumber, text)
-    return version === nothing ? text : string(version)
+    text === nothing && return nothing
+    # Julia 1.5 has no `tryparse` of it.
+    return occursin(Base.VERSION_REGEX, text) ? string(VersionNumber(text)) : text
 end
 
 function extensions_of(table)
