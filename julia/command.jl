@@ -47,9 +47,10 @@ function run_command(words)
 end
 
 "What JSON has in the place of a result."
-function write_failure(err)
-    fields = Dict{String,Any}(string(name) => getfield(err, name) for name in fieldnames(typeof(err)))
-    write_json(stdout, Dict{String,Any}("error" => fields))
+write_failure(err) = print_json(Dict{String,Any}("error" => fields_of(err)))
+
+function print_json(value)
+    write_json(stdout, value)
     println()
     return nothing
 end
@@ -122,8 +123,7 @@ end
 "Prints a result, and gives its exit code."
 function done(result, json)
     if json
-        write_json(stdout, fields_of(result))
-        println()
+        print_json(fields_of(result))
     elseif result isa AbstractVector
         foreach(one -> done(one, json), result)
     else
@@ -137,10 +137,11 @@ code_of(result) = EXIT_DONE
 code_of(status::SysimageStatus) = status.state === :fresh ? EXIT_DONE :
     status.state === :stale ? EXIT_STALE : EXIT_UNKNOWN
 
-"What JSON has of a result: tables of its fields."
+"What JSON has of a result, or a failure: tables of its fields."
 fields_of(value) = value
 fields_of(values::AbstractVector) = map(fields_of, values)
-fields_of(value::Union{BuildReport,BuildPreview,SysimageStatus,AppReport,AppAudit,SysimageBundle}) =
+fields_of(value::Union{BuildReport,BuildPreview,SysimageStatus,AppReport,AppAudit,SysimageBundle,
+    BuildError,FileError,Misunderstood}) =
     Dict{String,Any}(string(name) => fields_of(getfield(value, name)) for name in fieldnames(typeof(value)))
 
 "Keywords of the words that begin with `--`, and whether `--json` is among them."

@@ -163,21 +163,19 @@ fn list_length(tokens: &[Token<'_>]) -> usize {
 
 /// Whether `=` follows, which is not `==` or `=>`.
 fn assigns(tokens: &[Token<'_>]) -> bool {
-    let mark = |at: usize, wanted: &[u8]| {
-        tokens
-            .get(at)
-            .is_some_and(|t| matches!(t.word, Word::Mark(byte) if wanted.contains(&byte)))
-    };
-    mark(0, b"=") && !mark(1, b"=>")
+    is_mark(tokens, Some(0), b"=") && !is_mark(tokens, Some(1), b"=>")
+}
+
+/// Whether one of the marks `wanted` is at `at`.
+fn is_mark(tokens: &[Token<'_>], at: Option<usize>, wanted: &[u8]) -> bool {
+    at.and_then(|at| tokens.get(at))
+        .is_some_and(|t| matches!(t.word, Word::Mark(byte) if wanted.contains(&byte)))
 }
 
 /// Whether the name at `at`, which may be one of a module, is one side of `==`, `===`, `!=` or `!==`: it
 /// is not called then.
 fn is_compared(tokens: &[Token<'_>], at: usize) -> bool {
-    let mark = |at: Option<usize>, wanted: &[u8]| {
-        at.and_then(|at| tokens.get(at))
-            .is_some_and(|t| matches!(t.word, Word::Mark(byte) if wanted.contains(&byte)))
-    };
+    let mark = |at, wanted| is_mark(tokens, at, wanted);
     let mut first = at;
     while mark(first.checked_sub(1), b".")
         && let Some(module) = first.checked_sub(2)

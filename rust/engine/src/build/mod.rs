@@ -155,8 +155,8 @@ pub fn dry_run(plan: &BuildPlan, stop: &Stop) -> Result<DryRun, BuildError> {
         .clone()
         .or_else(|| log::place(&plan.sysimage_path))
         .unwrap_or_default();
-    let cache = Cache::open(plan, false, stop);
-    if up_to_date(plan, cache.image_key(), stop, Instant::now()).is_some() {
+    let key = || Cache::open(plan, false, stop).image_key().copied();
+    if up_to_date(plan, key, stop, Instant::now()).is_some() {
         return Ok(DryRun {
             up_to_date: true,
             linker: None,
@@ -247,7 +247,7 @@ fn build_in_place(
     stages::check::input(plan)?;
     let (mut cache, current) = telling(channel, started, || {
         let cache = Cache::open(plan, learns, channel.stop());
-        let current = up_to_date(plan, cache.image_key(), channel.stop(), started);
+        let current = up_to_date(plan, || cache.image_key().copied(), channel.stop(), started);
         (cache, current)
     });
     cache.remarks.extend(doubt);
@@ -402,9 +402,10 @@ fn meanwhile<T>(
 }
 
 /// The report of the build that made the image at `sysimage_path`, if it would be made the same now.
+/// `key`, for which all inputs are read, is asked for only where there is a stamp to compare it with.
 fn up_to_date(
     plan: &BuildPlan,
-    key: Option<&Key>,
+    key: impl FnOnce() -> Option<Key>,
     stop: &Stop,
     started: Instant,
 ) -> Option<BuildReport> {
@@ -412,7 +413,7 @@ fn up_to_date(
         return None;
     }
     let stamp = Stamp::read(&plan.sysimage_path)?;
-    if !stamp.covers(plan, &plan.sysimage_path, key?, stop) {
+    if !stamp.covers(plan, &plan.sysimage_path, &key()?, stop) {
         return None;
     }
     let mut report = stamp.report?;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::base::BaseImage;
 use super::statements::{Evaluated, Statements};
-use super::{count, journal, spec};
+use super::{count, journal, remove_if_there, spec};
 use crate::build::context::Context;
 use crate::build::event::Event;
 use crate::error::{BuildError, Stage};
@@ -124,12 +124,8 @@ impl<'scope, 'env> ImageProcess<'scope, 'env> {
         // An earlier process of this build may have been given them, and this one is to wait for its own.
         for given in [packages_ready, statements_ready] {
             let path = given(ctx.workspace.path());
-            match std::fs::remove_file(&path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(BuildError::io(Stage::Image, "removing", &path, &e));
-                }
-                _ => {}
-            }
+            remove_if_there(&path)
+                .map_err(|e| BuildError::io(Stage::Image, "removing", &path, &e))?;
         }
         let (inbox, given) = mpsc::channel();
         let thread = Builder::new()

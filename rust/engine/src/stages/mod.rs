@@ -14,6 +14,7 @@ pub mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, io};
 
 use pcrs_cache::Kind;
 
@@ -593,6 +594,14 @@ pub fn commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<Plann
 /// "1 package", "3 packages".
 pub fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Removes a file of the work folder, where there is one.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// The file of records for a child, by the child's name.

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::base::BaseImage;
-use super::count;
+use super::{count, remove_if_there};
 use crate::build::context::Context;
 use crate::build::event::Event;
 use crate::error::{BuildError, Stage};
@@ -103,15 +103,13 @@ impl Job {
     }
 
     fn take_raw(&self) -> io::Result<()> {
-        match std::fs::remove_file(&self.trace) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => self.raw.try_exists().and_then(|traced| match traced {
-                true => pcrs_cache::copy(&self.raw, &self.trace)
-                    .map(drop)
-                    .map_err(|e| e.source),
-                // No trace at all is a workload that compiled nothing.
-                false => Ok(()),
-            }),
+        remove_if_there(&self.trace)?;
+        match self.raw.try_exists()? {
+            true => pcrs_cache::copy(&self.raw, &self.trace)
+                .map(drop)
+                .map_err(|e| e.source),
+            // No trace at all is a workload that compiled nothing.
+            false => Ok(()),
         }
     }
 }
