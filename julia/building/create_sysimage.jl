@@ -28,8 +28,8 @@ in the project's `Sysimage.toml`, see below.
   the project.
 - `base_sysimage`: path of the image to build upon instead of this session's.
 - `cpu_target="native"`: Julia's `--cpu-target`, such as `"haswell"`, or `"generic"` for any CPU of this architecture; on
-  Julia 1.13 and newer also `"sysimage"`, that of the base. An image for a CPU that this machine lacks is built and not started here; a
-  warning says so. A vector of targets builds an image for each, one after the other: `Example.so` becomes
+  Julia 1.13 and newer also `"sysimage"`, that of the base. Of a CPU's instructions Julia uses those that this machine has
+  too. An image that this machine cannot run is built and not started here; a warning says so. A vector of targets builds an image for each, one after the other: `Example.so` becomes
   `Example.haswell.so` and `Example.znver3.so` (what no file name should hold becomes `_`). Given all of them,
   [`install_launcher`](@ref) starts the best that a machine can run. (`"generic;haswell,clone_all"` is one target for
   Julia, and gives one image with both codes.)
