@@ -645,6 +645,34 @@ function test_named_cpu(fixtures)
     return nothing
 end
 
+"Several CPUs in one image, where Julia's own has code for just these, as the binaries of julialang.org do."
+function test_several_targets(fixtures)
+    target = PackageCompilerRS.default_app_cpu_target()
+    wanted = [String(first(split(each, ','))) for each in split(target, ';')]
+    held = [replace(String(each.name), "x86-64" => "generic") for each in Base.current_image_targets()]
+    if first(held, length(wanted)) != wanted
+        println("skipped: several CPUs in one image, as Julia's own has code for ", join(held, ", "))
+        return nothing
+    end
+    project = write_features(fixtures)
+    image = joinpath(fixtures, "several.so")
+    answers = joinpath(SCRIPTS, "answers.jl")
+    timed("an image for several CPUs in one") do
+        report = build(NAMED, image, project; cpu_target=target, precompile_execution_file=write_workload(fixtures))
+        @test report.how.linked && report.how.refused == []
+        @test report.how.from_base > 10_000 && report.how.from_packages == 0
+        plain = output(STOCK, project, answers)
+        for cpu in [wanted; "native"]
+            @test same(plain, output(image, project, answers; options=`--cpu-target=$cpu`))
+        end
+        rest = still_compiled(image, project, "using Features, Generated, Greeter\nGenerated.results(100, 200)")
+        @test isempty(rest) || show_some(rest)
+        stress = joinpath(SCRIPTS, "stress.jl")
+        @test output(image, project, `$stress 2`; options=`-t2`) == "0 wrong, true"
+    end
+    return nothing
+end
+
 "A registered package beside one that is edited: the first is in a layer that later builds take."
 function test_layers(fixtures)
     depot = joinpath(fixtures, "registered")
@@ -757,6 +785,7 @@ function test_all()
             test_no_packages(fixtures)
             test_specialised_twice(fixtures)
             test_named_cpu(fixtures)
+            test_several_targets(fixtures)
             test_layers(fixtures)
         end
     end

@@ -17,6 +17,7 @@ use common::{Fake, OBJECT, build};
 use object::{Object, ObjectSection, ObjectSymbol};
 use pcrs_cache::Stop;
 use pcrs_engine::linked::Way;
+use pcrs_engine::plan::Base;
 use pcrs_engine::report::{BuildReport, Owner, SizePart, SpanKind};
 use pcrs_engine::{BuildPlan, Stage, dry_run};
 use pcrs_linked::handover::{Counts, Handover, UsedBase, UsedPackage};
@@ -78,6 +79,12 @@ fn options_that_leave_code_as_it_is_do_not_speak_against_it() {
     plan.build_args = vec!["--strip-metadata".into(), "--heap-size-hint=2G".into()];
     assert_eq!(Way::of(&plan), Way::Linked);
     plan.cpu_target = "haswell,-rdrnd".into();
+    assert_eq!(Way::of(&plan), Way::Linked);
+    // A base that the build makes has code for whatever the image is for.
+    plan.cpu_target = "generic;haswell,clone_all".into();
+    plan.base = Base::Fresh {
+        filter_stdlibs: false,
+    };
     assert_eq!(Way::of(&plan), Way::Linked);
 }
 

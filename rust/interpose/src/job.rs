@@ -24,6 +24,8 @@ pub struct Job {
     pub objects: PathBuf,
     /// Whether native code of package images is linked in, or generated from their caches.
     pub link_packages: bool,
+    /// Whether packages are loaded with their native code.
+    pub pkgimages: bool,
     /// The Julia file that collects what to emit (1.12).
     pub collect: Option<PathBuf>,
     /// Leave out methods that nobody has compiled or asked for.
@@ -113,7 +115,7 @@ mod tests {
     fn a_job_needs_little() {
         let job: Job = serde_json::from_str(
             r#"{"julia": [1, 10], "handover": "h", "heap": "p", "trouble": "t", "objects": "o",
-                "link_packages": true, "collect": null, "fail_at": null}"#,
+                "link_packages": true, "pkgimages": true, "collect": null, "fail_at": null}"#,
         )
         .unwrap();
         assert_eq!(job.julia, (1, 10));

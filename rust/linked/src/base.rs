@@ -10,7 +10,7 @@ use crate::error::{Refused, refuse};
 use crate::parts::{Parts, Placed};
 use crate::read::{Image, Symbol};
 use crate::relocations::{self, METADATA, Pointers};
-use crate::tables::Tables;
+use crate::tables::{Tables, Versions};
 use crate::unwind;
 use crate::write::{Object, Scope, Target};
 
@@ -37,6 +37,17 @@ pub fn base_symbol(offset: u64) -> String {
     format!("jlsb_{offset:x}")
 }
 
+/// The symbol of the code that goes on to the version for the CPU of the base's function at `offset`.
+pub(crate) fn called_symbol(offset: u64) -> String {
+    format!("{}_called", base_symbol(offset))
+}
+
+/// The offset in a name that [`base_symbol`] has made.
+pub(crate) fn offset_in_symbol(name: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(name.strip_prefix(b"jlsb_")?).ok()?;
+    u64::from_str_radix(digits, 16).ok()
+}
+
 /// An unlinked sysimage: what `base.json` in its folder holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Base {
@@ -50,6 +61,8 @@ pub struct Base {
     pub globals: u32,
     /// How many CPU targets it has code for.
     pub targets: u32,
+    /// What Julia has written of them.
+    pub(crate) target_ids: Vec<u8>,
     pub(crate) shards: Vec<BaseShard>,
     pub(crate) parts: Vec<Placed>,
     /// Its sections of debug information, which have to come first in the new image.
@@ -58,15 +71,19 @@ pub struct Base {
     pub(crate) exports: Vec<String>,
 }
 
-/// What has to be known of a shard to choose a CPU target for it.
+/// What has to be known of a shard to choose a CPU target for it, or to add slots to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BaseShard {
     /// The numbers of its functions in the image.
     pub numbers: Vec<u32>,
-    /// The offsets of all versions of each.
-    pub versions: Vec<Vec<u64>>,
-    /// Those that have slots, by place in the shard.
-    pub in_slots: Vec<u32>,
+    /// What it has for each CPU target.
+    pub targets: Vec<Versions>,
+    /// Which functions have slots, by place in the shard, and the offsets of these.
+    pub slots: Vec<(u32, u64)>,
+    /// The offsets of its globals.
+    pub globals: Vec<u64>,
+    /// The offset of each column's array.
+    pub columns: Vec<u64>,
 }
 
 impl Base {
@@ -129,18 +146,16 @@ pub fn unlink_base(image: &Path, out: &Path) -> Result<Base, Refused> {
         functions: tables.functions,
         globals: tables.globals,
         targets: tables.targets,
+        target_ids: tables.target_ids.clone(),
         shards: tables
             .shards
             .iter()
-            .map(|shard| {
-                let mut in_slots = shard.in_slots.clone();
-                in_slots.dedup();
-                let (numbers, versions) = (shard.function_numbers.clone(), shard.versions());
-                BaseShard {
-                    numbers,
-                    versions,
-                    in_slots,
-                }
+            .map(|shard| BaseShard {
+                numbers: shard.function_numbers.clone(),
+                targets: shard.targets.clone(),
+                slots: shard.slots().collect(),
+                globals: shard.globals.clone(),
+                columns: shard.columns.clone(),
             })
             .collect(),
         parts: parts.placed,
@@ -253,8 +268,8 @@ pub(crate) fn known_functions(tables: &Tables) -> BTreeSet<u64> {
     tables
         .shards
         .iter()
-        .flat_map(|shard| shard.functions.iter().chain(&shard.clones))
-        .copied()
+        .flat_map(|shard| shard.targets.iter().flat_map(Versions::own))
+        .map(|(_, addr)| addr)
         .collect()
 }
 
@@ -316,7 +331,7 @@ fn define<'a>(
         {
             continue;
         }
-        // those that an earlier link has made are made anew
+        // Those that an earlier link has made are made anew.
         if symbol.name.starts_with(b"jlsb_") {
             continue;
         }

@@ -1,5 +1,6 @@
 //! The finished image, read as Julia reads it.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use object::elf;
@@ -13,7 +14,7 @@ use crate::tables::Tables;
 use crate::unwind;
 
 /// Reads the finished image's tables as Julia does, and compares them with the handover: every
-/// number is there once; the base's functions and globals are where they were; those of a package
+/// number is there once; the base's functions, for each CPU target, and globals are where they were; those of a package
 /// image are all as far from where they were; what is new is in code and in data; the slots of
 /// package images are filled; nothing of an image below is undefined.
 ///
@@ -33,9 +34,6 @@ pub fn check(image: &Path, handover: &Handover) -> Result<(), Refused> {
         &pointers,
         base::exported(&symbols, "jl_image_pointers")?.value,
     )?;
-    if tables.targets != 1 {
-        refuse!("it has code for {} CPU targets", tables.targets);
-    }
     slots(&file, &tables)?;
     unwind_index(&file)?;
 
@@ -55,10 +53,13 @@ pub fn check(image: &Path, handover: &Handover) -> Result<(), Refused> {
 
     let used = &handover.base;
     let (mut f, mut g) = (used.functions as usize, used.globals as usize);
-    if functions.get(..f) != Some(&used.selected[..]) {
+    let below = tables_of(&used.path)?;
+    if tables.targets > 1 {
+        same_versions(&tables, &below)?;
+    } else if functions.get(..f) != Some(&used.selected[..]) {
         refuse!("the base's functions are not where they were");
     }
-    if globals.get(..g) != Some(&base_globals(&used.path)?[..]) {
+    if globals.get(..g) != Some(&below.global_addresses()?[..]) {
         refuse!("the base's globals are not where they were");
     }
     for package in &handover.packages {
@@ -112,17 +113,46 @@ fn moved(
     Ok(Some(by))
 }
 
-/// Where the globals of the base are.
-fn base_globals(path: &Path) -> Result<Vec<u64>, Refused> {
-    let about = |refused: Refused| refused.about(path.display());
+/// For each CPU target, Julia takes the same version of each function of the base as from the base alone,
+/// fills the same slots with them, and all that are new.
+fn same_versions(tables: &Tables, below: &Tables) -> Result<(), Refused> {
+    for (i, (shard, was)) in tables.shards.iter().zip(&below.shards).enumerate() {
+        let old: HashSet<u64> = was.function_slots.iter().copied().collect();
+        for (t, (now, then)) in shard.targets.iter().zip(&was.targets).enumerate() {
+            let (of, of_was) = (&shard.targets, &was.targets);
+            let mut functions = 0..was.function_numbers.len() as u32;
+            if shard.function_numbers != was.function_numbers
+                || functions.any(|f| now.version(of, f) != then.version(of_was, f))
+            {
+                refuse!("shard {i} of the base has other functions for CPU target {t}");
+            }
+            let (filled, was_filled) = (now.filled(), then.filled());
+            let needed = |function: &u32, slot: &u64| {
+                !old.contains(slot) || was_filled.binary_search(function).is_ok()
+            };
+            if let Some((function, _)) = shard
+                .slots()
+                .find(|(f, slot)| needed(f, slot) && filled.binary_search(f).is_err())
+            {
+                refuse!(
+                    "a slot for function {function} of shard {i} is not filled for CPU target {t}"
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The tables of the base.
+fn tables_of(path: &Path) -> Result<Tables, Refused> {
     let read = || {
         let file = Image::open(path)?;
         let symbols = file.dynamic_symbols()?;
         let pointers = Pointers::of(&file, &symbols)?;
         let root = base::exported(&symbols, "jl_image_pointers")?.value;
-        Tables::read(&file, &pointers, root)?.global_addresses()
+        Tables::read(&file, &pointers, root)
     };
-    read().map_err(about)
+    read().map_err(|refused| refused.about(path.display()))
 }
 
 /// Whether an address is in a segment that has this flag.

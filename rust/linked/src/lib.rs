@@ -11,6 +11,7 @@
 //! sentence that names it, and the image is built in the ordinary way.
 
 mod base;
+mod calls;
 mod check;
 mod dwarf;
 mod entry;

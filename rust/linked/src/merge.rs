@@ -1,11 +1,12 @@
 //! What the linker is given: the new objects, those of the images below, and how they lie.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use object::read::archive::ArchiveFile;
 
 use crate::base::{self, Base};
+use crate::calls;
 use crate::error::{Refused, refuse};
 use crate::handover::{Handover, UsedPackage};
 use crate::metadata::{Metadata, Row};
@@ -13,7 +14,7 @@ use crate::parts::{PAGE, Placed};
 use crate::read;
 use crate::script;
 use crate::shard::Shard;
-use crate::tables::{HEADER_VERSION, Layout};
+use crate::tables::{HEADER_VERSION, Layout, all_versions};
 
 /// What to link, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,24 +75,44 @@ pub fn merge(
             handover.new_globals
         );
     }
-    let targets = told.content("jl_dispatch_target_ids")?;
-    if targets.first_chunk::<4>() != Some(&1u32.to_le_bytes()) {
-        refuse!("the image process has made code for several CPU targets");
-    }
+    let target_ids = told.content("jl_dispatch_target_ids")?;
+    let targets = has_targets(&base, target_ids, &handover.packages)?;
+    let read = members.texts.iter().map(|text| Shard::read(text));
+    let texts = read.collect::<Result<Vec<_>, _>>()?;
 
-    let mut metadata = Metadata::new(layout, targets);
-    for i in 0..handover.base.shards {
-        let chosen = (base.targets > 1)
-            .then(|| chosen(&base, handover, i))
-            .transpose()?;
-        metadata.row(match &chosen {
-            Some((functions, in_slots)) => Row::Chosen {
-                shard: i,
-                functions,
-                in_slots,
-            },
-            None => Row::Other(i),
-        });
+    let mut metadata = Metadata::new(layout, target_ids);
+    if targets == 1 {
+        for i in 0..handover.base.shards {
+            let chosen = (base.targets > 1)
+                .then(|| chosen(&base, handover, i))
+                .transpose()?;
+            metadata.row(match &chosen {
+                Some((functions, in_slots)) => Row::Chosen {
+                    shard: i,
+                    functions,
+                    in_slots,
+                },
+                None => Row::Other(i),
+            });
+        }
+    } else {
+        let used: BTreeSet<u64> = texts.iter().flat_map(Shard::used).collect();
+        let calls = calls::calls(&base, &used)?;
+        metadata.call(&calls);
+        for (shard, of_base) in (0..).zip(&base.shards) {
+            let called: BTreeSet<u32> = calls
+                .iter()
+                .filter(|call| call.shard == shard)
+                .map(|call| call.function)
+                .collect();
+            let called: Vec<u32> = called.into_iter().collect();
+            metadata.row(Row::Called {
+                shard,
+                base: of_base,
+                targets: &calls::filling(of_base, targets, &called)?,
+                calls: &calls,
+            });
+        }
     }
     let mut count = Count {
         functions: base.functions,
@@ -117,10 +138,10 @@ pub fn merge(
             .iter()
             .map(|package| package.object.file.clone()),
     );
-    for (i, text) in (0..).zip(&members.texts) {
+    for (i, text) in (0..).zip(&texts) {
         let number = count.shards + i;
-        let bytes =
-            Shard::read(text)?.renumbered(layout, i, number, count.functions, count.globals)?;
+        let (functions, globals) = (count.functions, count.globals);
+        let bytes = text.renumbered(layout, i, number, functions, globals, targets > 1)?;
         let file = out.join(format!("shard-{number}.o"));
         write(&file, &bytes)?;
         objects.push(file);
@@ -210,7 +231,7 @@ fn agree(base: &Base, handover: &Handover) -> Result<(), Refused> {
         );
     }
     for shard in &base.shards {
-        for (number, versions) in shard.numbers.iter().zip(&shard.versions) {
+        for (number, versions) in shard.numbers.iter().zip(all_versions(&shard.targets)) {
             let selected = used.selected.get(*number as usize);
             if !selected.is_some_and(|offset| versions.contains(offset)) {
                 refuse!("the image process tells of no version of the base's function {number}");
@@ -274,6 +295,25 @@ fn same_file(a: &Path, b: &Path) -> bool {
     a == b || canonical(a) == canonical(b)
 }
 
+/// For how many CPU targets there is new code; the base has to have code for the same ones, before others.
+fn has_targets(base: &Base, ids: &[u8], packages: &[UsedPackage]) -> Result<u32, Refused> {
+    let Some((count, ids)) = ids.split_first_chunk::<4>() else {
+        refuse!("the image process does not tell of its CPU targets");
+    };
+    let count = u32::from_le_bytes(*count);
+    if count == 1 {
+        return Ok(count);
+    }
+    let base_ids = base.target_ids.get(4..).unwrap_or_default();
+    if count == 0 || count > base.targets || !base_ids.starts_with(ids) {
+        refuse!("the base has no code for just these {count} CPU targets");
+    }
+    if let Some(package) = packages.first() {
+        refuse!("`{}` has code for one CPU", package.path.display());
+    }
+    Ok(count)
+}
+
 /// The functions of a shard of the base that this CPU uses, and which of them have slots.
 fn chosen(base: &Base, handover: &Handover, shard: u32) -> Result<(Vec<u64>, Vec<u32>), Refused> {
     let Some(shard) = base.shards.get(shard as usize) else {
@@ -286,7 +326,9 @@ fn chosen(base: &Base, handover: &Handover, shard: u32) -> Result<(Vec<u64>, Vec
             None => refuse!("the image process does not tell of function {number} of the base"),
         }
     }
-    Ok((functions, shard.in_slots.clone()))
+    let mut in_slots: Vec<u32> = shard.slots.iter().map(|(function, _)| *function).collect();
+    in_slots.dedup();
+    Ok((functions, in_slots))
 }
 
 /// The parts of all images: the base's where they were, each package's behind those before it, at

@@ -2,13 +2,14 @@
 
 use object::elf;
 
-use crate::base::{SLOTS, SMALL_TYPEOF, base_symbol};
+use crate::base::{BaseShard, SLOTS, SMALL_TYPEOF, base_symbol, called_symbol};
+use crate::calls::Call;
 use crate::handover::UsedPackage;
 use crate::package::package_symbol;
 use crate::relocations::METADATA;
 use crate::script;
-use crate::tables::{Column, Layout, TAG};
-use crate::trampoline;
+use crate::tables::{Column, Layout, TAG, Versions};
+use crate::trampoline::{self, Code};
 use crate::write::{CONSTANTS, DATA, Object, Place, Scope, SectionId, Target};
 
 /// A row of the table of shards.
@@ -23,6 +24,15 @@ pub enum Row<'a> {
         functions: &'a [u64],
         /// Those that have slots, by place in the shard.
         in_slots: &'a [u32],
+    },
+    /// A shard of the base that gets more slots.
+    Called {
+        shard: u32,
+        base: &'a BaseShard,
+        /// What it has for each CPU target, with these slots among those that are filled.
+        targets: &'a [Versions],
+        /// All that is called.
+        calls: &'a [Call],
     },
     /// All package images.
     Packages {
@@ -45,6 +55,10 @@ pub struct Metadata {
     /// Tables that are pointed to by this object's own, in the order of the rows.
     rows: Vec<Target>,
     targets: Place,
+    /// The slots of what is called, in its order.
+    slots: Vec<Place>,
+    /// What needs an entry in the unwind table.
+    code: Vec<Code>,
 }
 
 impl Metadata {
@@ -63,7 +77,28 @@ impl Metadata {
             pointers,
             rows: Vec::new(),
             targets,
+            slots: Vec::new(),
+            code: Vec::new(),
         }
+    }
+
+    /// Adds a slot for each of these functions, and code by way of it.
+    pub fn call(&mut self, calls: &[Call]) {
+        if calls.is_empty() {
+            return;
+        }
+        let section = self
+            .object
+            .section(".data", DATA, 8, vec![0; 8 * calls.len()]);
+        let offsets = (0..calls.len() as u64).map(|i| 8 * i);
+        self.slots = offsets.map(|offset| Place { section, offset }).collect();
+        let (jumps, code) = trampoline::add_jumps(&mut self.object, self.text, &self.slots);
+        for (call, jump) in calls.iter().zip(jumps) {
+            let name = called_symbol(call.offset).into_bytes();
+            self.object
+                .define(name, jump, 0, elf::STT_FUNC, Scope::Hidden);
+        }
+        self.code.push(code);
     }
 
     /// Adds the next row.
@@ -76,6 +111,12 @@ impl Metadata {
                     functions,
                     in_slots,
                 } => self.chosen(*column, shard, functions, in_slots),
+                Row::Called {
+                    shard,
+                    base,
+                    targets,
+                    calls,
+                } => self.called(*column, shard, base, targets, calls),
                 Row::Packages {
                     packages,
                     functions,
@@ -133,6 +174,58 @@ impl Metadata {
         })
     }
 
+    fn called(
+        &mut self,
+        column: Column,
+        shard: u32,
+        base: &BaseShard,
+        targets: &[Versions],
+        calls: &[Call],
+    ) -> Target {
+        let start = |column| self.layout.position(column).map(|i| base.columns[i]);
+        // The base stays where it was.
+        let anchor = (
+            Target::Symbol(
+                self.object
+                    .symbol(Column::GlobalOffsets.symbol(shard).into_bytes(), false),
+            ),
+            start(Column::GlobalOffsets).unwrap_or_default(),
+        );
+        let from_anchor = |addr: u64| (anchor.0, addr.wrapping_sub(anchor.1).cast_signed());
+        Target::Place(match column {
+            Column::GlobalOffsets if start(Column::GlobalBase).is_some() => {
+                let globals: Vec<_> = base.globals.iter().copied().map(from_anchor).collect();
+                self.global_offsets(&globals)
+            }
+            Column::CloneSlots => {
+                let of_base = base.slots.iter().map(|(function, slot)| {
+                    let (target, addend) = from_anchor(*slot);
+                    (*function, target, addend)
+                });
+                let new = calls.iter().zip(&self.slots);
+                let new = new
+                    .filter(|(call, _)| call.shard == shard)
+                    .map(|(call, slot)| (call.function, Target::Place(*slot), 0));
+                let mut slots: Vec<_> = of_base.chain(new).collect();
+                slots.sort_by_key(|(function, ..)| *function);
+                self.clone_slots(&slots)
+            }
+            Column::CloneOffsets => {
+                let from = start(Column::FunctionBase).unwrap_or_default();
+                let offsets: Vec<u32> = clones(targets)
+                    .map(|addr| addr.wrapping_sub(from) as u32)
+                    .collect();
+                self.words(&offsets)
+            }
+            Column::ClonePointers => {
+                let names: Vec<String> = clones(targets).map(base_symbol).collect();
+                self.functions(Column::FunctionPointers, &names)
+            }
+            Column::CloneNumbers => self.words(&clone_numbers(targets)),
+            _ => return self.other(column, shard),
+        })
+    }
+
     fn packages(
         &mut self,
         column: Column,
@@ -165,24 +258,29 @@ impl Metadata {
                 self.words(&(functions..functions + function_count).collect::<Vec<u32>>())
             }
             Column::GlobalOffsets => {
-                let mut words = vec![0; 1 + global_count as usize];
-                words[0] = global_count;
-                let table = self.words(&words);
-                let all = packages.iter().flat_map(|package| {
-                    package.globals.iter().map(move |offset| (package, *offset))
-                });
-                for (i, (package, offset)) in (1..).zip(all) {
-                    let (target, addend) = anchor(&mut self.object, package, offset);
-                    self.distance(table, i, target, addend);
-                }
-                table
+                let object = &mut self.object;
+                let globals: Vec<_> = packages
+                    .iter()
+                    .flat_map(|package| package.globals.iter().map(move |at| (package, *at)))
+                    .map(|(package, offset)| anchor(object, package, offset))
+                    .collect();
+                self.global_offsets(&globals)
             }
             Column::GlobalNumbers => {
                 self.words(&(globals..globals + global_count).collect::<Vec<u32>>())
             }
             // `settle` puts the table of offsets here
             Column::FunctionBase | Column::GlobalBase => self.targets,
-            Column::CloneSlots => self.clone_slots(packages),
+            Column::CloneSlots => {
+                let object = &mut self.object;
+                let slots: Vec<_> = in_slots(packages)
+                    .map(|slot| {
+                        let (target, addend) = anchor(object, slot.package, slot.offset);
+                        (slot.function, target, addend)
+                    })
+                    .collect();
+                self.clone_slots(&slots)
+            }
             Column::CloneOffsets => self.words(&[]),
             Column::ClonePointers => self.object.append(self.pointers, 8, &[]),
             Column::CloneNumbers => {
@@ -196,12 +294,22 @@ impl Metadata {
         }
     }
 
-    /// The functions of packages that have slots, and where these are: relative to the globals'
-    /// table on 1.10, which comes before, and to this one on 1.12.
-    fn clone_slots(&mut self, packages: &[UsedPackage]) -> Place {
-        let slots: Vec<InSlot> = in_slots(packages).collect();
+    /// How many globals there are, and the distance of each.
+    fn global_offsets(&mut self, globals: &[(Target, i64)]) -> Place {
+        let mut words = vec![0; 1 + globals.len()];
+        words[0] = globals.len() as u32;
+        let table = self.words(&words);
+        for (i, (target, addend)) in (1..).zip(globals) {
+            self.distance(table, i, *target, *addend);
+        }
+        table
+    }
+
+    /// The functions that have slots, and where these are: relative to the globals' table on 1.10, which
+    /// comes before, and to this one on 1.12.
+    fn clone_slots(&mut self, slots: &[(u32, Target, i64)]) -> Place {
         let mut words = vec![slots.len() as u32];
-        words.extend(slots.iter().flat_map(|slot| [slot.function, 0]));
+        words.extend(slots.iter().flat_map(|(function, ..)| [*function, 0]));
         let table = self.words(&words);
         let row = self.rows.len() / self.layout.columns.len() * self.layout.columns.len();
         let base = match (
@@ -214,9 +322,8 @@ impl Metadata {
             },
             _ => table,
         };
-        for (i, slot) in (0..).zip(&slots) {
+        for (i, (_, target, addend)) in (0..).zip(slots) {
             let offset = table.offset + 8 + 8 * i;
-            let (target, addend) = anchor(&mut self.object, slot.package, slot.offset);
             let from_base = offset.wrapping_sub(base.offset).cast_signed();
             self.object.relocate(
                 Place {
@@ -224,7 +331,7 @@ impl Metadata {
                     offset,
                 },
                 elf::R_X86_64_PC32,
-                target,
+                *target,
                 addend.wrapping_add(from_base),
             );
         }
@@ -322,7 +429,8 @@ impl Metadata {
             Scope::Exported,
         );
 
-        let mut code = vec![trampoline::add_handle_getter(&mut self.object, self.text)];
+        let mut code = std::mem::take(&mut self.code);
+        code.push(trampoline::add_handle_getter(&mut self.object, self.text));
         if !packages.is_empty() {
             let list = self
                 .object
@@ -350,6 +458,33 @@ impl Metadata {
         self.object.section(".note.GNU-stack", 0, 1, &[][..]);
         self.object
     }
+}
+
+/// The versions for all targets but the first.
+fn clones(targets: &[Versions]) -> impl Iterator<Item = u64> + '_ {
+    let rest = targets.iter().skip(1).flat_map(Versions::own);
+    rest.map(|(_, addr)| addr)
+}
+
+/// The functions that each target lists, as Julia reads them.
+fn clone_numbers(targets: &[Versions]) -> Vec<u32> {
+    let mut words = Vec::new();
+    for versions in targets {
+        match versions {
+            Versions::All { filled, .. } => {
+                words.push(TAG | filled.len() as u32);
+                words.extend(filled);
+            }
+            Versions::Some { base, listed } => {
+                words.extend([listed.len() as u32, *base]);
+                words.extend(listed.iter().map(|listed| match listed.fills {
+                    true => TAG | listed.function,
+                    false => listed.function,
+                }));
+            }
+        }
+    }
+    words
 }
 
 /// A place in a package image: its symbol, which is where its first part begins, and the distance.

@@ -7,6 +7,7 @@ use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, SectionHeader, Sym};
 
+use crate::base::{called_symbol, offset_in_symbol};
 use crate::error::{Refused, refuse};
 use crate::tables::{Column, Layout};
 
@@ -21,6 +22,8 @@ const SECTION: usize = size_of::<elf::SectionHeader64<Endianness>>();
 pub struct Shard<'a> {
     bytes: &'a [u8],
     symbols: HashMap<&'a [u8], Defined>,
+    /// The functions of the base that it refers to, by offset, and their entries in the table of symbols.
+    used: Vec<(u64, usize)>,
     string_section: usize,
 }
 
@@ -56,12 +59,17 @@ impl<'a> Shard<'a> {
             refuse!("an object of the image process has no symbols");
         };
         let first = usize::try_from(at.sh_offset(LITTLE)).unwrap_or(usize::MAX);
-        let mut symbols = HashMap::new();
+        let (mut symbols, mut used) = (HashMap::new(), Vec::new());
         for (index, symbol) in table.enumerate() {
-            if symbol.is_undefined(LITTLE) || symbol.st_name(LITTLE) == 0 {
+            if symbol.st_name(LITTLE) == 0 {
                 continue;
             }
             let name = symbol.name(LITTLE, table.strings()).map_err(bad)?;
+            let entry = first.saturating_add(index.0 * SYMBOL);
+            if symbol.is_undefined(LITTLE) {
+                used.extend(offset_in_symbol(name).map(|offset| (offset, entry)));
+                continue;
+            }
             let mut content = None;
             if let Some(section) = table.symbol_section(LITTLE, symbol, index).map_err(bad)? {
                 let section = sections.section(section).map_err(bad)?;
@@ -83,17 +91,12 @@ impl<'a> Shard<'a> {
                     content = Some((offset, size));
                 }
             }
-            symbols.insert(
-                name,
-                Defined {
-                    entry: first.saturating_add(index.0 * SYMBOL),
-                    content,
-                },
-            );
+            symbols.insert(name, Defined { entry, content });
         }
         Ok(Shard {
             bytes,
             symbols,
+            used,
             string_section: table.string_section().0,
         })
     }
@@ -120,8 +123,14 @@ impl<'a> Shard<'a> {
             .collect())
     }
 
+    /// The offsets of the base's functions that it refers to.
+    pub fn used(&self) -> impl Iterator<Item = u64> + '_ {
+        self.used.iter().map(|(offset, _)| *offset)
+    }
+
     /// The object with its shard, number `from`, made number `to`, and the numbers of its functions
-    /// and globals made higher by `functions` and `globals`.
+    /// and globals made higher by `functions` and `globals`. `called`: refers to the base's functions by
+    /// [`called_symbol`].
     pub fn renumbered(
         &self,
         layout: &Layout,
@@ -129,6 +138,7 @@ impl<'a> Shard<'a> {
         to: u32,
         functions: u32,
         globals: u32,
+        called: bool,
     ) -> Result<Vec<u8>, Refused> {
         let mut bytes = self.bytes.to_vec();
         for (column, more) in [
@@ -147,19 +157,21 @@ impl<'a> Shard<'a> {
                 number.copy_from_slice(&new.to_le_bytes());
             }
         }
-        self.rename(&mut bytes, layout, from, to)?;
+        let mut renamed = Vec::new();
+        for column in layout.columns {
+            renamed.push((self.symbol(&column.symbol(from))?.entry, column.symbol(to)));
+        }
+        if called {
+            let used = self.used.iter();
+            renamed.extend(used.map(|(offset, entry)| (*entry, called_symbol(*offset))));
+        }
+        self.rename(&mut bytes, renamed)?;
         Ok(bytes)
     }
 
-    /// Renames the symbols of columns. Names may be the tails of others, so the new ones are put
-    /// behind a copy of the table of names, which is made the one that counts.
-    fn rename(
-        &self,
-        bytes: &mut Vec<u8>,
-        layout: &Layout,
-        from: u32,
-        to: u32,
-    ) -> Result<(), Refused> {
+    /// Gives the symbols of these entries other names. Names may be the tails of others, so the new ones
+    /// are put behind a copy of the table of names, which is made the one that counts.
+    fn rename(&self, bytes: &mut Vec<u8>, symbols: Vec<(usize, String)>) -> Result<(), Refused> {
         let too_long = || Refused::new("an object of the image process is too long");
         let bad = |e: object::Error| {
             Refused::new(format!(
@@ -173,10 +185,9 @@ impl<'a> Shard<'a> {
             .section(object::SectionIndex(self.string_section))
             .map_err(bad)?;
         let mut names = section.data(LITTLE, self.bytes).map_err(bad)?.to_vec();
-        for column in layout.columns {
-            let entry = self.symbol(&column.symbol(from))?.entry;
+        for (entry, name) in symbols {
             let offset = u32::try_from(names.len()).map_err(|_| too_long())?;
-            names.extend(column.symbol(to).into_bytes());
+            names.extend(name.into_bytes());
             names.push(0);
             let place = bytes.get_mut(entry..entry + 4).ok_or_else(too_long)?;
             place.copy_from_slice(&offset.to_le_bytes());

@@ -8,7 +8,7 @@ use crate::read::Image;
 use crate::relocations::Pointers;
 
 pub use layout::{Column, LAYOUTS, Layout};
-pub use shard::Shard;
+pub use shard::{Listed, Shard, Versions, all_versions};
 
 /// The version of the header that is known.
 pub const HEADER_VERSION: u32 = 1;
@@ -26,6 +26,8 @@ pub struct Tables {
     pub globals: u32,
     /// How many CPU targets there is code for.
     pub targets: u32,
+    /// What Julia has written of them: how many, then of each its flags, features and name.
+    pub target_ids: Vec<u8>,
     pub shards: Vec<Shard>,
     /// The addresses of `jl_pgcstack_func_slot`, `jl_pgcstack_key_slot` and `jl_tls_offset`.
     pub slots: [u64; 3],
@@ -77,10 +79,12 @@ impl Tables {
         for (i, slot) in slots.iter_mut().enumerate() {
             *slot = pointers.need(ptls.wrapping_add(8 * i as u64), "a slot")?;
         }
-        let targets = image.u32(part(4, "the targets")?)?;
+        let targets_at = part(4, "the targets")?;
+        let targets = image.u32(targets_at)?;
         if targets == 0 || targets > 1000 {
             refuse!("it has code for {targets} CPU targets");
         }
+        let size = size_of_targets(image, targets_at, targets)?;
         if shards == 0 || shards > 0x10000 {
             refuse!("it has {shards} shards");
         }
@@ -97,6 +101,7 @@ impl Tables {
             functions,
             globals,
             targets,
+            target_ids: image.at(targets_at, size)?.to_vec(),
             shards: (0..shards).map(read).collect::<Result<_, _>>()?,
             slots,
             small_typeof: part(3, "jl_small_typeof")?,
@@ -111,7 +116,7 @@ impl Tables {
         let all = self
             .shards
             .iter()
-            .map(|shard| (&shard.function_numbers, &shard.functions));
+            .map(|shard| (&shard.function_numbers[..], shard.functions()));
         numbered(self.functions, all, "function")
     }
 
@@ -120,15 +125,31 @@ impl Tables {
         let all = self
             .shards
             .iter()
-            .map(|shard| (&shard.global_numbers, &shard.globals));
+            .map(|shard| (&shard.global_numbers[..], &shard.globals[..]));
         numbered(self.globals, all, "global")
     }
+}
+
+/// The size of the serialized targets (`deserialize_target_data` of `src/processor.cpp`).
+fn size_of_targets(image: &Image, start: u64, targets: u32) -> Result<u64, Refused> {
+    let mut at = start.wrapping_add(4);
+    for _ in 0..targets {
+        // flags; the number of features, those that are on and off
+        let features = u64::from(image.u32(at.wrapping_add(4))?);
+        at = at.wrapping_add(8 + 8 * features);
+        // its name, and features that Julia does not know
+        for _ in 0..2 {
+            let length = u64::from(image.u32(at)?);
+            at = at.wrapping_add(4 + length);
+        }
+    }
+    Ok(at.wrapping_sub(start))
 }
 
 /// Puts addresses in the order of their numbers, each of which has to be there once.
 fn numbered<'a>(
     count: u32,
-    all: impl Iterator<Item = (&'a Vec<u32>, &'a Vec<u64>)>,
+    all: impl Iterator<Item = (&'a [u32], &'a [u64])>,
     what: &str,
 ) -> Result<Vec<u64>, Refused> {
     let mut addresses = vec![None; count as usize];
@@ -159,12 +180,8 @@ mod tests {
     fn numbers_have_to_be_there_once() {
         let table = |count, numbers: &[u32]| {
             let addresses: Vec<u64> = numbers.iter().map(|n| 100 + u64::from(*n)).collect();
-            numbered(
-                count,
-                [(&numbers.to_vec(), &addresses)].into_iter(),
-                "function",
-            )
-            .map_err(|e| e.to_string())
+            numbered(count, [(numbers, &addresses[..])].into_iter(), "function")
+                .map_err(|e| e.to_string())
         };
         assert_eq!(table(3, &[2, 0, 1]), Ok(vec![100, 101, 102]));
         assert_eq!(table(3, &[2, 0]), Err("function 1 is missing".into()));

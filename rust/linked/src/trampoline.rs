@@ -1,4 +1,5 @@
-//! The only machine code that is written here: how package images come to the thread's state.
+//! The only machine code that is written here: how package images come to the thread's state, and how code
+//! for several CPU targets comes to the base's functions ([`calls`](crate::calls)).
 //!
 //! Julia fills the thread-local slots of the image that it opens, and only these. Code of a package
 //! image asks its own, which hold [`SYMBOL`] at first: code that asks the image's function, and when
@@ -153,6 +154,37 @@ pub fn add_handle_getter(object: &mut Object<'_>, text: crate::write::SectionId)
         size,
         has_frame: false,
     }
+}
+
+/// How long a jump is, filled up.
+const JUMP: u64 = 8;
+
+/// Adds jumps by way of `slots`, and gives where they are.
+pub fn add_jumps(
+    object: &mut Object<'_>,
+    text: crate::write::SectionId,
+    slots: &[Place],
+) -> (Vec<Place>, Code) {
+    let jump = [
+        0xff, 0x25, 0, 0, 0, 0, //           jmp   [slot]
+        0xcc, 0xcc,
+    ];
+    let start = object.append(text, 16, &jump.repeat(slots.len()));
+    let mut jumps = Vec::with_capacity(slots.len());
+    for (i, slot) in (0..).zip(slots) {
+        let at = |offset: u64| Place {
+            section: text,
+            offset: start.offset + JUMP * i + offset,
+        };
+        object.relocate(at(2), elf::R_X86_64_PC32, Target::Place(*slot), -4);
+        jumps.push(at(0));
+    }
+    let code = Code {
+        start,
+        size: JUMP * slots.len() as u64,
+        has_frame: false,
+    };
+    (jumps, code)
 }
 
 /// A function that needs an entry in the unwind table.

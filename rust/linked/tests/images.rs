@@ -89,6 +89,10 @@ impl Bench {
 
     /// An archive as the image process writes it, whose function calls `called`.
     fn archive(&self, called: &str) -> PathBuf {
+        self.archive_with(&[&format!("-DCALLED={called}"), "-DTARGETS=1"])
+    }
+
+    fn archive_with(&self, more: &[&str]) -> PathBuf {
         let folder = self.path("members");
         std::fs::create_dir_all(&folder).unwrap();
         for (source, name) in [
@@ -100,7 +104,7 @@ impl Bench {
                 .cc(source)
                 .args(["-c", "-fPIC", "-o"])
                 .arg(folder.join(name))
-                .arg(format!("-DCALLED={called}")));
+                .args(more));
         }
         let archive = self.path("new.a");
         let _ = std::fs::remove_file(&archive);
@@ -166,6 +170,13 @@ impl Bench {
 
     fn call(&self, image: &Path, arguments: &[&str]) -> String {
         run(Command::new(self.path("run")).arg(image).args(arguments))
+    }
+
+    /// The same on a CPU for the target of this number.
+    fn call_as(&self, target: u32, image: &Path, arguments: &[&str]) -> String {
+        let mut program = Command::new(self.path("run"));
+        program.env("TARGET", target.to_string());
+        run(program.arg(image).args(arguments))
     }
 }
 
@@ -337,6 +348,81 @@ fn layers_with_both() {
     for layout in [10, 12] {
         layers(layout, "ld", "lld");
         layers(layout, "lld", "ld");
+    }
+}
+
+/// New code for the CPU targets of a base calls the versions that are for the CPU, also when another layer is
+/// linked on that.
+#[test]
+fn code_for_several_targets_calls_the_version_for_the_cpu() {
+    for (layout, linker) in [(10, "ld"), (12, "ld"), (10, "bare lld"), (12, "lld")] {
+        if !is_there(linker.trim_start_matches("bare ")) {
+            continue;
+        }
+        let bench = Bench::new(layout);
+        let image = bench.image("base.c", "base.so", &["-DTARGETS=2"]);
+        let at = addresses(&image);
+        let folder = bench.path("base");
+        std::fs::create_dir(&folder).unwrap();
+        unlink_base(&image, &folder).unwrap();
+        let selected = vec![at["base_one"], at["base_two"], at["base_three"]];
+        let told = handover(&image, 2, selected.clone());
+        // One has a version of its own for the second target, the other has not.
+        let calling = |targets: u32, one: &str, two: &str| {
+            bench.archive_with(&[
+                &format!("-DTARGETS={targets}"),
+                &format!("-DCALLED={one}"),
+                &format!("-DCALLED_TOO={two}"),
+            ])
+        };
+        let (one, two) = (base_symbol(at["base_one"]), base_symbol(at["base_two"]));
+        let archive = calling(2, &one, &two);
+        let linked = bench.link(linker, &folder, &told, &archive, "linked.so");
+        // base_one(1) = 1008 and gives the second 1 to add: 302
+        let expected = "0(1) = 1008\n1(1) = 302\n2(1) = 1008\n3(1) = 2618\n";
+        let calls = ["0:1", "1:1", "2:1", "3:1"];
+        let output = bench.call_as(0, &linked, &calls);
+        assert!(output.contains(expected), "{output}");
+        let expected = "0(1) = 501008\n1(1) = 302\n2(1) = 501008\n3(1) = 1503626\n";
+        let output = bench.call_as(1, &linked, &calls);
+        assert!(output.contains(expected), "{output}");
+
+        let folder = bench.path("second");
+        std::fs::create_dir(&folder).unwrap();
+        let base = unlink_base(&linked, &folder).unwrap();
+        assert_eq!((base.functions, base.targets), (4, 2));
+        let before = addresses(&linked);
+        let mut selected = selected;
+        selected.push(before["new_one"]);
+        let mut told = handover(&linked, 2, selected);
+        (told.base.globals, told.base.shards) = (3, 2);
+        let archive = calling(2, &base_symbol(before["new_one"]), &one);
+        let again = bench.link(linker, &folder, &told, &archive, "again.so");
+        for (target, expected) in [(0, "4(1) = 6644\n"), (1, "4(1) = 5012286\n")] {
+            let output = bench.call_as(target, &again, &["0:1", "4:1"]);
+            assert!(output.contains(expected), "{output}");
+        }
+
+        // Another base is noticed.
+        let mut wrong = told.clone();
+        wrong.base.path = image.clone();
+        let refused = check(&again, &wrong).unwrap_err().to_string();
+        assert!(refused.contains("not where they were"), "{refused}");
+        // Of more targets than the base has there is no code.
+        let single = bench.image("base.c", "single.so", &["-DTARGETS=1"]);
+        let folder = bench.path("single");
+        std::fs::create_dir(&folder).unwrap();
+        unlink_base(&single, &folder).unwrap();
+        let at = addresses(&single);
+        let selected = vec![at["base_one"], at["base_two"], at["base_three"]];
+        let archive = calling(
+            2,
+            &base_symbol(at["base_one"]),
+            &base_symbol(at["base_two"]),
+        );
+        let refused = merge(&folder, &handover(&single, 1, selected), &archive, &folder);
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("just these 2 CPU targets"), "{refused}");
     }
 }
 

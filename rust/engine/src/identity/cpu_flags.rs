@@ -101,15 +101,39 @@ struct Target {
 /// The flags that each target of the image at `path` needs, between spaces; a CPU with those of one target can run
 /// it. None where this is not known: of other files than images for x86-64 that Linux or a BSD loads.
 pub fn needed(path: &Path) -> Option<Vec<String>> {
-    // Of a large file little is needed.
-    let data = ReadCache::new(File::open(path).ok()?);
-    let targets = read_targets(target_ids(&data)?)?;
+    let targets = targets(path)?;
     Some(
         targets
             .iter()
             .map(|target| flags(target).join(" "))
             .collect(),
     )
+}
+
+/// The names of the targets that the image at `path` has code for, by [`name`]; none where [`needed`] knows none.
+pub fn names(path: &Path) -> Option<Vec<String>> {
+    let targets = targets(path)?;
+    Some(
+        targets
+            .iter()
+            .map(|target| name(&target.name).to_string())
+            .collect(),
+    )
+}
+
+/// What Julia calls a target that LLVM calls so (`sysimg_init_cb` in src/processor_x86.cpp).
+pub fn name(target: &str) -> &str {
+    if target == "x86-64" {
+        "generic"
+    } else {
+        target
+    }
+}
+
+fn targets(path: &Path) -> Option<Vec<Target>> {
+    // Of a large file little is needed.
+    let data = ReadCache::new(File::open(path).ok()?);
+    read_targets(target_ids(&data)?)
 }
 
 /// The same of an image for this very CPU: what this kernel does not name, as old ones do not, is not needed.

@@ -26,6 +26,7 @@ struct Job<'a> {
     trouble: PathBuf,
     objects: PathBuf,
     link_packages: bool,
+    pkgimages: bool,
     collect: PathBuf,
     lean: bool,
     named: Vec<&'a str>,
@@ -70,6 +71,7 @@ pub fn write(plan: &BuildPlan, folder: &Path) -> io::Result<()> {
         trouble: trouble(folder),
         objects: objects(folder),
         link_packages: true,
+        pkgimages: Caches::of(plan, true) == Caches::Native,
         collect: staging::path(folder, "collect.jl"),
         // One table of all methods, from which the script can tell of them, came with Julia 1.12. Caches
         // without native code do not tell what in them was asked for.

@@ -1,8 +1,9 @@
 //! Whether what is compiled already can be linked in, as far as the plan tells.
 
+use crate::identity::cpu_flags;
 use crate::julia::start::can_be_preloaded;
 use crate::julia::version::Feature;
-use crate::plan::BuildPlan;
+use crate::plan::{Base, BuildPlan};
 
 /// How an image is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,12 +54,14 @@ impl Way {
                 interposer.display()
             ));
         }
-        if plan.cpu_target.contains(';') || plan.cpu_target == "sysimage" {
-            return Self::NotSo(format!(
-                "linked code is for one CPU, such as \"generic\", \"haswell\" or \"native\", and \
-                 `cpu_target=\"{}\"` may be several",
-                plan.cpu_target
-            ));
+        if plan.cpu_target == "sysimage" {
+            return Self::NotSo(
+                "linked code is for CPUs that are named, and `cpu_target=\"sysimage\"` may be any"
+                    .into(),
+            );
+        }
+        if let Some(why) = lacks_targets(plan) {
+            return Self::NotSo(why);
         }
         if plan.compress {
             return Self::NotSo("a compressed image has another layout".into());
@@ -84,5 +87,30 @@ impl Way {
             Self::NotHere(why) | Self::NotSo(why) => Some(why),
             Self::Linked | Self::Full => None,
         }
+    }
+}
+
+/// Why the code of the base is not for the CPUs of a `cpu_target` of several, if it is not. A base that
+/// this build makes is.
+fn lacks_targets(plan: &BuildPlan) -> Option<String> {
+    let Base::Existing { path } = &plan.base else {
+        return None;
+    };
+    let name =
+        |target: &str| cpu_flags::name(target.split(',').next().unwrap_or_default()).to_string();
+    let wanted: Vec<String> = plan.cpu_target.split(';').map(name).collect();
+    // Of one alone Julia chooses the nearest.
+    if wanted.len() == 1 {
+        return None;
+    }
+    let names = cpu_flags::names(path);
+    match &names {
+        Some(names) if names.starts_with(&wanted) => None,
+        _ => Some(format!(
+            "`{}` has code for {}, and `cpu_target=\"{}\"` is for several others",
+            path.display(),
+            names.map_or("CPUs that are not known".into(), |names| names.join(", ")),
+            plan.cpu_target
+        )),
     }
 }

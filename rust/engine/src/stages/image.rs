@@ -61,8 +61,9 @@ pub fn invocation(
         preload(plan, &mut child, interposer);
         job::hand_to(&mut child, folder);
         if !plan.julia.version.has(Feature::NativeImaging) {
-            // The preloaded library turns it off again, when Julia has kept the base's native code.
-            child.arg("--output-incremental=yes");
+            // The preloaded library turns them off again, the second where caches without native code are
+            // loaded, when Julia has kept the base's native code.
+            child.args(["--output-incremental=yes", "--pkgimages=yes"]);
         }
     }
     if !base.has_caches(plan) {

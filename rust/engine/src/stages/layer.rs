@@ -114,10 +114,10 @@ pub fn build(
         let foundation = Foundation::start(scope, &inner, &base.path);
         let process = ImageProcess::start(scope, &inner, base)?;
         process.load_packages()?;
-        let made = process.finish(Arc::clone(statements), statements.naming(&above))?;
         let foundation = foundation
             .ready()
             .map_err(|why| Setback::for_reason(plan, Stage::Link, why))?;
+        let made = process.finish(Arc::clone(statements), statements.naming(&above))?;
         Ok::<_, Setback>(((made.0, foundation), made.1))
     })?;
     let (object, foundation) = object;

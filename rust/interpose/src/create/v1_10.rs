@@ -26,15 +26,26 @@ pub struct ArrayList {
 
 /// From here on this is an ordinary process that writes a whole image. It was started for an
 /// incremental one, because Julia then uses the sysimage's native code, which it does not for a whole
-/// one; the option is looked at next when that is decided for `__init__` functions.
+/// one; the option is looked at next when that is decided for `__init__` functions. And it was started
+/// for package images, as Julia takes several CPU targets for an incremental image of these only.
 pub fn flip(session: &Session) -> Result<(), Trouble> {
-    let option = symbol(c"jl_options")?.cast::<i8>();
+    let options = session.layout.options;
+    switch_off(options.incremental, "--output-incremental")?;
+    match options.use_pkgimages.filter(|_| !session.job.pkgimages) {
+        Some(offset) => switch_off(offset, "--pkgimages"),
+        None => Ok(()),
+    }
+}
+
+/// Switches off the option of Julia's at `offset`, which has to be on.
+fn switch_off(offset: usize, name: &str) -> Result<(), Trouble> {
+    let options = symbol(c"jl_options")?.cast::<i8>();
     // SAFETY: a field of Julia's options; the script tells later whether it lies there.
-    let option = unsafe { option.add(session.layout.options.incremental) };
+    let option = unsafe { options.add(offset) };
     // SAFETY: as above.
     let value = unsafe { option.read() };
-    ensure("incremental", value == 1, || {
-        format!("Julia was not started with --output-incremental=yes (the option is {value})")
+    ensure("option", value == 1, || {
+        format!("Julia was not started with {name}=yes (the option is {value})")
     })?;
     // SAFETY: as above.
     unsafe { option.write(0) };

@@ -41,8 +41,11 @@ pub struct MethodLayout {
 }
 
 /// Offsets in `jl_options_t`.
+#[derive(Clone, Copy)]
 pub struct OptionsLayout {
     pub incremental: usize,
+    /// Where it has to be changed (1.10).
+    pub use_pkgimages: Option<usize>,
 }
 
 /// How `jl_register_fptrs` hands over the functions of an image: offsets in a `jl_image_fptrs_t`.
@@ -154,6 +157,11 @@ impl Layout {
             ("Method", "primary_world", self.method.primary_world),
             ("JLOptions", "incremental", self.options.incremental),
         ];
+        fields.extend(
+            self.options
+                .use_pkgimages
+                .map(|offset| ("JLOptions", "use_pkgimages", offset)),
+        );
         fields.extend(ci.owner.map(|offset| ("CodeInstance", "owner", offset)));
         fields.extend(
             self.method

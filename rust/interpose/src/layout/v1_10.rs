@@ -28,7 +28,10 @@ pub static LAYOUT: Layout = Layout {
         deleted_world: Some(40),
     },
     abi_override_def: None,
-    options: OptionsLayout { incremental: 200 },
+    options: OptionsLayout {
+        incremental: 200,
+        use_pkgimages: Some(139),
+    },
     functions: FunctionsLayout::Relative {
         base: 0,
         count: 8,

@@ -28,7 +28,10 @@ pub static LAYOUT: Layout = Layout {
         deleted_world: None,
     },
     abi_override_def: Some(8),
-    options: OptionsLayout { incremental: 216 },
+    options: OptionsLayout {
+        incremental: 216,
+        use_pkgimages: None,
+    },
     functions: FunctionsLayout::Absolute {
         count: 0,
         pointers: 8,

@@ -1,27 +1,97 @@
 //! One shard: the functions and globals that one thread of the compiler has made.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Column, Layout, TAG};
 use crate::error::{Refused, refuse};
 use crate::read::Image;
 use crate::relocations::Pointers;
+
+/// What a shard has for one CPU target. Functions are named by their place in the shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Versions {
+    /// A version of every function.
+    All {
+        addresses: Vec<u64>,
+        /// The functions whose slots are filled, in order.
+        filled: Vec<u32>,
+    },
+    /// Those of another target, but for some.
+    Some {
+        /// The number of that target, which has all.
+        base: u32,
+        /// In order.
+        listed: Vec<Listed>,
+    },
+}
+
+/// A function that a target lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    pub function: u32,
+    /// Whether its slots are filled.
+    pub fills: bool,
+    pub address: u64,
+}
+
+impl Versions {
+    /// The version that `targets`, of which this is one, have of a function.
+    pub fn version(&self, targets: &[Versions], function: u32) -> Option<u64> {
+        match self {
+            Versions::All { addresses, .. } => addresses.get(function as usize).copied(),
+            Versions::Some { base, listed } => {
+                match listed.binary_search_by_key(&function, |listed| listed.function) {
+                    Ok(i) => Some(listed[i].address),
+                    Err(_) => match targets.get(*base as usize)? {
+                        Versions::All { addresses, .. } => {
+                            addresses.get(function as usize).copied()
+                        }
+                        Versions::Some { .. } => None,
+                    },
+                }
+            }
+        }
+    }
+
+    /// The functions whose slots are filled, in order.
+    pub fn filled(&self) -> Vec<u32> {
+        match self {
+            Versions::All { filled, .. } => filled.clone(),
+            Versions::Some { listed, .. } => {
+                let fills = listed.iter().filter(|listed| listed.fills);
+                fills.map(|listed| listed.function).collect()
+            }
+        }
+    }
+
+    /// The addresses that it has itself.
+    pub fn own(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        let (all, listed): (&[u64], &[Listed]) = match self {
+            Versions::All { addresses, .. } => (addresses, &[]),
+            Versions::Some { listed, .. } => (&[], listed),
+        };
+        let all = (0..).zip(all.iter().copied());
+        all.chain(
+            listed
+                .iter()
+                .map(|listed| (listed.function, listed.address)),
+        )
+    }
+}
 
 /// A shard, as `parse_sysimg` of `src/processor.cpp` reads it.
 #[derive(Debug)]
 pub struct Shard {
     /// The address of each column's array.
     pub columns: Vec<u64>,
-    /// The addresses of the functions, for the first CPU target.
-    pub functions: Vec<u64>,
-    /// Their numbers in the image.
+    /// The numbers of its functions in the image.
     pub function_numbers: Vec<u32>,
     /// The addresses of the globals.
     pub globals: Vec<u64>,
     /// Their numbers in the image.
     pub global_numbers: Vec<u32>,
-    /// The addresses of the functions for other CPU targets.
-    pub clones: Vec<u64>,
-    /// Which function each of these is a version of, by place in this shard.
-    clones_of: Vec<u32>,
+    /// What there is for each CPU target; the first has all functions.
+    pub targets: Vec<Versions>,
     /// Which functions have slots that hold their version for the CPU, by place in this shard.
     pub in_slots: Vec<u32>,
     /// The addresses of these slots.
@@ -111,9 +181,6 @@ impl Shard {
             Functions::Relative(_) => need(Column::CloneOffsets)?,
             Functions::Absolute => need(Column::ClonePointers)?,
         };
-        let clone_numbers = need(Column::CloneNumbers)?;
-        let clones_of = clones_of(image, clone_numbers, function_count, targets)?;
-
         let clone_slots = need(Column::CloneSlots)?;
         let slots = u64::from(image.u32(clone_slots)?);
         // Offsets of slots are relative to the globals on 1.10, to themselves on 1.12.
@@ -128,27 +195,34 @@ impl Shard {
             refuse!("its slots are out of order");
         }
         let slot_offsets: Vec<u32> = pairs.iter().copied().skip(1).step_by(2).collect();
-        // The first target: each function that has slots is listed. Julia looks for them in order.
-        let first = image.u32(clone_numbers)? & !TAG;
-        let listed = some(image, clone_numbers.wrapping_add(4), u64::from(first))?;
-        if !listed.is_sorted()
-            || listed
-                .iter()
-                .any(|function| in_slots.binary_search(function).is_err())
-        {
-            refuse!("its first CPU target has functions without slots");
+        let functions = kind.read(image, pointers, functions_at, function_count)?;
+        let lists = lists(image, need(Column::CloneNumbers)?, targets)?;
+        let count: u64 = lists[1..]
+            .iter()
+            .map(|list| list.count(function_count))
+            .sum();
+        let clones = kind.read(image, pointers, clones_at, count)?;
+        let targets = versions(lists, functions, &clones)?;
+        // Julia looks for the slots of those whose slots are filled in order.
+        for versions in &targets {
+            let filled = versions.filled();
+            if !filled.is_sorted()
+                || filled
+                    .iter()
+                    .any(|function| in_slots.binary_search(function).is_err())
+            {
+                refuse!("one of its CPU targets has functions without slots");
+            }
         }
 
         Ok(Shard {
-            functions: kind.read(image, pointers, functions_at, function_count)?,
             function_numbers: some(image, need(Column::FunctionNumbers)?, function_count)?,
             globals: offsets(
                 global_base,
                 &some(image, global_offsets.wrapping_add(4), globals)?,
             ),
             global_numbers: some(image, need(Column::GlobalNumbers)?, globals)?,
-            clones: kind.read(image, pointers, clones_at, clones_of.len() as u64)?,
-            clones_of,
+            targets,
             function_slots: offsets(slot_base, &slot_offsets),
             in_slots,
             columns,
@@ -157,18 +231,39 @@ impl Shard {
 }
 
 impl Shard {
+    /// The addresses of the functions, for the first CPU target.
+    pub fn functions(&self) -> &[u64] {
+        match self.targets.first() {
+            Some(Versions::All { addresses, .. }) => addresses,
+            _ => &[],
+        }
+    }
+
+    /// The functions that have slots, by place in this shard, and the addresses of these.
+    pub fn slots(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        let slots = self.function_slots.iter().copied();
+        self.in_slots.iter().copied().zip(slots)
+    }
+
     /// All versions of each function, the one for the first CPU target first.
     pub fn versions(&self) -> Vec<Vec<u64>> {
-        let mut versions: Vec<Vec<u64>> = self.functions.iter().map(|addr| vec![*addr]).collect();
-        for (function, addr) in self.clones_of.iter().zip(&self.clones) {
-            if let Some(versions) = versions.get_mut(*function as usize)
-                && !versions.contains(addr)
-            {
-                versions.push(*addr);
-            }
-        }
-        versions
+        all_versions(&self.targets)
     }
+}
+
+/// All versions that `targets` have of each function.
+pub fn all_versions(targets: &[Versions]) -> Vec<Vec<u64>> {
+    let mut all: Vec<Vec<u64>> = Vec::new();
+    for (function, address) in targets.iter().flat_map(Versions::own) {
+        let function = function as usize;
+        if all.len() <= function {
+            all.resize(function + 1, Vec::new());
+        }
+        if !all[function].contains(&address) {
+            all[function].push(address);
+        }
+    }
+    all
 }
 
 /// `count` numbers at an address, which may be any if there are none.
@@ -180,38 +275,97 @@ fn some(image: &Image, addr: u64, count: u64) -> Result<Vec<u32>, Refused> {
     }
 }
 
-/// Which function each of the functions for other CPU targets is a version of, by place in the
-/// shard.
-fn clones_of(
-    image: &Image,
-    mut addr: u64,
-    functions: u64,
-    targets: u32,
-) -> Result<Vec<u32>, Refused> {
-    let mut clones = Vec::new();
-    for target in 0..targets {
+/// The functions that a CPU target lists.
+enum List {
+    /// It has all; those whose slots are filled.
+    All(Vec<u32>),
+    /// The target that it builds on, and those that are different, tagged where their slots are filled.
+    Some(u32, Vec<u32>),
+}
+
+impl List {
+    /// How many versions it has.
+    fn count(&self, functions: u64) -> u64 {
+        match self {
+            List::All(_) => functions,
+            List::Some(_, listed) => listed.len() as u64,
+        }
+    }
+}
+
+/// The list of each target.
+fn lists(image: &Image, mut addr: u64, targets: u32) -> Result<Vec<List>, Refused> {
+    let mut lists = Vec::new();
+    for _ in 0..targets {
         let word = image.u32(addr)?;
         let length = u64::from(word & !TAG);
         if word & TAG != 0 {
-            // all functions; those with slots are listed
-            if target > 0 {
-                clones.extend(0..u32::try_from(functions).unwrap_or(u32::MAX));
-            }
+            lists.push(List::All(some(image, addr.wrapping_add(4), length)?));
             addr = addr.wrapping_add(4 + 4 * length);
-        } else if target == 0 {
-            refuse!("its first CPU target is not whole");
         } else {
-            // the target that it builds on, then those that are different
-            let listed = some(image, addr.wrapping_add(8), length)?;
-            clones.extend(listed.iter().map(|function| function & !TAG));
+            let base = image.u32(addr.wrapping_add(4))?;
+            lists.push(List::Some(base, some(image, addr.wrapping_add(8), length)?));
             addr = addr.wrapping_add(8 + 4 * length);
         }
     }
-    if clones
-        .iter()
-        .any(|function| u64::from(*function) >= functions)
-    {
-        refuse!("its CPU targets have functions that it does not have");
+    Ok(lists)
+}
+
+/// What each target has: the first one `functions`, the others `clones`.
+fn versions(
+    lists: Vec<List>,
+    functions: Vec<u64>,
+    clones: &[u64],
+) -> Result<Vec<Versions>, Refused> {
+    let count = functions.len();
+    let (mut first, mut rest) = (Some(functions), clones);
+    let mut targets: Vec<Versions> = Vec::new();
+    for list in lists {
+        let versions = match list {
+            List::All(filled) => Versions::All {
+                addresses: match first.take() {
+                    Some(functions) => functions,
+                    None => take(&mut rest, count)?.to_vec(),
+                },
+                filled,
+            },
+            List::Some(base, listed) => {
+                // This is the first target otherwise.
+                if !matches!(targets.get(base as usize), Some(Versions::All { .. })) {
+                    refuse!("one of its CPU targets builds on one that is not whole");
+                }
+                let addresses = take(&mut rest, listed.len())?;
+                let listed: Vec<Listed> = listed
+                    .into_iter()
+                    .zip(addresses)
+                    .map(|(function, &address)| Listed {
+                        function: function & !TAG,
+                        fills: function & TAG != 0,
+                        address,
+                    })
+                    .collect();
+                if !listed.is_sorted_by(|a, b| a.function < b.function) {
+                    refuse!("the functions of one of its CPU targets are out of order");
+                }
+                Versions::Some { base, listed }
+            }
+        };
+        if versions
+            .own()
+            .any(|(function, _)| function as usize >= count)
+        {
+            refuse!("its CPU targets have functions that it does not have");
+        }
+        targets.push(versions);
     }
-    Ok(clones)
+    Ok(targets)
+}
+
+/// The next `count` of `rest`.
+fn take<'a>(rest: &mut &'a [u64], count: usize) -> Result<&'a [u64], Refused> {
+    let Some((taken, left)) = rest.split_at_checked(count) else {
+        refuse!("its CPU targets have fewer functions than they list");
+    };
+    *rest = left;
+    Ok(taken)
 }

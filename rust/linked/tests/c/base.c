@@ -38,7 +38,7 @@ asm(".section .rodata\n"
 #if TARGETS == 2
     ".long 1, 0, 0x80000000\n"
 #endif
-    HIDE("jl_dispatch_target_ids") ".long " STR(TARGETS) ", 0, 0\n"
+    HIDE("jl_dispatch_target_ids") TARGET_IDS
     HIDE("jl_image_header") ".long 1, 1, 3, 2\n"
     ".globl jl_system_image_size\n.type jl_system_image_size,@object\n.size jl_system_image_size, 8\n.p2align 3\njl_system_image_size: .quad 40000\n"
     ".section .data.rel.ro,\"aw\"\n"

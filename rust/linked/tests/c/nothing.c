@@ -12,8 +12,8 @@ asm(".section .rodata\n"
     HIDE("jl_fvar_idxs_0") HIDE("jl_gvar_idxs_0")
     HIDE("jl_clone_idxs_0") ".long 0x80000000\n"
 #endif
-#ifdef TARGETS
-    ".type jl_dispatch_target_ids,@object\njl_dispatch_target_ids: .incbin \"" TARGETS "\"\n" END("jl_dispatch_target_ids")
+#ifdef TARGETS_FILE
+    ".type jl_dispatch_target_ids,@object\njl_dispatch_target_ids: .incbin \"" TARGETS_FILE "\"\n" END("jl_dispatch_target_ids")
     ".type jl_image_header,@object\njl_image_header: .long 1, 1, 0, 0\n" END("jl_image_header")
 #endif
 #ifdef HEAP

@@ -43,13 +43,13 @@ asm(".section .rodata\n"
 #if TARGETS != 2
     HIDE("jl_clone_slots_0") ".long 0\n"
     HIDE("jl_clone_idxs_0") ".long 0x80000000\n"
-    HIDE("jl_dispatch_target_ids") ".long 1, 0, 0\n"
+    HIDE("jl_dispatch_target_ids") TARGET_IDS
 #else
 #if LAYOUT == 12
     HIDE("jl_clone_slots_0") ".long 1, 0, own_slot - jl_clone_slots_0\n"
 #endif
     HIDE("jl_clone_idxs_0") ".long 0x80000001, 0, 0x80000001, 0\n"
-    HIDE("jl_dispatch_target_ids") ".long 2, 0, 0\n"
+    HIDE("jl_dispatch_target_ids") TARGET_IDS
 #endif
     HIDE("jl_fvar_idxs_0") ".long 0, 1\n"
     HIDE("jl_gvar_idxs_0") ".long 0\n"
