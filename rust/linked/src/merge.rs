@@ -14,7 +14,7 @@ use crate::parts::{PAGE, Placed};
 use crate::read;
 use crate::script;
 use crate::shard::Shard;
-use crate::tables::{HEADER_VERSION, Layout, all_versions};
+use crate::tables::{HEADER_VERSION, Layout, all_versions, targets};
 
 /// What to link, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,12 +76,12 @@ pub fn merge(
         );
     }
     let target_ids = told.content("jl_dispatch_target_ids")?;
-    let targets = has_targets(&base, target_ids, &handover.packages)?;
+    let target_count = has_targets(&base, target_ids, &handover.packages)?;
     let read = members.texts.iter().map(|text| Shard::read(text));
     let texts = read.collect::<Result<Vec<_>, _>>()?;
 
-    let mut metadata = Metadata::new(layout, target_ids);
-    if targets == 1 {
+    let mut metadata = Metadata::new(layout, &targets::joined(target_ids, &base.target_ids)?);
+    if target_count == 1 {
         for i in 0..handover.base.shards {
             let chosen = (base.targets > 1)
                 .then(|| chosen(&base, handover, i))
@@ -109,7 +109,7 @@ pub fn merge(
             metadata.row(Row::Called {
                 shard,
                 base: of_base,
-                targets: &calls::filling(of_base, targets, &called)?,
+                targets: &calls::filling(of_base, target_count, &called)?,
                 calls: &calls,
             });
         }
@@ -141,7 +141,7 @@ pub fn merge(
     for (i, text) in (0..).zip(&texts) {
         let number = count.shards + i;
         let (functions, globals) = (count.functions, count.globals);
-        let bytes = text.renumbered(layout, i, number, functions, globals, targets > 1)?;
+        let bytes = text.renumbered(layout, i, number, functions, globals, target_count > 1)?;
         let file = out.join(format!("shard-{number}.o"));
         write(&file, &bytes)?;
         objects.push(file);
@@ -297,15 +297,11 @@ fn same_file(a: &Path, b: &Path) -> bool {
 
 /// For how many CPU targets there is new code; the base has to have code for the same ones, before others.
 fn has_targets(base: &Base, ids: &[u8], packages: &[UsedPackage]) -> Result<u32, Refused> {
-    let Some((count, ids)) = ids.split_first_chunk::<4>() else {
-        refuse!("the image process does not tell of its CPU targets");
-    };
-    let count = u32::from_le_bytes(*count);
+    let count = targets::count(ids)?;
     if count == 1 {
         return Ok(count);
     }
-    let base_ids = base.target_ids.get(4..).unwrap_or_default();
-    if count == 0 || count > base.targets || !base_ids.starts_with(ids) {
+    if count == 0 || !targets::begins_with(&base.target_ids, ids)? {
         refuse!("the base has no code for just these {count} CPU targets");
     }
     if let Some(package) = packages.first() {

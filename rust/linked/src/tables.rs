@@ -2,6 +2,7 @@
 
 mod layout;
 mod shard;
+pub mod targets;
 
 use crate::error::{Refused, refuse};
 use crate::read::Image;
@@ -26,7 +27,7 @@ pub struct Tables {
     pub globals: u32,
     /// How many CPU targets there is code for.
     pub targets: u32,
-    /// What Julia has written of them: how many, then of each its flags, features and name.
+    /// What Julia has written of them.
     pub target_ids: Vec<u8>,
     pub shards: Vec<Shard>,
     /// The addresses of `jl_pgcstack_func_slot`, `jl_pgcstack_key_slot` and `jl_tls_offset`.
@@ -79,12 +80,8 @@ impl Tables {
         for (i, slot) in slots.iter_mut().enumerate() {
             *slot = pointers.need(ptls.wrapping_add(8 * i as u64), "a slot")?;
         }
-        let targets_at = part(4, "the targets")?;
-        let targets = image.u32(targets_at)?;
-        if targets == 0 || targets > 1000 {
-            refuse!("it has code for {targets} CPU targets");
-        }
-        let size = size_of_targets(image, targets_at, targets)?;
+        let target_ids = targets::read(image, part(4, "the targets")?)?;
+        let targets = targets::count(&target_ids)?;
         if shards == 0 || shards > 0x10000 {
             refuse!("it has {shards} shards");
         }
@@ -101,7 +98,7 @@ impl Tables {
             functions,
             globals,
             targets,
-            target_ids: image.at(targets_at, size)?.to_vec(),
+            target_ids,
             shards: (0..shards).map(read).collect::<Result<_, _>>()?,
             slots,
             small_typeof: part(3, "jl_small_typeof")?,
@@ -128,22 +125,6 @@ impl Tables {
             .map(|shard| (&shard.global_numbers[..], &shard.globals[..]));
         numbered(self.globals, all, "global")
     }
-}
-
-/// The size of the serialized targets (`deserialize_target_data` of `src/processor.cpp`).
-fn size_of_targets(image: &Image, start: u64, targets: u32) -> Result<u64, Refused> {
-    let mut at = start.wrapping_add(4);
-    for _ in 0..targets {
-        // flags; the number of features, those that are on and off
-        let features = u64::from(image.u32(at.wrapping_add(4))?);
-        at = at.wrapping_add(8 + 8 * features);
-        // its name, and features that Julia does not know
-        for _ in 0..2 {
-            let length = u64::from(image.u32(at)?);
-            at = at.wrapping_add(4 + length);
-        }
-    }
-    Ok(at.wrapping_sub(start))
 }
 
 /// Puts addresses in the order of their numbers, each of which has to be there once.

@@ -1,4 +1,5 @@
 // A shard of the image process without functions and globals, its metadata, and HEAP as its heap.
+#define TARGETS_ARE_A_FILE
 #include "tables.h"
 asm(".section .rodata\n"
 #if defined(SHARD) && LAYOUT == 10
@@ -12,8 +13,8 @@ asm(".section .rodata\n"
     HIDE("jl_fvar_idxs_0") HIDE("jl_gvar_idxs_0")
     HIDE("jl_clone_idxs_0") ".long 0x80000000\n"
 #endif
-#ifdef TARGETS_FILE
-    ".type jl_dispatch_target_ids,@object\njl_dispatch_target_ids: .incbin \"" TARGETS_FILE "\"\n" END("jl_dispatch_target_ids")
+#ifdef TARGETS
+    ".type jl_dispatch_target_ids,@object\njl_dispatch_target_ids: .incbin \"" TARGETS "\"\n" END("jl_dispatch_target_ids")
     ".type jl_image_header,@object\njl_image_header: .long 1, 1, 0, 0\n" END("jl_image_header")
 #endif
 #ifdef HEAP

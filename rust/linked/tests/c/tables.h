@@ -11,7 +11,8 @@
 #define HIDE(name) ".globl " name "\n.hidden " name "\n.type " name ",@object\n.p2align 3\n" name ":\n"
 #define END(name) ".size " name ", . - " name "\n"
 // Flags, number of features, lengths of the name and of further features.
-#if TARGETS == 2
+#ifdef TARGETS_ARE_A_FILE
+#elif TARGETS == 2
 #define TARGET_IDS ".long 2, 0, 0, 0, 0, 1, 0, 0, 0\n"
 #else
 #define TARGET_IDS ".long 1, 0, 0, 0, 0\n"

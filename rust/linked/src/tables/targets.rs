@@ -1,0 +1,113 @@
+//! What Julia writes of the CPU targets that an image has code for: how many, then of each its flags,
+//! features and name (`deserialize_target_data` of `src/processor.cpp`).
+
+use crate::error::{Refused, refuse};
+use crate::read::Image;
+
+/// That there are calls with vectors as arguments, which CPUs with larger vectors pass otherwise
+/// (`JL_TARGET_VEC_CALL` of `src/processor.h`). All targets of an image have it, or none.
+const VECTOR_CALLS: u8 = 1;
+
+/// The targets at an address, as they are written there.
+pub fn read(image: &Image, start: u64) -> Result<Vec<u8>, Refused> {
+    let count = image.u32(start)?;
+    if count == 0 || count > 1000 {
+        refuse!("it has code for {count} CPU targets");
+    }
+    let mut at = start.wrapping_add(4);
+    for _ in 0..count {
+        // flags; the number of features, those that are on and off
+        let features = u64::from(image.u32(at.wrapping_add(4))?);
+        at = at.wrapping_add(8 + 8 * features);
+        // its name, and features that Julia does not know
+        for _ in 0..2 {
+            at = at.wrapping_add(4 + u64::from(image.u32(at)?));
+        }
+    }
+    Ok(image.at(start, at.wrapping_sub(start))?.into_owned())
+}
+
+/// How many targets these are.
+pub fn count(targets: &[u8]) -> Result<u32, Refused> {
+    word(targets, 0)
+}
+
+/// `targets` with what has to be known of calls in `below`, too.
+pub fn joined(targets: &[u8], below: &[u8]) -> Result<Vec<u8>, Refused> {
+    let of_below = flags(below)?.into_iter();
+    let vector_calls = of_below.fold(0, |all, at| all | below[at] & VECTOR_CALLS);
+    let mut joined = targets.to_vec();
+    for at in flags(targets)? {
+        joined[at] |= vector_calls;
+    }
+    Ok(joined)
+}
+
+/// Whether `below` begins with these targets.
+pub fn begins_with(below: &[u8], targets: &[u8]) -> Result<bool, Refused> {
+    let plain = |targets: &[u8]| {
+        let mut plain = targets.to_vec();
+        flags(targets)?
+            .into_iter()
+            .for_each(|at| plain[at] &= !VECTOR_CALLS);
+        Ok::<_, Refused>(plain.split_off(4))
+    };
+    Ok(plain(below)?.starts_with(&plain(targets)?))
+}
+
+/// Where the flags of each are.
+fn flags(targets: &[u8]) -> Result<Vec<usize>, Refused> {
+    let mut places = Vec::new();
+    let mut at = 4;
+    for _ in 0..count(targets)? {
+        places.push(at);
+        at += 8 + 8 * word(targets, at + 4)? as usize;
+        for _ in 0..2 {
+            at += 4 + word(targets, at)? as usize;
+        }
+    }
+    if at > targets.len() {
+        refuse!("its CPU targets are cut off");
+    }
+    Ok(places)
+}
+
+fn word(bytes: &[u8], at: usize) -> Result<u32, Refused> {
+    let word = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>());
+    match word {
+        Some(word) => Ok(u32::from_le_bytes(*word)),
+        None => refuse!("its CPU targets are cut off"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn targets(all: &[(u32, u32, &str)]) -> Vec<u8> {
+        let mut bytes = (all.len() as u32).to_le_bytes().to_vec();
+        for (flags, feature, name) in all {
+            for word in [*flags, 1, *feature, 0, name.len() as u32] {
+                bytes.extend(word.to_le_bytes());
+            }
+            bytes.extend(name.bytes());
+            bytes.extend([0; 4]);
+        }
+        bytes
+    }
+
+    #[test]
+    fn targets_may_differ_in_what_is_said_of_calls_alone() {
+        let base = targets(&[(1, 7, "generic"), (9, 8, "haswell"), (1, 9, "v4")]);
+        let first = targets(&[(0, 7, "generic"), (8, 8, "haswell")]);
+        assert_eq!(begins_with(&base, &first), Ok(true));
+        assert_eq!(begins_with(&first, &base), Ok(false));
+        for other in [(8, 9, "haswell"), (4, 8, "haswell"), (8, 8, "skylake")] {
+            let other = targets(&[(0, 7, "generic"), other]);
+            assert_eq!(begins_with(&base, &other), Ok(false));
+        }
+        let joined = joined(&first, &base).unwrap();
+        assert_eq!(joined, targets(&[(1, 7, "generic"), (9, 8, "haswell")]));
+        assert!(begins_with(&base, &first[..first.len() - 1]).is_err());
+    }
+}
