@@ -63,6 +63,15 @@ end
         @test (variables["PCRS_TEST_A"], variables["PCRS_TEST_B"]) == ("b=c\nd", "")
     end
     @test plan_of("Home"; environment_inputs=:A)["environment_inputs"] == ["A"]
+    mktempdir() do depot
+        push!(DEPOT_PATH, depot)
+        try
+            variables = Dict(plan_of("Home")["surroundings"]["environment"])
+            @test split(variables["JULIA_DEPOT_PATH"], PackageCompilerRS.SYSTEM.list_separator) == abspath.(DEPOT_PATH)
+        finally
+            pop!(DEPOT_PATH)
+        end
+    end
     if Sys.isunix()
         withenv("PCRS_TEST_RAW" => String(UInt8[0xff, 0x41])) do
             @test Any["PCRS_TEST_RAW", [255, 65]] in plan_of("Home")["surroundings"]["environment"]
@@ -148,6 +157,23 @@ end
             project=PROJECT, dry_run=true, exclude=excluded)
         text = sprint(showerror, err.value)
         @test all(word -> occursin(word, text), words)
+    end
+end
+
+@testset "a project whose own source is not there yet" begin
+    # A container installs what it needs before it has the code.
+    mktempdir() do dir
+        write(joinpath(dir, "Project.toml"), """
+            name = "Unborn"
+            uuid = "11111111-aaaa-4aaa-8aaa-0000000000f1"
+            [deps]
+            Dates = "ade2ca70-3891-5945-98fb-dc099432e06a"
+            """)
+        write(joinpath(dir, "Manifest.toml"), "[[Dates]]\nuuid = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n")
+        options = PackageCompilerRS.Options(; sysimage_path="X.so", project=dir, quiet=true, dry_run=true)
+        plan = PackageCompilerRS.make_plan(nothing, options)
+        @test plan["exclude"] == ["Unborn"]
+        @test [p["name"] for p in plan["packages"] if p["requested"]] == ["Dates"]
     end
 end
 

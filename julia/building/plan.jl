@@ -45,6 +45,12 @@ function make_plan(packages, options::Options)
     environment = options.dry_run ? read_environment(project_file) :
         installed_environment(project_file; quiet=options.quiet)
     requested = requested_packages(environment, names)
+    if names === nothing
+        for name in setdiff(without_source(environment, project_file), excluded)
+            options.quiet || @info "`$name` itself is left out of the image: the project has no `src/$name.jl`"
+            excluded = String[excluded; name]
+        end
+    end
     isempty(excluded) || (requested = without(environment, requested, excluded))
     stdlibs = stdlibs_of(options)
     order = load_order(environment, [requested; add_stdlibs!(environment, stdlibs)])
@@ -98,7 +104,12 @@ look for themselves while this process may change them.
 """
 function surroundings()
     variables = Vector{Any}[]
-    for (name, value) in ENV
+    # The packages are looked for in this session's depots, which startup.jl may have changed.
+    separator = SYSTEM.list_separator
+    told = Dict{String,String}(ENV)
+    isempty(DEPOT_PATH) || any(depot -> separator in depot, DEPOT_PATH) ||
+        (told["JULIA_DEPOT_PATH"] = join(abspath.(DEPOT_PATH), separator))
+    for (name, value) in told
         push!(variables, Any[text_or_bytes(name), text_or_bytes(value)])
     end
     return Dict{String,Any}("environment" => variables, "folder" => pwd(), "home" => homedir())

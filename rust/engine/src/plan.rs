@@ -337,6 +337,13 @@ impl BuildPlan {
         }
     }
 
+    /// The arguments of the user's that a fresh base is made with: its source and its docstrings are needed
+    /// while packages are compiled upon it (PackageCompiler.jl issue 1121).
+    pub fn base_args(&self) -> impl Iterator<Item = &String> {
+        let kept = |arg: &&String| !arg.starts_with("--compile") && !arg.starts_with("--strip-");
+        self.build_args.iter().filter(kept)
+    }
+
     /// The CPU that the image is bound to, if it is bound to that of this machine.
     pub fn bound_to_cpu(&self) -> Option<&str> {
         let mut targets = self.cpu_target.split(';');
@@ -351,12 +358,6 @@ impl BuildPlan {
     pub fn has_caches(&self) -> bool {
         let separator = if cfg!(windows) { ';' } else { ':' };
         !self.project.dir.to_string_lossy().contains(separator)
-    }
-
-    /// Whether children load packages from precompile caches: for a fresh base, which the next build will
-    /// not have, these would only fill the depot.
-    pub fn uses_caches(&self) -> bool {
-        matches!(self.base, Base::Existing { .. }) && self.has_caches()
     }
 }
 

@@ -44,7 +44,8 @@ pub fn path(folder: &Path, name: &str) -> PathBuf {
 /// [`Stage::Check`] when they cannot be written.
 pub fn write(folder: &Path) -> Result<(), BuildError> {
     let dir = folder.join("staging");
-    fs::create_dir(&dir)
+    // They may be there already, from the trial of a cached image that was not taken.
+    fs::create_dir_all(&dir)
         .and_then(|()| {
             SCRIPTS
                 .iter()

@@ -77,7 +77,16 @@ fn a_fresh_base_is_built_before_the_packages() {
         .map(|line| line.split(' ').next().unwrap().to_string())
         .collect();
     let expected = [
-        "base", "link", "base", "link", "stdlibs", "trace", "image", "link", "verify",
+        "base",
+        "link",
+        "base",
+        "link",
+        "stdlibs",
+        "precompile",
+        "trace",
+        "image",
+        "link",
+        "verify",
     ];
     assert_eq!(stages, expected);
     assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);

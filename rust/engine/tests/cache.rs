@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use common::steps::{append, exists, exit, note, ready_then_go, say, unless};
+use common::steps::{append, exists, exit, note, ready_then_go, say, touch, unless};
 use common::{
     Built, Fake, LIMIT, OBJECT, OLD, age, app, build, executable, finish, names, start, text, until,
 };
@@ -25,6 +25,8 @@ use pcrs_engine::{BuildPlan, ErrorKind, Event, Stage};
 const ALL: [&str; 5] = ["precompile", "trace", "image", "link", "verify"];
 const FROM_TRACE: [&str; 4] = ["trace", "image", "link", "verify"];
 const FROM_IMAGE: [&str; 3] = ["image", "link", "verify"];
+/// Whether its caches are those of a fresh base, only Julia can tell.
+const ON_FRESH_BASE: [&str; 4] = ["precompile", "image", "link", "verify"];
 const NONE: [&str; 0] = [];
 
 const MANIFEST: &str = "project/Manifest.toml";
@@ -283,7 +285,15 @@ fn force_builds_everything_anew_and_replaces_what_the_cache_has() {
     fake.statements(&["l, (Int,)"]);
     plan.force = true;
     let all = [
-        "base", "link", "base", "link", "trace", "image", "link", "verify",
+        "base",
+        "link",
+        "base",
+        "link",
+        "precompile",
+        "trace",
+        "image",
+        "link",
+        "verify",
     ];
     expect(&fake, plan.clone(), Origin::Built, &all);
     assert_eq!(fake.read_image(), "another object file");
@@ -294,7 +304,7 @@ fn force_builds_everything_anew_and_replaces_what_the_cache_has() {
     assert_eq!(report.statements.entries[0].text, "precompile(l, (Int,))");
     // Base and trace are new as well.
     plan.import_into_main = false;
-    let report = expect(&fake, plan, Origin::Built, &FROM_IMAGE);
+    let report = expect(&fake, plan, Origin::Built, &ON_FRESH_BASE);
     assert_eq!(report.statements.entries[0].text, "precompile(l, (Int,))");
     for base in in_cache(&fake, "files/image") {
         assert_eq!(fs::read_to_string(base).unwrap(), "another object file");
@@ -567,12 +577,13 @@ fn a_fresh_base_is_built_once_for_different_packages() {
     let built = build(plan.clone());
     assert_eq!(stages(&built)[0], Stage::Base);
     built.report();
-    assert_eq!(started(&fake), ["stdlibs", "image", "link", "verify"]);
+    let of_packages = ["precompile", "trace", "image", "link", "verify"];
+    assert_eq!(started(&fake), [&["stdlibs"], &of_packages[..]].concat());
     // What is put upon it is another matter.
     plan.base = Base::Fresh {
         filter_stdlibs: true,
     };
-    expect(&fake, plan, Origin::Built, &FROM_IMAGE);
+    expect(&fake, plan, Origin::Built, &ON_FRESH_BASE);
 }
 
 #[test]
@@ -1116,7 +1127,15 @@ fn a_damaged_entry_is_made_anew() {
             filter_stdlibs: true,
         };
         let fresh = [
-            "base", "link", "base", "link", "trace", "image", "link", "verify",
+            "base",
+            "link",
+            "base",
+            "link",
+            "precompile",
+            "trace",
+            "image",
+            "link",
+            "verify",
         ];
         first(&fake, &plan);
         for name in ["files/image", "files/trace.jl", "record"] {
@@ -1128,8 +1147,8 @@ fn a_damaged_entry_is_made_anew() {
             let report = build(plan.clone()).report();
             assert_eq!(report.origin, Origin::Built);
             let expected = match name {
-                "files/image" => [&fresh[..4], &FROM_IMAGE].concat(),
-                "files/trace.jl" => ["trace"].iter().chain(&FROM_IMAGE).copied().collect(),
+                "files/image" => [&fresh[..4], &ON_FRESH_BASE].concat(),
+                "files/trace.jl" => fresh[4..].to_vec(),
                 _ => fresh.to_vec(),
             };
             assert_eq!(started(&fake), expected, "{name}");
@@ -1455,6 +1474,50 @@ fn processes_that_build_the_same_at_once_all_get_it() {
 }
 
 #[test]
+fn packages_whose_caches_were_removed_are_precompiled_again() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    let depots = fake.path("depot").into_os_string();
+    let surroundings = &mut plan.surroundings.environment;
+    surroundings.push(("JULIA_DEPOT_PATH".into(), depots));
+    let version = plan.julia.version;
+    let loaded = plan.packages.iter().find(|package| package.load).unwrap();
+    let caches = format!("depot/compiled/v{}.{}", version.major, version.minor);
+    let folder = format!("{caches}/{}", loaded.name);
+    fs::create_dir_all(fake.path(&folder)).unwrap();
+    fake.write(&format!("{folder}/slug.ji"), "");
+    first(&fake, &plan);
+    plan.import_into_main = false;
+    expect(&fake, plan.clone(), Origin::Built, &FROM_IMAGE);
+    fs::remove_dir_all(fake.path(&caches)).unwrap();
+    plan.import_into_main = true;
+    plan.force = false;
+    fs::remove_file(fake.image()).unwrap();
+    expect(&fake, plan.clone(), Origin::Cached, &NONE);
+    plan.guard = true;
+    let again = [&["precompile"], &FROM_IMAGE[..]].concat();
+    expect(&fake, plan, Origin::Built, &again);
+}
+
+#[test]
+fn an_image_of_others_that_does_not_start_here_is_made_here() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    plan.cache.as_mut().unwrap().shared = true;
+    first(&fake, &plan);
+    fs::remove_file(fake.image()).unwrap();
+    // Outside of its project and in it.
+    fake.on("verify", [unless(exists("starts"), [exit(1)])]);
+    fake.on("image", [touch("starts")]);
+    let report = build(plan).report();
+    assert_eq!(report.origin, Origin::Built);
+    assert_eq!(
+        started(&fake),
+        ["verify", "verify", "image", "link", "verify"]
+    );
+}
+
+#[test]
 fn an_unchanged_image_needs_no_compiler() {
     let fake = fake();
     let mut plan = plan(&fake);
@@ -1477,6 +1540,23 @@ fn an_unchanged_image_needs_no_compiler() {
     assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
     plan.compiler = compiler;
     expect(&fake, plan, Origin::Built, &FROM_IMAGE);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_system_that_forbids_code_is_told_of_at_once() {
+    let fake = fake();
+    let plan = plan(&fake);
+    let done = common::on_small_disk(&fake.path("target"), 1 << 20, |disk| {
+        disk.forbid_code();
+        let error = build(plan.clone()).error();
+        assert_eq!((error.kind, error.stage), (ErrorKind::Input, Stage::Check));
+        assert!(text(&error).contains("`noexec`"), "{}", text(&error));
+        assert_eq!(started(&fake), NONE);
+    });
+    if !done {
+        println!("skipped: no file system can be mounted here");
+    }
 }
 
 #[test]

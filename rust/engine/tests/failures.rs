@@ -261,11 +261,19 @@ fn an_image_that_starts_only_in_its_project_is_warned_of() {
     ];
     let has_project = Condition::Argument("--project=".into());
     fake.on("verify", [unless(has_project, error)]);
-    let built = fake.build();
-    let warning = built.warnings().join("\n");
-    assert!(warning.contains("starts only where"), "{warning}");
-    assert!(warning.contains("InitError(mod=:Asked"), "{warning}");
-    built.report();
+    let mut plan = fake.plan();
+    plan.cache = fake.cache();
+    // As long as the image lasts.
+    for again in [false, true] {
+        let built = build(plan.clone());
+        let warning = built.warnings().join("\n");
+        assert!(warning.contains("starts only where"), "{warning}");
+        assert!(warning.contains("InitError(mod=:Asked"), "{warning}");
+        assert_eq!(
+            built.report().origin == pcrs_engine::report::Origin::UpToDate,
+            again
+        );
+    }
 }
 
 #[test]

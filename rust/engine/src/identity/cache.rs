@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pcrs_cache::{Key, Kind, Lock, Stop, Store, Totals};
 use serde_json::Value;
 
+use super::depots;
 use super::inputs::{self, Inputs};
 use super::listed::Unlisted;
 use super::parts;
@@ -300,16 +301,23 @@ impl<'a> Cache<'a> {
         }
     }
 
-    /// Whether the packages were precompiled by an earlier build. Their caches may have been removed
-    /// since; the image process then makes them itself.
+    /// Whether the packages were precompiled by an earlier build, and the depots still have caches of those
+    /// that had some then.
     pub fn precompiled(&self) -> bool {
-        self.readable()
-            .is_some_and(|(store, inputs)| store.get(Kind::Trace, &inputs.packages).is_some())
+        let entry = self
+            .readable()
+            .and_then(|(store, inputs)| store.get(Kind::Trace, &inputs.packages));
+        entry.is_some_and(|entry| {
+            let then = entry.meta().as_array().cloned().unwrap_or_default();
+            let now = depots::with_caches(self.plan);
+            then.iter().all(|name| now.iter().any(|now| name == now))
+        })
     }
 
     pub fn keep_precompiled(&self, voice: &Voice<'_>) {
         if let Some((_, inputs)) = self.writable() {
-            self.keep(voice, Kind::Trace, &inputs.packages, &[], &Value::Null);
+            let names = depots::with_caches(self.plan).into();
+            self.keep(voice, Kind::Trace, &inputs.packages, &[], &names);
         }
     }
 
@@ -334,7 +342,8 @@ impl<'a> Cache<'a> {
         if learned {
             self.learned.store(true, Ordering::SeqCst);
             if let Ok(now) = inputs::read(self.plan, &self.stop) {
-                self.keep(voice, Kind::Trace, &now.packages, &[], &Value::Null);
+                let names = depots::with_caches(self.plan).into();
+                self.keep(voice, Kind::Trace, &now.packages, &[], &names);
             }
         }
         learned

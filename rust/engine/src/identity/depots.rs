@@ -38,6 +38,23 @@ fn defaults(plan: &BuildPlan) -> Vec<PathBuf> {
     std::iter::once(own).chain(shared).collect()
 }
 
+/// The names of the packages of `plan` that a depot has caches of, for its Julia.
+pub fn with_caches(plan: &BuildPlan) -> Vec<String> {
+    let version = plan.julia.version;
+    let folder = format!("compiled/v{}.{}", version.major, version.minor);
+    let depots: Vec<PathBuf> = paths(plan)
+        .iter()
+        .map(|depot| depot.join(&folder))
+        .collect();
+    let is_there =
+        |folder: PathBuf| fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
+    let packages = plan.packages.iter().filter(|package| package.load);
+    packages
+        .map(|package| package.name.clone())
+        .filter(|name| depots.iter().any(|depot| is_there(depot.join(name))))
+        .collect()
+}
+
 /// Where depots replace artifacts. Their own paths do not count, so that an image serves users who have a depot
 /// of their own in front of a shared one: of what lies in them images hold the folders of packages, which count
 /// by themselves ([`installed`]).

@@ -263,7 +263,7 @@ impl<'a> Reader<'a> {
         }
         key.field("cpu_target", &plan.cpu_target);
         key.field("cpu", plan.bound_to_cpu().unwrap_or_default());
-        for arg in &plan.build_args {
+        for arg in plan.base_args() {
             key.field("arg", arg);
         }
         Ok(key.finish())
@@ -553,7 +553,7 @@ impl<'a> Reader<'a> {
         }
         let tests = builder.clone();
         // What a script's process loads in the end.
-        if self.plan.uses_caches() {
+        if self.plan.has_caches() {
             for package in self.plan.packages.iter().filter(|p| p.load) {
                 builder.field("loads", &package.uuid);
             }

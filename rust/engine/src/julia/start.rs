@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::version::Feature;
 use crate::error::Stage;
-use crate::plan::BuildPlan;
+use crate::plan::{Base, BuildPlan};
 use crate::process::invocation::Invocation;
 
 /// Variables of the user's session that would change what a child loads or how it runs.
@@ -58,9 +58,11 @@ pub fn julia(
 impl Caches {
     /// Those for the image of `plan`, which is `linked` or compiled in full. For a CPU by its name there is
     /// no native code that could be had without harm: a session takes the newest cache that its CPU can run
-    /// (base/loading.jl, 1.10), so that caches for an older CPU would be what it runs from then on.
+    /// (base/loading.jl, 1.10), so that caches for an older CPU would be what it runs from then on. Upon a
+    /// fresh base native code would be made for the image alone, which is what the image process does.
     pub fn of(plan: &BuildPlan, linked: bool) -> Self {
-        if linked && plan.cpu_target == "native" {
+        let existing = matches!(plan.base, Base::Existing { .. });
+        if linked && existing && plan.cpu_target == "native" {
             Self::Native
         } else {
             Self::Portable

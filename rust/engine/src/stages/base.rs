@@ -22,8 +22,6 @@ use crate::staging;
 #[derive(Debug)]
 pub struct BaseImage {
     pub path: PathBuf,
-    /// Made by this build.
-    pub fresh: bool,
     /// Packages of the default image, which a fresh one lacks.
     pub stdlibs: Vec<PkgId>,
     /// The caches from which the children load packages.
@@ -43,7 +41,6 @@ impl BaseImage {
     pub fn existing(path: &Path) -> Self {
         Self {
             path: path.to_path_buf(),
-            fresh: false,
             stdlibs: Vec::new(),
             caches: Caches::Portable,
             linked: false,
@@ -53,19 +50,10 @@ impl BaseImage {
     pub fn fresh(folder: &Path, plan: &BuildPlan) -> Self {
         Self {
             path: image(folder, "base", plan),
-            fresh: true,
             stdlibs: Vec::new(),
             caches: Caches::Portable,
             linked: false,
         }
-    }
-}
-
-impl BaseImage {
-    /// Whether children on this image load packages from precompile caches. On an image that the
-    /// next build will not have, caches would only fill the depot.
-    pub fn has_caches(&self, plan: &BuildPlan) -> bool {
-        !self.fresh && plan.has_caches()
     }
 }
 
@@ -172,9 +160,7 @@ fn compile_base(plan: &BuildPlan, folder: &Path) -> Invocation {
 
 fn common(child: &mut Invocation, plan: &BuildPlan) {
     child.option("cpu-target", &plan.cpu_target);
-    // Base's source is needed to compile the packages upon it.
-    let kept = |arg: &&String| !arg.starts_with("--compile") && *arg != "--strip-ir";
-    child.args(plan.build_args.iter().filter(kept));
+    child.args(plan.base_args());
     child.cwd = Some(plan.julia.base_source.clone());
 }
 

@@ -91,6 +91,7 @@ pub fn output(plan: &BuildPlan, stop: &Stop) -> Result<(), BuildError> {
     if let Some(folder) = &plan.work_dir {
         writable_folder("work_dir", &folder.join("work"))?;
     }
+    lets_code_run(plan)?;
     target::check(&plan.sysimage_path, stop)?;
     match &plan.log {
         Some(log) => log_file(log),
@@ -406,6 +407,43 @@ fn writable_folder(keyword: &str, path: &Path) -> Result<(), BuildError> {
         .because(error.to_string())
         .hint("choose a path in a folder that you can write to")),
     }
+}
+
+/// Layers and the image are opened where they are made.
+#[cfg(target_os = "linux")]
+fn lets_code_run(plan: &BuildPlan) -> Result<(), BuildError> {
+    use std::os::unix::ffi::OsStrExt;
+    let of_image = plan.sysimage_path.parent();
+    let Some(folder) = plan.work_dir.as_deref().or(of_image) else {
+        return Ok(());
+    };
+    let existing = folder.ancestors().find(|folder| folder.is_dir());
+    let path =
+        existing.and_then(|folder| std::ffi::CString::new(folder.as_os_str().as_bytes()).ok());
+    let Some(path) = path else {
+        return Ok(());
+    };
+    let mut told = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: the path ends in NUL and outlives the call, which writes no more than a `statvfs`; it is of
+    // integers only, and zeroed where the call fails.
+    let told = unsafe {
+        libc::statvfs(path.as_ptr(), told.as_mut_ptr());
+        told.assume_init()
+    };
+    if told.f_flag & libc::ST_NOEXEC == 0 {
+        return Ok(());
+    }
+    Err(BuildError::input(format!(
+        "code cannot be run in `{}`, where the image is made and tried",
+        folder.display()
+    ))
+    .because("its file system is mounted with `noexec`")
+    .hint("give a folder on another file system with `work_dir`"))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lets_code_run(_plan: &BuildPlan) -> Result<(), BuildError> {
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -66,7 +66,7 @@ pub fn invocation(
             child.args(["--output-incremental=yes", "--pkgimages=yes"]);
         }
     }
-    if !base.has_caches(plan) {
+    if !plan.has_caches() {
         child.arg("--compiled-modules=no");
     }
     child.option("cpu-target", &plan.cpu_target);

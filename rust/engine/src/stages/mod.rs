@@ -426,10 +426,15 @@ fn precompile(
     let usual = matches!(&ctx.plan.base, Base::Existing { path } if *path == base.path)
         && base.linked == Way::of(ctx.plan).is_linked();
     let known = usual && ctx.cache.precompiled() && ctx.cache.unlisted().is_empty();
-    if !precompile::needed(ctx.plan) || known {
+    let stdlibs = base
+        .stdlibs
+        .iter()
+        .filter(|_| ctx.plan.has_caches())
+        .count();
+    if !(precompile::needed(ctx.plan) || stdlibs > 0) || known {
         return Ok(());
     }
-    let what = count(ctx.plan.packages.len(), "package");
+    let what = count(ctx.plan.packages.len() + stdlibs, "package");
     let learned = ctx.stage(Stage::Precompile, what, times, || {
         let learned = precompile::run(ctx, base)?;
         if usual {
@@ -498,13 +503,21 @@ fn from_cache(ctx: &Context<'_>) -> Result<Option<BuildReport>, BuildError> {
     let verified = told && !ctx.cache.is_shared();
     if !verified {
         staging::write(ctx.workspace.path())?;
-        let remark = ctx.stage(Stage::Verify, verify::what(plan), &mut times, || {
+        let tried = ctx.stage(Stage::Verify, verify::what(plan), &mut times, || {
             let caches = BaseImage::existing(&image)
                 .on_way(plan, Way::of(plan).is_linked())
                 .caches;
             verify::run(ctx, &image, caches, &mut report.statements)
-        })?;
-        report.warnings.extend(remark);
+        });
+        match tried {
+            Ok(remark) => report.warnings.extend(remark),
+            // It worked where it was made: one made here may.
+            Err(error) if told && error.kind != ErrorKind::Cancelled => {
+                ctx.log(&format!("the cached image is not taken: {error}"));
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        }
         report.verified = plan.verify;
     }
     publish_with(ctx, &image, &mut report, &mut times, |report| {

@@ -22,7 +22,7 @@ const NAME: &str = "precompile";
 
 /// Whether there is anything to precompile, and children can use it.
 pub fn needed(plan: &BuildPlan) -> bool {
-    plan.packages.iter().any(|p| p.load) && plan.uses_caches()
+    plan.packages.iter().any(|p| p.load) && plan.has_caches()
 }
 
 pub fn invocation(plan: &BuildPlan, base: &BaseImage, folder: &Path) -> Invocation {
@@ -50,6 +50,9 @@ pub fn run(ctx: &Context<'_>, base: &BaseImage) -> Result<bool, BuildError> {
     records.push_path("project", &plan.project.dir);
     let parallel = plan.julia.version.has(Feature::ParallelPrecompile);
     records.push("parallel", parallel.to_string());
+    for id in &base.stdlibs {
+        records.push("package", format!("{} {}", id.uuid, id.name));
+    }
     for package in plan.packages.iter().filter(|p| p.load) {
         let id = format!("{} {}", package.uuid, package.name);
         records.push("package", &id);

@@ -140,7 +140,7 @@ pub fn first_runs<'a>(plan: &BuildPlan, base: &'a BaseImage) -> Runs<'a> {
         caches: base.caches,
         // Interpreted code leaves no statement. A workload mostly compiles, which takes half the
         // time at -O1, and the same methods.
-        options: if base.has_caches(plan) {
+        options: if plan.has_caches() {
             &["--compile=all", "-O1"]
         } else {
             &[NO_CACHES, "-O1"]
@@ -149,7 +149,7 @@ pub fn first_runs<'a>(plan: &BuildPlan, base: &'a BaseImage) -> Runs<'a> {
         show: true,
         tests: true,
         // From their source it would take longer than many a workload.
-        load: base.has_caches(plan),
+        load: plan.has_caches(),
     }
 }
 

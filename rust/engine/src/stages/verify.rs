@@ -100,7 +100,7 @@ fn workloads(plan: &BuildPlan, image: &Path, caches: Caches, folder: &Path) -> V
 }
 
 /// Tries the image. What is to be said of it as long as it lasts comes back: that it is for another CPU
-/// than this one, on which it cannot be tried.
+/// than this one, on which it cannot be tried, or that it starts only in its project.
 ///
 /// # Errors
 /// When the image does not start, lacks a package or holds another version of it, or a workload
@@ -111,12 +111,13 @@ pub fn run(
     caches: Caches,
     statements: &mut StatementReport,
 ) -> Result<Option<String>, BuildError> {
-    match check_packages(ctx, image, caches).map_err(unchanged)? {
-        Tried::OtherCpu(remark) => {
-            ctx.warn(Stage::Verify, &remark);
-            return Ok(Some(remark));
-        }
-        Tried::Started(at_start) => statements.at_start = Some(at_start),
+    let Tried { at_start, remark } = check_packages(ctx, image, caches).map_err(unchanged)?;
+    if let Some(remark) = &remark {
+        ctx.warn(Stage::Verify, remark);
+    }
+    statements.at_start = at_start;
+    if statements.at_start.is_none() {
+        return Ok(remark);
     }
     if runs_workloads(ctx.plan) {
         let jobs = workloads(ctx.plan, image, caches, ctx.workspace.path());
@@ -125,14 +126,15 @@ pub fn run(
         let traces: Vec<PathBuf> = jobs.into_iter().map(|job| job.raw).collect();
         statements.residual = Some(residual(ctx.plan, &traces, statements)?);
     }
-    Ok(None)
+    Ok(remark)
 }
 
-/// Whether an image could be tried on this machine.
-enum Tried {
-    Started(AtStart),
-    /// A sentence about it.
-    OtherCpu(String),
+/// What came of the first start.
+struct Tried {
+    /// None if this machine cannot start it.
+    at_start: Option<AtStart>,
+    /// A sentence about that, or about how it starts only.
+    remark: Option<String>,
 }
 
 fn check_packages(ctx: &Context<'_>, image: &Path, caches: Caches) -> Result<Tried, BuildError> {
@@ -148,7 +150,7 @@ fn check_packages(ctx: &Context<'_>, image: &Path, caches: Caches) -> Result<Tri
         .write(&path)
         .map_err(|e| BuildError::io(Stage::Verify, "writing", &path, &e))?;
     let tried = start_anywhere_or_in_project(ctx, image, caches)?;
-    if matches!(tried, Tried::OtherCpu(_)) {
+    if tried.at_start.is_none() {
         return Ok(tried);
     }
     let told = journal(folder, NAME);
@@ -168,10 +170,16 @@ fn start_anywhere_or_in_project(
     let anywhere = start(plan, image, caches, folder, None);
     let ended = child::run(ctx, &anywhere, &mut || Verdict::GoOn)?;
     if ended.success() {
-        return Ok(Tried::Started(at_start(ctx, &ended)?));
+        return Ok(Tried {
+            at_start: Some(at_start(ctx, &ended)?),
+            remark: None,
+        });
     }
     if let Some(remark) = for_other_cpu(plan, &ended) {
-        return Ok(Tried::OtherCpu(remark));
+        return Ok(Tried {
+            at_start: None,
+            remark: Some(remark),
+        });
     }
     if ended.idle.is_some() {
         return Err(child::failure(ctx, &anywhere, &ended));
@@ -179,16 +187,16 @@ fn start_anywhere_or_in_project(
     let project = &plan.project.dir;
     let started = child::run_ok(ctx, &start(plan, image, caches, folder, Some(project)))?;
     let error = child::failure(ctx, &anywhere, &ended);
-    ctx.warn(
-        Stage::Verify,
-        format!(
-            "the image starts only where its packages are in the project or the default \
-             environment, as with `--project={}`: {}",
-            project.display(),
-            error.cause.as_deref().unwrap_or_default()
-        ),
+    let remark = format!(
+        "the image starts only where its packages are in the project or the default environment, as \
+         with `--project={}`: {}",
+        project.display(),
+        error.cause.as_deref().unwrap_or_default()
     );
-    Ok(Tried::Started(at_start(ctx, &started)?))
+    Ok(Tried {
+        at_start: Some(at_start(ctx, &started)?),
+        remark: Some(remark),
+    })
 }
 
 /// What the start did that has `ended`.
@@ -261,7 +269,11 @@ fn compare(plan: &BuildPlan, told: &[(String, String)]) -> Result<(), BuildError
                 format!("`{name}` is not in the image"),
             ));
         }
-        let planned = package.version.as_deref();
+        // What belongs to Julia, and what lies at a path, is what is there, whatever the Manifest says.
+        let planned = package
+            .version
+            .as_deref()
+            .filter(|_| package.tree_hash.is_some());
         let held = versions.get(package.uuid.as_str()).copied();
         if let (Some(planned), Some(held)) = (planned, held)
             && planned != held

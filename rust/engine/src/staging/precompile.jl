@@ -2,13 +2,18 @@
 # environment.
 include("session.jl")
 
+const PKG = Base.PkgId(Base.UUID("44cfe95a-1eb2-52ea-b672-e2afdf69b78f"), "Pkg")
+
+"Whether Julia's way to precompile several packages at once need not be compiled itself."
+can_precompile_in_parallel() = isdefined(Base, :Precompilation) || haskey(Base.loaded_modules, PKG)
+
 "Several packages at once, with what Julia has for it; nothing before Julia 1.9."
 function precompile_in_parallel(ids)
     names = [id.name for id in ids]
     if isdefined(Base, :Precompilation)
         Base.Precompilation.precompilepkgs(names)
     else
-        Pkg = Base.require(Base.PkgId(Base.UUID("44cfe95a-1eb2-52ea-b672-e2afdf69b78f"), "Pkg"))
+        Pkg = Base.require(PKG)
         specs = [Pkg.PackageSpec(; name=id.name, uuid=id.uuid) for id in ids]
         # Else it would look for a registry, which there may be none of.
         Pkg.API.precompile(Pkg.Types.Context(), specs; already_instantiated=true)
@@ -32,7 +37,7 @@ function precompile_packages(records, journal)
     packages = filter(id -> !haskey(Base.loaded_modules, id), packages_of(records, "package"))
     all_precompiled(packages) && return nothing
     direct = packages_of(records, "direct")
-    if value_of(records, "parallel") == "true" && !isempty(direct)
+    if value_of(records, "parallel") == "true" && !isempty(direct) && can_precompile_in_parallel()
         try
             precompile_in_parallel(direct)
             # The project's own package is none of its dependencies.

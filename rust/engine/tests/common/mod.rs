@@ -535,6 +535,11 @@ impl SmallDisk<'_> {
         let flags = libc::MS_REMOUNT | libc::MS_RDONLY;
         assert!(mount("tmpfs", self.at, "tmpfs", flags, ""));
     }
+
+    pub fn forbid_code(&self) {
+        let flags = libc::MS_REMOUNT | libc::MS_NOEXEC;
+        assert!(mount("tmpfs", self.at, "tmpfs", flags, ""));
+    }
 }
 
 #[cfg(target_os = "linux")]
