@@ -322,6 +322,46 @@ end
     end
 end
 
+@testset "fresh launchers: where no lock can be made" begin
+    "Runs `f` where the shell's `command` fails as the system's would, with this message."
+    function where_it_fails(f, place, command, message)
+        bin = mkpath(within(place, "without-$command"))
+        write(joinpath(bin, command), "#!/bin/sh\necho \"$command: it failed: $message\" >&2\nexit 1\n")
+        chmod(joinpath(bin, command), 0o755)
+        return withenv(f, "PATH" => string(bin, ':', ENV["PATH"]))
+    end
+    for refresh in (:background, :before)
+        with_fresh_place(; refresh=refresh) do place
+            edit_source(place)
+            # A file system without links, or that is full.
+            where_it_fails(place, "ln", "Not permitted") do
+                image, said = start(place)
+                @test !image
+                @test occursin("cannot be built anew, as $(watch_folder(place.image)) takes no lock or log (Not permitted); starting Julia without", said)
+                @test !occursin("in the background", said)
+            end
+            # What another user left, in a folder where only its owner may remove it.
+            symlink("1@$(PackageCompilerRS.this_host())", beside(place, "lock"))
+            where_it_fails(place, "rm", "Not yours") do
+                image, said = start(place)
+                @test !image && occursin("takes no lock or log (Not yours); ", said)
+                @test occursin("remove $(beside(place, "lock"))", said)
+            end
+            @test builds(place) == 0
+            start(place)
+            wait_for_build(place, 1)
+            @test on_image(place)
+        end
+    end
+    with_fresh_place(; refresh=:background) do place
+        edit_source(place)
+        # Nor is a lock left where the log cannot be written.
+        mkpath(beside(place, "log"))
+        @test occursin("takes no lock or log (", start(place)[2])
+        @test is_idle(place) && builds(place) == 0
+    end
+end
+
 @testset "fresh launchers: for a user who may not see what went in" begin
     with_fresh_place(; refresh=:background) do place
         sources = within(place, "packages", "Greeter")

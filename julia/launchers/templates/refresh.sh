@@ -96,19 +96,37 @@ has_failed() {
     [ -r "$state/failed/watched" ] && look "$state/failed/watched" | cmp -s - "$state/failed/seen"
 }
 
-# Builds the image anew, and gives the exit code; 75 if another process does. The lock is a link to the process and
-# its machine, so that it has its owner from the start; that of a dead one ($2) is taken over.
+# Becomes the process that builds the image anew; ends with 75, and writes the cause to descriptor 3, where it has no
+# lock. That is a link to the process and its machine, so that it has its owner from the start; the one of a dead
+# process ($owner) is taken over.
 build_anew() {
-    /bin/sh -c '
+    exec /bin/sh -c '
         state=$1 dead=$2 refresh=$3
         shift 3
-        if ! ln -s "$$@$(uname -n)" "$state/lock" 2>/dev/null; then
-            [ -n "$dead" ] && [ "$(readlink "$state/lock")" = "$dead" ] && rm -f "$state/lock" &&
-                ln -s "$$@$(uname -n)" "$state/lock" 2>/dev/null || exit 75
+        make_lock() { cause=$(ln -s "$$@$(uname -n)" "$state/lock" 2>&1); }
+        clear_lock() { cause=$(rm -f "$state/lock" 2>&1); }
+        give_up() {
+            printf "%s" "${cause##*: }" >&3
+            exit 75
+        }
+        if ! make_lock; then
+            [ -n "$dead" ] && [ "$(readlink "$state/lock")" = "$dead" ] && clear_lock && make_lock || give_up
         fi
-        if [ "$refresh" = background ]; then exec >"$state/log" 2>&1; fi
-        exec "$1" --startup-file=no "$2" "$3" "$refresh"' \
+        if [ "$refresh" = background ]; then
+            cause=$( (: >"$state/log") 2>&1) || { rm -f "$state/lock"; give_up; }
+            exec >"$state/log" 2>&1
+        fi
+        exec "$1" --startup-file=no "$2" "$3" "$refresh" 3>&-' \
         sh "$state" "$owner" "$refresh" "$julia" "$refresher" "$real" "$refresh" </dev/null
+}
+
+say_that_it_is_built() {
+    say "$why; $without" "process $pid builds it anew (log: $log)"
+}
+
+say_that_it_cannot_be_locked() {
+    say "$why; it cannot be built anew, as $state takes no lock or log${cause:+ ($cause)}; $without" \
+        "make room there, remove $state/lock, or have the image on a file system with symbolic links"
 }
 
 # Sees to a stale image; whether it is to be started after all.
@@ -123,7 +141,7 @@ is_built_anew() {
     why="the sysimage $image may not fit any more: $reason"
     without='starting Julia without it'
     if is_under_way; then
-        say "$why; $without" "process $pid builds it anew (log: $log)"
+        say_that_it_is_built
     elif has_failed; then
         say "$why; building it anew has failed${failure:+ ($failure)}; $without" \
             "see $log; it is tried again after the next change, or by \`refresh_sysimage\`"
@@ -132,29 +150,42 @@ is_built_anew() {
     elif ! [ -r "$refresher" ]; then
         say "$why; $without" "PackageCompilerRS is gone ($refresher): $again"
     elif [ "$refresh" = background ]; then
-        say "$why; ${failure:+the last build failed ($failure); }$without" \
-            "it is built anew in the background (log: $log)"
-        # It outlives this terminal; Julia leaves the session as soon as it runs.
-        (
+        # Until there is a lock; the build outlives this terminal, and Julia leaves the session as soon as it runs.
+        # Nobody who reads what this launcher writes is to wait for it (`build_anew >/dev/null &` would leave dash a
+        # copy of where it goes).
+        cause=$(
             trap '' HUP
-            # Nobody who reads what this launcher writes is to wait for the build (`build_anew >/dev/null &` would
-            # leave dash a copy of where it goes).
-            exec >/dev/null 2>&1
+            exec 3>&1 >/dev/null 2>&1
             build_anew &
         )
+        if [ -z "$cause" ]; then
+            say "$why; ${failure:+the last build failed ($failure); }$without" \
+                "it is built anew in the background (log: $log)"
+        elif is_under_way; then
+            say_that_it_is_built
+        else
+            say_that_it_cannot_be_locked
+        fi
     else
         printf '%s: %s; building it anew\n' '@NAME@' "$why" >&2
-        build_anew >&2
+        cause=$(
+            exec 3>&1 >&2
+            build_anew
+        )
         code=$?
         stamp=$(start_of_stamp)
         read_known
-        if [ "$code" = 75 ]; then
+        if [ "$code" = 75 ] && { is_under_way || has_failed; }; then
             is_built_anew
             return
         fi
-        [ "$code" = 0 ] && ! is_stale && return 0
-        say "the sysimage $image was not built anew${failure:+ ($failure)}; $without" \
-            'see what the build said; it is tried again after the next change'
+        { [ "$code" = 0 ] || [ "$code" = 75 ]; } && ! is_stale && return 0
+        if [ "$code" = 75 ]; then
+            say_that_it_cannot_be_locked
+        else
+            say "the sysimage $image was not built anew${failure:+ ($failure)}; $without" \
+                'see what the build said; it is tried again after the next change'
+        fi
     fi
     return 1
 }
