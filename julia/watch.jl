@@ -6,6 +6,7 @@
 #   HASH/contents   their checksums then
 #   HASH/artifacts  what the image needs of depots
 #   lock            who builds it anew: a link to `PID@HOST`
+#   alive           touched while that goes on; launchers on other machines look when
 #   log             what that build says
 #   failed/         of a build that failed: `watched` and `seen`, and its `message`, which is `told` later
 #   launchers       the files of the launchers; each ends in NUL
@@ -228,7 +229,10 @@ function refreshing_process(folder)
     owner = readlink(lock)
     pid, host = (split(owner, '@'; limit=2)..., "")
     if host != this_host()
-        return time() - lstat(lock).mtime < 24 * 60 * 60 ? owner : nothing
+        # As `gives_sign_of_life`, but by this machine's clock: to ask writes nothing.
+        alive = joinpath(folder, "alive")
+        patience = ispath(alive) ? 300 : 3600
+        return any(path -> time() - lstat(path).mtime < patience, (lock, alive)) ? owner : nothing
     end
     command = isdir("/proc/self") ? replace(read_or_nothing("/proc/$pid/cmdline"), '\0' => ' ') :
         captured(`ps -ww -o args= -p $pid`)[2]
@@ -281,11 +285,13 @@ the user sees it, and only why the build failed is kept.
 """
 function refresh_for_launcher(image, mode)
     folder = watch_folder(image)
-    lock = joinpath(folder, "lock")
+    lock, alive = joinpath(folder, "lock"), joinpath(folder, "alive")
     holds_lock() = islink(lock) && readlink(lock) == "$(getpid())@$(this_host())"
     # Another launcher has taken it for the one of a dead process in the same moment.
     holds_lock() || return 75
-    atexit(() -> holds_lock() && rm(lock))
+    release() = holds_lock() && foreach(path -> rm(path; force=true), (alive, lock))
+    atexit(release)
+    signs = Timer(_ -> holds_lock() && give_sign_of_life(alive), 0; interval=SIGN_OF_LIFE[])
     try
         begun = joinpath(folder, "begun")
         rm(begun; force=true, recursive=true)
@@ -311,10 +317,24 @@ function refresh_for_launcher(image, mode)
         return 0
     finally
         flush(stderr)
-        holds_lock() && rm(lock)
+        close(signs)
+        release()
         # The launchers may have been removed meanwhile.
         is_watched(folder) || rm(folder; force=true, recursive=true)
     end
+end
+
+"Seconds between two; launchers wait for several."
+const SIGN_OF_LIFE = Ref(60.0)
+
+"Not by `touch`, which takes the time from this machine: the file system's own clock is what launchers compare with."
+function give_sign_of_life(alive)
+    try
+        close(open(alive, "w"))
+    catch err
+        is_refusal(err) || rethrow()
+    end
+    return nothing
 end
 
 "Files may change while they are built."

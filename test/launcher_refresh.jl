@@ -10,6 +10,7 @@ const FAKE_REFRESH = """
     pushfirst!(LOAD_PATH, $(repr(dirname(@__DIR__))))
     using PackageCompilerRS
     const PLACE = dirname(@__DIR__)
+    PackageCompilerRS.SIGN_OF_LIFE[] = 0.05
     function PackageCompilerRS.refresh_sysimage(image::String)
         open(io -> println(io, getpid()), joinpath(PLACE, "builds"), "a")
         while isfile(joinpath(PLACE, "hold"))
@@ -319,6 +320,61 @@ end
         @test occursin("see $(beside(place, "log"))", said)
         @test occursin("for a test", read(beside(place, "log"), String))
         @test builds(place) == 3
+    end
+end
+
+@testset "fresh launchers: a lock of another machine" begin
+    "Makes the file, or the link itself, one that was last touched so many minutes ago."
+    function age(path, minutes)
+        run(`touch -h -t $(Libc.strftime("%Y%m%d%H%M.%S", time() - 60minutes)) $path`)
+    end
+    lock_there(place) = symlink("1@elsewhere", beside(place, "lock"))
+    with_fresh_place(; refresh=:background) do place
+        edit_source(place)
+        lock_there(place)
+        is_held() = occursin("process 1 on elsewhere builds it anew", start(place)[2])
+        @test is_held()
+        # One of an earlier version gives no sign but that.
+        age(beside(place, "lock"), 30)
+        @test is_held() && sysimage_status(place.image).refresh.state === :running
+        touch(beside(place, "alive"))
+        age(beside(place, "lock"), 600)
+        @test is_held() && sysimage_status(place.image).refresh.state === :running
+        touch(within(place, "hold"))
+        for silent in (["alive" => 10], ["lock" => 90])
+            rm(beside(place, "alive"); force=true)
+            islink(beside(place, "lock")) || lock_there(place)
+            for (name, minutes) in ["lock" => 10; silent]
+                name == "alive" && touch(beside(place, name))
+                age(beside(place, name), minutes)
+            end
+            @test sysimage_status(place.image).refresh === nothing
+            before = builds(place)
+            @test occursin("in the background", start(place)[2])
+            wait_until(() -> builds(place) == before + 1)
+            # It gives signs of its own.
+            age(beside(place, "alive"), 10)
+            wait_until(() -> time() - mtime(beside(place, "alive")) < 300)
+            rm(within(place, "hold"))
+            wait_for_build(place, before + 1)
+            @test on_image(place)
+            @test !ispath(beside(place, "alive"))
+            edit_source(place)
+            touch(within(place, "hold"))
+        end
+        @test isempty(filter(name -> startswith(name, "now"), readdir(watch_folder(place.image))))
+    end
+    with_fresh_place(; refresh=:before) do place
+        edit_source(place)
+        lock_there(place)
+        # What it says is read from a file: it goes on to wait.
+        said = within(place, "said")
+        waiting = run(pipeline(`$(place.launcher) x`; stdout=devnull, stderr=said); wait=false)
+        wait_until(() -> occursin("waiting for process 1 on elsewhere, ", read(said, String)))
+        @test occursin("(lock: $(beside(place, "lock")))\n", read(said, String))
+        age(beside(place, "lock"), 90)
+        wait(waiting)
+        @test builds(place) == 1 && on_image(place)
     end
 end
 

@@ -31,6 +31,7 @@ refresh_functions(launcher) = render("refresh.sh", Dict(
     "NAME" => launcher.name,
     "REFRESHER" => shell_quote(template("refresh.jl")),
     "LOOK" => look_functions(),
+    "MODIFIED" => SYSTEM.modified,
 ))
 
 const IF_STALE = raw"""

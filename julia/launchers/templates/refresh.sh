@@ -76,8 +76,8 @@ is_under_way() {
     owner=$(readlink "$state/lock") || return 1
     pid=${owner%%@*}
     if [ "${owner#*@}" != "$(uname -n)" ]; then
-        # Of another machine nothing is known; a build takes no day.
-        [ -z "$(find "$state/lock" -prune -mtime +0 2>/dev/null)" ]
+        pid="$pid on ${owner#*@}"
+        gives_sign_of_life
         return
     fi
     if [ -r /proc/self/cmdline ]; then
@@ -89,6 +89,20 @@ is_under_way() {
     *'/refresh.jl '*"/${real##*/} "*) ;;
     *) return 1 ;;
     esac
+}
+
+# Whether the process of another machine has touched `alive` of late. By the clock of the file system, as those of
+# machines differ. Earlier versions touched nothing, so that they are given the time of a long build.
+gives_sign_of_life() {
+    patience=300
+    [ -e "$state/alive" ] || patience=3600
+    probe=$state/now.$$
+    now=$(touch "$probe" 2>/dev/null && @MODIFIED@ "$probe" 2>/dev/null)
+    rm -f "$probe" 2>/dev/null
+    for touched in $(@MODIFIED@ "$state/lock" "$state/alive" 2>/dev/null); do
+        [ $((${now:-$(date +%s)} - touched)) -lt $patience ] && return
+    done
+    return 1
 }
 
 # Whether a build failed, and nothing has changed since.
@@ -112,8 +126,11 @@ build_anew() {
         if ! make_lock; then
             [ -n "$dead" ] && [ "$(readlink "$state/lock")" = "$dead" ] && clear_lock && make_lock || give_up
         fi
+        # That of another user could not be touched.
+        rm -f "$state/alive" 2>/dev/null
+        touch "$state/alive" 2>/dev/null
         if [ "$refresh" = background ]; then
-            cause=$( (: >"$state/log") 2>&1) || { rm -f "$state/lock"; give_up; }
+            cause=$( (: >"$state/log") 2>&1) || { rm -f "$state/alive" "$state/lock"; give_up; }
             exec >"$state/log" 2>&1
         fi
         exec "$1" --startup-file=no "$2" "$3" "$refresh" 3>&-' \
@@ -132,7 +149,7 @@ say_that_it_cannot_be_locked() {
 # Sees to a stale image; whether it is to be started after all.
 is_built_anew() {
     if [ "$refresh" = before ] && is_under_way; then
-        printf '%s: waiting for process %s, which builds %s anew\n' '@NAME@' "$pid" "$image" >&2
+        printf '%s: waiting for process %s, which builds %s anew (lock: %s)\n' '@NAME@' "$pid" "$image" "$state/lock" >&2
         while is_under_way; do sleep 1; done
         stamp=$(start_of_stamp)
         read_known
