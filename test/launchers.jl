@@ -115,7 +115,8 @@ if !Sys.iswindows()
                 if [ "\$1" = --version ]; then echo "julia version $version"; exit; fi
                 case \$* in
                 *identity.jl*)
-                    printf '%s\\0%s\\0%s\\0%s' '$exe' $image_version '$commit' '$place/version_git.jl' ;;
+                    for file; do :; done
+                    printf '%s\\0%s\\0%s\\0%s' '$exe' $image_version '$commit' '$place/version_git.jl' >"\$file" ;;
                 *) printf '%s\\n' "\$@" ;;
                 esac
                 """)
@@ -552,6 +553,32 @@ const CLIENT = raw"""
         @test isfile(install("a"; keywords..., project=project))
     end
     @test PackageCompilerRS.initialization_error(["#<null>", "julia: bad option"]) === nothing
+end
+
+Sys.iswindows() || @testset "Launchers: an image whose packages write to `stdout`" begin
+    place = folder()
+    julia = joinpath(place, "julia")
+    function stand_in(what)
+        write(julia, """
+            #!/bin/sh
+            [ "\$1" = --version ] || echo 'Welcome'
+            $what
+            """)
+        chmod(julia, 0o755)
+        return () -> install("loud"; sysimage=DEFAULT_IMAGE, folder=place, julia=julia)
+    end
+    # At the start, and at the end, which is not the end of a line; no text even.
+    loud = stand_in("""
+        '$JULIA' "\$@"
+        code=\$?
+        [ "\$1" = --version ] || printf 'by\\377e\\0'
+        exit \$code
+        """)
+    loud()
+    @test list_launchers(; kind=:shell, folder=place)[1].julia == realpath(JULIA)
+    err = failure(stand_in("exit 0"))
+    @test err isa LauncherError && occursin("did not tell", err.message)
+    @test err.cause == "it wrote `Welcome`" && occursin("`julia`", err.hint)
 end
 
 Sys.iswindows() || @testset "Launchers: Jupyter" begin

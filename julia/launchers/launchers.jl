@@ -370,11 +370,12 @@ Starts `julia` on the image, in `project` if there is one. The version and the c
 `LauncherError` when it does not start, or is another version than the image.
 """
 function start_once(julia, sysimage, project)
-    script = template("identity.jl")
     command = `$julia --sysimage=$sysimage --startup-file=no`
     project === nothing || (command = `$command --project=$project`)
-    command = `$command $script`
-    process, out, err = captured(command)
+    process, out, err, told = mktempdir() do folder
+        file = joinpath(folder, "identity")
+        (captured(`$command $(template("identity.jl")) $file`)..., read_or_nothing(file))
+    end
     if !success(process)
         lines = split(err, '\n'; keepempty=false)
         failed = initialization_error(lines)
@@ -385,11 +386,15 @@ function start_once(julia, sysimage, project)
             cause=something(of_another_julia(julia, sysimage), isempty(lines) ? nothing : String(first(lines)), Some(nothing)),
             hint="name the Julia that built the image with the keyword `julia`, or build it anew"))
     end
-    exe, version, commit, version_file = split(out, '\0')
-    installed = read(`$exe --version`, String)
-    if strip(installed) != "julia version $version"
+    identity = split(told, '\0')
+    length(identity) == 4 || throw(LauncherError("`$julia` did not tell which Julia it is";
+        cause=isempty(strip(out)) ? "it wrote nothing" : "it wrote `$(first(split(strip(out), '\n')))`",
+        hint="name a Julia with the keyword `julia`; a package in the image may also end Julia in its `__init__`"))
+    exe, version, commit, version_file = identity
+    installed = strip(captured(`$exe --version`)[2])
+    if installed != "julia version $version"
         throw(LauncherError("`$sysimage` is an image of Julia $version";
-            cause="`$exe` is $(strip(installed))",
+            cause="`$exe` is $installed",
             hint="name the Julia that built the image with the keyword `julia`, or build it anew"))
     end
     # A commit that the file does not hold could never be found there by the launcher.
