@@ -259,6 +259,21 @@ if !Sys.iswindows()
             code, out, err = run_bare(`$path x`; path="$(dirname(path)):$other:/usr/bin:/bin")
             @test (code, out) == (0, "x\n")
             @test occursin("starting $other/julia without the sysimage", err)
+            # Neither another launcher nor a bundled image that is called so, nor behind a link.
+            second = install("julia"; sysimage=image, folder=joinpath(place, "bin 2"), julia=stand_in(place))
+            rm(exe)
+            links, bundle = mkpath.(joinpath.(place, ["links", "bundle"]))
+            symlink(second, joinpath(links, "julia"))
+            write(joinpath(bundle, "julia"), PackageCompilerRS.bundled_script("X.so"))
+            chmod(joinpath(bundle, "julia"), 0o755)
+            ours = join([links; dirname(second); bundle; dirname(path)], ':')
+            for launcher in (path, second)
+                @test run_bare(`$launcher x`; path="$ours:$other:/usr/bin:/bin")[1:2] == (0, "x\n")
+                @test run_bare(`$launcher x`; path="$ours:/usr/bin:/bin")[1] == 127
+            end
+            code, _, err = run_bare(`$(joinpath(bundle, "julia"))`; path="$ours:/usr/bin:/bin")
+            @test code == 1 && occursin("there is no `julia` on PATH", err)
+            @test PackageCompilerRS.marker_in(:shell, joinpath(bundle, "julia")) === nothing
         end
 
         @testset "an image of another Julia" begin
