@@ -36,6 +36,17 @@ function begin_watch(image, launcher, version)
     return nothing
 end
 
+"The images that the launcher keeps fresh."
+watched_images(launcher) = launcher === nothing || launcher.refresh === nothing ? String[] :
+    [launcher.sysimage; launcher.others]
+
+"`end_watch` for each of `images` that is none of those in `but`, by another path even."
+function end_watches(images, launcher; but=String[])
+    kept = watch_folder.(but)
+    foreach(image -> watch_folder(image) in kept || end_watch(image, launcher), images)
+    return nothing
+end
+
 "Removes the folder with the last launcher."
 function end_watch(image, launcher)
     folder = watch_folder(image)

@@ -462,6 +462,46 @@ end
     end
 end
 
+@testset "fresh launchers: made again for another image" begin
+    with_fresh_place(; refresh=:background) do place
+        other, link = joinpath.(dirname(place.image), ["Y.so", "link.so"])
+        cp(place.image, other)
+        cp(place.image * ".json", other * ".json")
+        symlink(place.image, link)
+        install(image; keywords...) = Base.CoreLogging.with_logger(Base.CoreLogging.NullLogger()) do
+            install_launcher("fresh"; sysimage=image, folder=within(place, "bin"), julia=within(place, "julia"),
+                force=true, keywords...)
+        end
+        watched() = [isdir(watch_folder(image)) for image in (place.image, other)]
+        # The same by another path.
+        install(link; refresh=:background)
+        @test watched() == [true, false]
+        install(other; refresh=:before)
+        @test watched() == [false, true]
+        # What another launcher watches goes on.
+        install(place.image; refresh=:before)
+        Base.CoreLogging.with_logger(Base.CoreLogging.NullLogger()) do
+            install_launcher("second"; sysimage=place.image, folder=within(place, "bin"),
+                julia=within(place, "julia"), refresh=:before)
+        end
+        install(other)
+        @test watched() == [true, false]
+        remove_launcher("second"; folder=within(place, "bin"))
+        @test watched() == [false, false]
+        # One that cannot be written is as if it had not been tried; the older one goes on.
+        install(other; refresh=:before)
+        rm(place.launcher)
+        mkpath(joinpath(place.launcher, "a folder in its place"))
+        @test_throws LauncherError install(place.image; refresh=:before)
+        @test !isdir(watch_folder(place.image))
+        # Nor does it mind a file that is not as it was written.
+        rm(place.launcher; recursive=true)
+        write(place.launcher, "#!/bin/sh\n# PackageCompilerRS launcher: {\n")
+        install(place.image; refresh=:before)
+        @test isdir(watch_folder(place.image))
+    end
+end
+
 @testset "fresh launchers: where there are none" begin
     with_fresh_place() do place
         install(; keywords...) = install_launcher("other"; sysimage=place.image, folder=within(place, "bin"),

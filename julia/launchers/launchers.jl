@@ -167,9 +167,15 @@ function install_launcher(
     else
         files = launcher_files(launcher, identity, kernel_file)
         check_places(files, force)
-        refresh === nothing || foreach(image -> begin_watch(image, path, identity.version), images)
-        install_files(launcher, files)
-        refresh === nothing && foreach(image -> end_watch(image, path), images)
+        older = watched_images(replaced_launcher(kind, path))
+        try
+            foreach(image -> begin_watch(image, path, identity.version), watched_images(launcher))
+            install_files(launcher, files)
+        catch
+            end_watches(watched_images(launcher), path; but=older)
+            rethrow()
+        end
+        end_watches([older; images], path; but=watched_images(launcher))
     end
     kind === :shell && tell_if_not_on_path(folder, String(name))
     return path
@@ -205,8 +211,18 @@ function remove_launcher(
         return path
     end
     launcher = told_as(() -> remove_files(kind, path), LauncherError, "`$path` was not removed")
-    launcher.refresh === nothing || foreach(image -> end_watch(image, path), [launcher.sysimage; launcher.others])
+    end_watches(watched_images(launcher), path)
     return path
+end
+
+"The launcher whose file at `path` is to be replaced, as far as that can be read."
+function replaced_launcher(kind, path)
+    try
+        return isfile(path) ? read_launcher(kind, path) : nothing
+    catch err
+        is_refusal(err) || rethrow()
+        return nothing
+    end
 end
 
 function remove_files(kind, path)
