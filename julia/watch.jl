@@ -338,10 +338,13 @@ end
 "Seconds between two; launchers wait for several."
 const SIGN_OF_LIFE = Ref(60.0)
 
-"Not by `touch`, which takes the time from this machine: the file system's own clock is what launchers compare with."
+"""
+Not by `touch`, which takes the time from this machine: the file system's own clock is what launchers compare with. The
+shell has made the file; a folder that is removed meanwhile gets none.
+"""
 function give_sign_of_life(alive)
     try
-        close(open(alive, "w"))
+        close(open(alive; write=true, create=false, truncate=true))
     catch err
         is_refusal(err) || rethrow()
     end
