@@ -462,6 +462,27 @@ end
     end
 end
 
+@testset "fresh launchers: a link that leads to another image by now" begin
+    with_fresh_place() do place
+        link, older = joinpath.(dirname(place.image), ["current.so", "older.so"])
+        foreach(ending -> cp(place.image * ending, older * ending), ["", ".json"])
+        symlink(older, link)
+        launcher = Base.CoreLogging.with_logger(Base.CoreLogging.NullLogger()) do
+            install_launcher("fresh"; sysimage=link, folder=within(place, "bin"), julia=within(place, "julia"),
+                force=true, refresh=:before)
+        end
+        rm(link)
+        symlink(place.image, link)
+        on_link = "--sysimage=$link\nx\n"
+        out, said = run_in_shell(`$launcher x`)
+        @test out == on_link && occursin("it is not known whether", said)
+        @test run_in_shell(`$launcher x`) == (on_link, "")
+        @test builds(place) == 1
+        remove_launcher("fresh"; folder=within(place, "bin"))
+        @test !isdir(watch_folder(place.image))
+    end
+end
+
 @testset "fresh launchers: made again for another image" begin
     with_fresh_place(; refresh=:background) do place
         other, link = joinpath.(dirname(place.image), ["Y.so", "link.so"])

@@ -29,6 +29,7 @@ end
 refresh_functions(launcher) = render("refresh.sh", Dict(
     "MODE" => string(launcher.refresh),
     "NAME" => launcher.name,
+    "LAUNCHER" => shell_quote(launcher.path),
     "REFRESHER" => shell_quote(template("refresh.jl")),
     "LOOK" => look_functions(),
     "MODIFIED" => SYSTEM.modified,

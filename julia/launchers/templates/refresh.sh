@@ -137,12 +137,18 @@ build_anew() {
         sh "$state" "$owner" "$refresh" "$julia" "$refresher" "$real" "$refresh" </dev/null
 }
 
+# What is known of an image is kept for launchers that are listed; that this one watches it nobody has said of an image
+# to which a link has led only of late.
+names_this_launcher() {
+    [ -s "$state/launchers" ] || cause=$( (printf '%s' @LAUNCHER@ >"$state/launchers") 2>&1)
+}
+
 say_that_it_is_built() {
     say "$why; $without" "process $pid builds it anew (log: $log)"
 }
 
 say_that_it_cannot_be_locked() {
-    say "$why; it cannot be built anew, as $state takes no lock or log${cause:+ ($cause)}; $without" \
+    say "$why; it cannot be built anew, as $state takes no lock or log${cause:+ (${cause##*: })}; $without" \
         "make room there, remove $state/lock, or have the image on a file system with symbolic links"
 }
 
@@ -166,6 +172,8 @@ is_built_anew() {
         say "$why; $without" "let somebody build it anew who may write into ${state%/*}"
     elif ! [ -r "$refresher" ]; then
         say "$why; $without" "PackageCompilerRS is gone ($refresher): $again"
+    elif ! names_this_launcher; then
+        say_that_it_cannot_be_locked
     elif [ "$refresh" = background ]; then
         # Until there is a lock; the build outlives this terminal, and Julia leaves the session as soon as it runs.
         # Nobody who reads what this launcher writes is to wait for it (`build_anew >/dev/null &` would leave dash a
