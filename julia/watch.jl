@@ -8,7 +8,8 @@
 #   lock            who builds it anew: a link to `PID@HOST`
 #   alive           touched while that goes on; launchers on other machines look when
 #   log             what that build says
-#   failed/         of a build that failed: `watched` and `seen`, and its `message`, which is `told` later
+#   failed/         of a build that failed: `watched` and `seen`, and its `message`, which is `told` later; where the
+#                   disk was full, the `room` in KiB with which it is tried again
 #   launchers       the files of the launchers; each ends in NUL
 
 "The folder of launchers that keep the image at `path` fresh, whether it is there or not."
@@ -70,7 +71,14 @@ set_launchers(folder, files) = write_list(launchers_file(folder), files)
 
 launchers_file(folder) = joinpath(folder, "launchers")
 
-write_list(path, items) = write(path, join(string.(items, '\0')))
+write_list(path, items) = write_whole(path, join(string.(items, '\0')))
+
+"Half a list of files would be one of fewer."
+function write_whole(path, text)
+    write(path, text)
+    check_whole(path, text)
+    return nothing
+end
 
 # What is known of an image
 
@@ -90,26 +98,29 @@ function note_inputs(image)
     (stamp === nothing || stamp["content_key"] === nothing) && return false
     known = joinpath(folder, stamp["image_hash"])
     new = joinpath(folder, "new-$(getpid())")
-    told_as(StatusError, "`$folder` cannot be written") do
-        rm(new; force=true, recursive=true)
-        # Before the files are compared: a change after that shows.
-        note_looks(new, watched_files(stamp, image))
-        write(joinpath(new, "contents"), looked("contents", joinpath(new, "watched")))
-        write(joinpath(new, "artifacts"), join(needed_artifacts(image, stamp["julia_version"])[2], '\n'))
-    end
-    # Of what cannot be compared the build knows no more.
-    fits = readable_environment(project_of(stamp)) !== nothing && sysimage_status(image).state !== :stale
-    told_as(StatusError, "`$folder` cannot be written") do
-        fits || return rm(new; recursive=true)
-        rm(known; force=true, recursive=true)
-        rename_file(new, known)
-        for name in readdir(folder)
-            is_of_another = occursin(r"^[0-9a-f]{64}\z", name) && name != basename(known)
-            is_of_another && rm(joinpath(folder, name); force=true, recursive=true)
+    try
+        told_as(StatusError, "`$folder` cannot be written") do
+            rm(new; force=true, recursive=true)
+            # Before the files are compared: a change after that shows.
+            note_looks(new, watched_files(stamp, image))
+            write_whole(joinpath(new, "contents"), looked("contents", joinpath(new, "watched")))
+            write_whole(joinpath(new, "artifacts"), join(needed_artifacts(image, stamp["julia_version"])[2], '\n'))
         end
-        rm(joinpath(folder, "failed"); force=true, recursive=true)
+        # Of what cannot be compared the build knows no more.
+        fits = readable_environment(project_of(stamp)) !== nothing && sysimage_status(image).state !== :stale
+        fits && told_as(StatusError, "`$folder` cannot be written") do
+            rm(known; force=true, recursive=true)
+            rename_file(new, known)
+            for name in readdir(folder)
+                is_of_another = occursin(r"^[0-9a-f]{64}\z", name) && name != basename(known)
+                is_of_another && rm(joinpath(folder, name); force=true, recursive=true)
+            end
+            rm(joinpath(folder, "failed"); force=true, recursive=true)
+        end
+        return fits
+    finally
+        unless_refused(() -> rm(new; force=true, recursive=true))
     end
-    return fits
 end
 
 "After a build: as `note_inputs`, where there are launchers; what fails is theirs to find out."
@@ -133,7 +144,7 @@ function note_looks(folder, files)
     mkpath(folder)
     list = joinpath(folder, "watched")
     write_list(list, files)
-    write(joinpath(folder, "seen"), looked("look", list))
+    write_whole(joinpath(folder, "seen"), looked("look", list))
     return nothing
 end
 
@@ -308,19 +319,25 @@ function refresh_for_launcher(image, mode)
         rm(begun; force=true, recursive=true)
         failed = joinpath(folder, "failed")
         try
-            note_looks(begun, watched_files(stamp_to_follow(image), image))
+            told_as(StatusError, "`$folder` cannot be written") do
+                note_looks(begun, watched_files(stamp_to_follow(image), image))
+            end
             build_until_noted(image)
         catch err
             err isa Union{BuildError,FileError} || rethrow()
-            showerror(stderr, err)
-            println(stderr)
+            unless_refused(() -> println(stderr, sprint(showerror, err)))
             is_watched(folder) || return 1
-            # Of an image without a stamp nothing else is known.
-            isdir(begun) || note_looks(begun, [image * ".json"])
-            write(joinpath(begun, "message"), told_in_one_line(err), '\n')
-            mode == "before" && write(joinpath(folder, "log"), sprint(showerror, err), '\n')
-            rm(failed; force=true, recursive=true)
-            rename_file(begun, failed)
+            # On a full disk it is not noted, and the next start tries again.
+            unless_refused() do
+                # Of an image without a stamp nothing else is known.
+                isdir(begun) || note_looks(begun, [image * ".json"])
+                write_whole(joinpath(begun, "message"), told_in_one_line(err) * '\n')
+                is_of_full_disk(err) && write_whole(joinpath(begun, "room"), string(room_to_wait_for(folder, image)))
+                mode == "before" && write_whole(joinpath(folder, "log"), sprint(showerror, err) * '\n')
+                rm(failed; force=true, recursive=true)
+                rename_file(begun, failed)
+            end
+            unless_refused(() -> rm(begun; force=true, recursive=true))
             return 1
         end
         rm(begun; force=true, recursive=true)
@@ -335,6 +352,12 @@ function refresh_for_launcher(image, mode)
     end
 end
 
+"As the engine (`full_disk.rs`) and the system say it."
+is_of_full_disk(err) = occursin(r"no space (is )?left on"i, something(err.cause, ""))
+
+"Free KiB on the disk of `folder` when there is place for one more image than now."
+room_to_wait_for(folder, image) = something(tryparse(Int, strip(looked("room", folder))), 0) + filesize(image) ÷ 1024
+
 "Seconds between two; launchers wait for several."
 const SIGN_OF_LIFE = Ref(60.0)
 
@@ -343,11 +366,7 @@ Not by `touch`, which takes the time from this machine: the file system's own cl
 shell has made the file; a folder that is removed meanwhile gets none.
 """
 function give_sign_of_life(alive)
-    try
-        close(open(alive; write=true, create=false, truncate=true))
-    catch err
-        is_refusal(err) || rethrow()
-    end
+    unless_refused(() -> close(open(alive; write=true, create=false, truncate=true)))
     return nothing
 end
 

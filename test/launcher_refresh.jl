@@ -17,7 +17,7 @@ const FAKE_REFRESH = """
             sleep(0.02)
         end
         isfile(joinpath(PLACE, "fail")) &&
-            throw(PackageCompilerRS.BuildError("the build failed"; cause="for a test"))
+            throw(PackageCompilerRS.BuildError("the build failed"; cause=read(joinpath(PLACE, "fail"), String)))
         include(joinpath(PLACE, "stamp.jl"))
     end
     ARGS[2] == "background" && ccall(:setsid, Cint, ())
@@ -174,7 +174,7 @@ end
 @testset "fresh launchers: one that is removed while a build goes on" begin
     for fails in (false, true)
         with_fresh_place(; refresh=:background) do place
-            fails && touch(within(place, "fail"))
+            fails && write(within(place, "fail"), "for a test")
             pid = begin_build(place)
             remove_launcher("fresh"; folder=dirname(place.launcher))
             @test !isdir(watch_folder(place.image))
@@ -240,7 +240,7 @@ end
 
 @testset "fresh launchers: a build that fails" begin
     with_fresh_place(; refresh=:background) do place
-        touch(within(place, "fail"))
+        write(within(place, "fail"), "for a test")
         edit_source(place)
         @test !start(place)[1]
         wait_for_build(place, 1)
@@ -311,7 +311,7 @@ end
         rm(within(place, "hold"))
         @test fetch(first_one)[1] && fetch(second)[1]
         @test builds(place) == 2
-        touch(within(place, "fail"))
+        write(within(place, "fail"), "for a test")
         edit_source(place)
         image, said = start(place)
         @test !image && occursin("for a test", said) && occursin("was not built anew", said)
@@ -415,6 +415,58 @@ end
         mkpath(beside(place, "log"))
         @test occursin("takes no lock or log (", start(place)[2])
         @test is_idle(place) && builds(place) == 0
+    end
+end
+
+@testset "fresh launchers: on a full disk" begin
+    if ispath("/dev/full")
+        @test_throws SystemError PackageCompilerRS.write_whole("/dev/full", "text")
+        # What the log cannot take is kept with the failure.
+        with_fresh_place(; refresh=:background) do place
+            symlink("/dev/full", beside(place, "log"))
+            write(within(place, "fail"), "for a test")
+            edit_source(place)
+            start(place)
+            wait_for_build(place, 1)
+            @test occursin("(the build failed: for a test)", start(place)[2])
+        end
+    end
+    # It is tried again with more room.
+    for refresh in (:background, :before)
+        with_fresh_place(; refresh=refresh) do place
+            edit_source(place)
+            write(within(place, "fail"), "no space is left on the disk")
+            start(place)
+            wait_for_build(place, 1)
+            room = beside(place, "failed", "room")
+            @test parse(Int, read(room, String)) > 0
+            write(room, "999999999999999")
+            image, said = start(place)
+            @test !image && occursin("tried again with more room on the disk, after the next change", said)
+            @test builds(place) == 1
+            write(room, "1")
+            rm(within(place, "fail"))
+            start(place)
+            wait_for_build(place, 2)
+            @test on_image(place)
+        end
+    end
+    # Where nothing of the failure can be kept either, the next start tries again.
+    with_fresh_place(; refresh=:background) do place
+        write(within(place, "fail"), "for a test")
+        begin_build(place)
+        begun = beside(place, "begun")
+        rm(begun; recursive=true)
+        write(begun, "no folder")
+        rm(within(place, "hold"))
+        wait_for_build(place, 1)
+        @test occursin("BuildError", read(beside(place, "log"), String))
+        @test !occursin("Stacktrace", read(beside(place, "log"), String))
+        @test !ispath(beside(place, "failed")) && !ispath(beside(place, "begun"))
+        rm(within(place, "fail"))
+        start(place)
+        wait_for_build(place, 2)
+        @test on_image(place)
     end
 end
 

@@ -107,7 +107,11 @@ gives_sign_of_life() {
 
 # Whether a build failed, and nothing has changed since.
 has_failed() {
-    [ -r "$state/failed/watched" ] && look "$state/failed/watched" | cmp -s - "$state/failed/seen"
+    [ -r "$state/failed/watched" ] && look "$state/failed/watched" | cmp -s - "$state/failed/seen" || return
+    [ -s "$state/failed/room" ] || return 0
+    # It was for want of room.
+    again_with='with more room on the disk, '
+    ! [ "$(room "$state")" -ge "$(cat "$state/failed/room")" ] 2>/dev/null
 }
 
 # Becomes the process that builds the image anew; ends with 75, and writes the cause to descriptor 3, where it has no
@@ -163,11 +167,12 @@ is_built_anew() {
     fi
     why="the sysimage $image may not fit any more: $reason"
     without='starting Julia without it'
+    again_with=
     if is_under_way; then
         say_that_it_is_built
     elif has_failed; then
         say "$why; building it anew has failed${failure:+ ($failure)}; $without" \
-            "see $log; it is tried again after the next change, or by \`refresh_sysimage\`"
+            "see $log; it is tried again ${again_with}after the next change, or by \`refresh_sysimage\`"
     elif ! mkdir -p "$state" 2>/dev/null || ! [ -w "$state" ]; then
         say "$why; $without" "let somebody build it anew who may write into ${state%/*}"
     elif ! [ -r "$refresher" ]; then
@@ -208,8 +213,10 @@ is_built_anew() {
         if [ "$code" = 75 ]; then
             say_that_it_cannot_be_locked
         else
+            when='at the next start'
+            if has_failed; then when="${again_with}after the next change"; fi
             say "the sysimage $image was not built anew${failure:+ ($failure)}; $without" \
-                'see what the build said; it is tried again after the next change'
+                "see what the build said; it is tried again $when"
         fi
     fi
     return 1
