@@ -103,7 +103,7 @@ content now: the project's files, sources of packages tracked by path, workloads
 `:background` by a process of its own, while Julia starts at once without the image and a line says so; with
 `:before` first, and Julia then starts on the new one. What the launcher needs for that is in a folder beside the image
 (`IMAGE.refresh`), with the log of that build (`IMAGE.refresh/log`). One process builds at a time. That a build failed is
-told once, at the next start; it is tried again after the next change.
+told once, at the next start; it is tried again after the next change, and where the disk was full when that has room.
 
 On Windows a `:jupyter` launcher starts Julia itself, without such a script. The script for `:shell`
 there is written from the documentation of `cmd.exe` and was never run.
