@@ -117,9 +117,7 @@ function replace_file(path, text, mode)
         finally
             close(io)
         end
-        # A full disk may take a part, of which `Base` says nothing.
-        filesize(temporary) == sizeof(text) ||
-            throw(SystemError("writing `$temporary`", Libc.ENOSPC))
+        check_whole(temporary, text)
         isfile(path) && keep_mode(temporary, path)
         rename_file(temporary, path)
     catch
@@ -127,6 +125,24 @@ function replace_file(path, text, mode)
         rethrow()
     end
     return nothing
+end
+
+"Throws where the file at `path` has not all of `text`: a full disk may take a part, of which `Base` says nothing."
+check_whole(path, text) = filesize(path) == sizeof(text) || throw(SystemError("writing `$path`", Libc.ENOSPC))
+
+"""
+    unless_refused(f) -> Bool
+
+Runs `f()`, and says whether the file system took it.
+"""
+function unless_refused(f)
+    try
+        f()
+    catch err
+        is_refusal(err) || rethrow()
+        return false
+    end
+    return true
 end
 
 function flush_to_disk(io)

@@ -13,6 +13,7 @@ What the package knows of an operating system. Fields:
 - `jupyter_folder`: a function that gives the folder where Jupyter looks for kernels of the user;
 - `jupyter_interrupts::String`: the `interrupt_mode` of IJulia's kernels;
 - `stat::String`: a command that prints size and times of files, to the nanosecond; empty without a POSIX shell;
+- `modified::String`: a command that prints when files, or links themselves, were changed, in seconds since 1970;
 - `apps::Bool`: whether apps and libraries can be made;
 - `flush`: a function that has the disk take what was written to an open file, and says whether it did;
 - `without_interrupts`: a function that calls one while Ctrl-C is left to child processes.
@@ -28,6 +29,7 @@ struct System
     jupyter_folder::Function
     jupyter_interrupts::String
     stat::String
+    modified::String
     apps::Bool
     flush::Function
     without_interrupts::Function
@@ -70,16 +72,17 @@ end
 
 # GNU's and BSD's `stat` have different options.
 const GNU_STAT, BSD_STAT = "stat -L -c '%s %y %z'", "/usr/bin/stat -L -f '%z %Fm %Fc'"
+const GNU_MODIFIED, BSD_MODIFIED = "stat -c %Y", "/usr/bin/stat -f %m"
 
 const SYSTEMS = Dict{Symbol,System}(
-    :linux => System("Linux", true, ':', "lib", "", "", true, jupyter_on_posix, "signal", GNU_STAT, true, fsync,
-        without_sigint),
-    :bsd => System("BSD", true, ':', "lib", "", "", true, jupyter_on_posix, "signal", BSD_STAT, false, fsync,
-        without_sigint),
-    :macos => System("macOS", true, ':', "lib", "", "", false, jupyter_on_mac, "signal", BSD_STAT, false, fsync,
-        without_sigint),
-    :windows => System("Windows", false, ';', "", ".exe", ".cmd", false, jupyter_on_windows, "message", "", false,
-        flush_file_buffers, without_console_control),
+    :linux => System("Linux", true, ':', "lib", "", "", true, jupyter_on_posix, "signal", GNU_STAT,
+        GNU_MODIFIED, true, fsync, without_sigint),
+    :bsd => System("BSD", true, ':', "lib", "", "", true, jupyter_on_posix, "signal", BSD_STAT,
+        BSD_MODIFIED, false, fsync, without_sigint),
+    :macos => System("macOS", true, ':', "lib", "", "", false, jupyter_on_mac, "signal", BSD_STAT,
+        BSD_MODIFIED, false, fsync, without_sigint),
+    :windows => System("Windows", false, ';', "", ".exe", ".cmd", false, jupyter_on_windows, "message", "",
+        "", false, flush_file_buffers, without_console_control),
 )
 
 "The row of the system with this `Sys.KERNEL`; one that is not known is taken for a Linux."

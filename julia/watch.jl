@@ -6,8 +6,10 @@
 #   HASH/contents   their checksums then
 #   HASH/artifacts  what the image needs of depots
 #   lock            who builds it anew: a link to `PID@HOST`
+#   alive           touched while that goes on; launchers on other machines look when
 #   log             what that build says
-#   failed/         of a build that failed: `watched` and `seen`, and its `message`, which is `told` later
+#   failed/         of a build that failed: `watched` and `seen`, and its `message`, which is `told` later; where the
+#                   disk was full, the `room` in KiB with which it is tried again
 #   launchers       the files of the launchers; each ends in NUL
 
 "The folder of launchers that keep the image at `path` fresh, whether it is there or not."
@@ -35,6 +37,17 @@ function begin_watch(image, launcher, version)
     return nothing
 end
 
+"The images that the launcher keeps fresh."
+watched_images(launcher) = launcher === nothing || launcher.refresh === nothing ? String[] :
+    [launcher.sysimage; launcher.others]
+
+"`end_watch` for each of `images` that is none of those in `but`, by another path even."
+function end_watches(images, launcher; but=String[])
+    kept = watch_folder.(but)
+    foreach(image -> watch_folder(image) in kept || end_watch(image, launcher), images)
+    return nothing
+end
+
 "Removes the folder with the last launcher."
 function end_watch(image, launcher)
     folder = watch_folder(image)
@@ -58,7 +71,14 @@ set_launchers(folder, files) = write_list(launchers_file(folder), files)
 
 launchers_file(folder) = joinpath(folder, "launchers")
 
-write_list(path, items) = write(path, join(string.(items, '\0')))
+write_list(path, items) = write_whole(path, join(string.(items, '\0')))
+
+"Half a list of files would be one of fewer."
+function write_whole(path, text)
+    write(path, text)
+    check_whole(path, text)
+    return nothing
+end
 
 # What is known of an image
 
@@ -78,26 +98,29 @@ function note_inputs(image)
     (stamp === nothing || stamp["content_key"] === nothing) && return false
     known = joinpath(folder, stamp["image_hash"])
     new = joinpath(folder, "new-$(getpid())")
-    told_as(StatusError, "`$folder` cannot be written") do
-        rm(new; force=true, recursive=true)
-        # Before the files are compared: a change after that shows.
-        note_looks(new, watched_files(stamp, image))
-        write(joinpath(new, "contents"), looked("contents", joinpath(new, "watched")))
-        write(joinpath(new, "artifacts"), join(needed_artifacts(image, stamp["julia_version"])[2], '\n'))
-    end
-    # Of what cannot be compared the build knows no more.
-    fits = readable_environment(project_of(stamp)) !== nothing && sysimage_status(image).state !== :stale
-    told_as(StatusError, "`$folder` cannot be written") do
-        fits || return rm(new; recursive=true)
-        rm(known; force=true, recursive=true)
-        rename_file(new, known)
-        for name in readdir(folder)
-            is_of_another = occursin(r"^[0-9a-f]{64}\z", name) && name != basename(known)
-            is_of_another && rm(joinpath(folder, name); force=true, recursive=true)
+    try
+        told_as(StatusError, "`$folder` cannot be written") do
+            rm(new; force=true, recursive=true)
+            # Before the files are compared: a change after that shows.
+            note_looks(new, watched_files(stamp, image))
+            write_whole(joinpath(new, "contents"), looked("contents", joinpath(new, "watched")))
+            write_whole(joinpath(new, "artifacts"), join(needed_artifacts(image, stamp["julia_version"])[2], '\n'))
         end
-        rm(joinpath(folder, "failed"); force=true, recursive=true)
+        # Of what cannot be compared the build knows no more.
+        fits = readable_environment(project_of(stamp)) !== nothing && sysimage_status(image).state !== :stale
+        fits && told_as(StatusError, "`$folder` cannot be written") do
+            rm(known; force=true, recursive=true)
+            rename_file(new, known)
+            for name in readdir(folder)
+                is_of_another = occursin(r"^[0-9a-f]{64}\z", name) && name != basename(known)
+                is_of_another && rm(joinpath(folder, name); force=true, recursive=true)
+            end
+            rm(joinpath(folder, "failed"); force=true, recursive=true)
+        end
+        return fits
+    finally
+        unless_refused(() -> rm(new; force=true, recursive=true))
     end
-    return fits
 end
 
 "After a build: as `note_inputs`, where there are launchers; what fails is theirs to find out."
@@ -121,7 +144,7 @@ function note_looks(folder, files)
     mkpath(folder)
     list = joinpath(folder, "watched")
     write_list(list, files)
-    write(joinpath(folder, "seen"), looked("look", list))
+    write_whole(joinpath(folder, "seen"), looked("look", list))
     return nothing
 end
 
@@ -228,7 +251,10 @@ function refreshing_process(folder)
     owner = readlink(lock)
     pid, host = (split(owner, '@'; limit=2)..., "")
     if host != this_host()
-        return time() - lstat(lock).mtime < 24 * 60 * 60 ? owner : nothing
+        # As `gives_sign_of_life`, but by this machine's clock: to ask writes nothing.
+        alive = joinpath(folder, "alive")
+        patience = ispath(alive) ? 300 : 3600
+        return any(path -> time() - lstat(path).mtime < patience, (lock, alive)) ? owner : nothing
     end
     command = isdir("/proc/self") ? replace(read_or_nothing("/proc/$pid/cmdline"), '\0' => ' ') :
         captured(`ps -ww -o args= -p $pid`)[2]
@@ -281,29 +307,37 @@ the user sees it, and only why the build failed is kept.
 """
 function refresh_for_launcher(image, mode)
     folder = watch_folder(image)
-    lock = joinpath(folder, "lock")
+    lock, alive = joinpath(folder, "lock"), joinpath(folder, "alive")
     holds_lock() = islink(lock) && readlink(lock) == "$(getpid())@$(this_host())"
     # Another launcher has taken it for the one of a dead process in the same moment.
     holds_lock() || return 75
-    atexit(() -> holds_lock() && rm(lock))
+    release() = holds_lock() && foreach(path -> rm(path; force=true), (alive, lock))
+    atexit(release)
+    signs = Timer(_ -> holds_lock() && give_sign_of_life(alive), 0; interval=SIGN_OF_LIFE[])
     try
         begun = joinpath(folder, "begun")
         rm(begun; force=true, recursive=true)
         failed = joinpath(folder, "failed")
         try
-            note_looks(begun, watched_files(stamp_to_follow(image), image))
+            told_as(StatusError, "`$folder` cannot be written") do
+                note_looks(begun, watched_files(stamp_to_follow(image), image))
+            end
             build_until_noted(image)
         catch err
             err isa Union{BuildError,FileError} || rethrow()
-            showerror(stderr, err)
-            println(stderr)
+            unless_refused(() -> println(stderr, sprint(showerror, err)))
             is_watched(folder) || return 1
-            # Of an image without a stamp nothing else is known.
-            isdir(begun) || note_looks(begun, [image * ".json"])
-            write(joinpath(begun, "message"), told_in_one_line(err), '\n')
-            mode == "before" && write(joinpath(folder, "log"), sprint(showerror, err), '\n')
-            rm(failed; force=true, recursive=true)
-            rename_file(begun, failed)
+            # On a full disk it is not noted, and the next start tries again.
+            unless_refused() do
+                # Of an image without a stamp nothing else is known.
+                isdir(begun) || note_looks(begun, [image * ".json"])
+                write_whole(joinpath(begun, "message"), told_in_one_line(err) * '\n')
+                is_of_full_disk(err) && write_whole(joinpath(begun, "room"), string(room_to_wait_for(folder, image)))
+                mode == "before" && write_whole(joinpath(folder, "log"), sprint(showerror, err) * '\n')
+                rm(failed; force=true, recursive=true)
+                rename_file(begun, failed)
+            end
+            unless_refused(() -> rm(begun; force=true, recursive=true))
             return 1
         end
         rm(begun; force=true, recursive=true)
@@ -311,10 +345,29 @@ function refresh_for_launcher(image, mode)
         return 0
     finally
         flush(stderr)
-        holds_lock() && rm(lock)
+        close(signs)
+        release()
         # The launchers may have been removed meanwhile.
         is_watched(folder) || rm(folder; force=true, recursive=true)
     end
+end
+
+"As the engine (`full_disk.rs`) and the system say it."
+is_of_full_disk(err) = occursin(r"no space (is )?left on"i, something(err.cause, ""))
+
+"Free KiB on the disk of `folder` when there is place for one more image than now."
+room_to_wait_for(folder, image) = something(tryparse(Int, strip(looked("room", folder))), 0) + filesize(image) ÷ 1024
+
+"Seconds between two; launchers wait for several."
+const SIGN_OF_LIFE = Ref(60.0)
+
+"""
+Not by `touch`, which takes the time from this machine: the file system's own clock is what launchers compare with. The
+shell has made the file; a folder that is removed meanwhile gets none.
+"""
+function give_sign_of_life(alive)
+    unless_refused(() -> close(open(alive; write=true, create=false, truncate=true)))
+    return nothing
 end
 
 "Files may change while they are built."

@@ -71,7 +71,9 @@ function fake_julia(folder; cases="")
         #!/bin/sh
         case \$* in
         --version) echo "julia version $VERSION" ;;
-        *identity.jl*) printf '%s\\0%s\\0%s\\0%s' '$julia' '$VERSION' '' '' ;;
+        *identity.jl*)
+            for file; do :; done
+            printf '%s\\0%s\\0%s\\0%s' '$julia' '$VERSION' '' '' >"\$file" ;;
         $cases
         *) printf '%s\\n' "\$@" ;;
         esac

@@ -10,13 +10,14 @@ const FAKE_REFRESH = """
     pushfirst!(LOAD_PATH, $(repr(dirname(@__DIR__))))
     using PackageCompilerRS
     const PLACE = dirname(@__DIR__)
+    PackageCompilerRS.SIGN_OF_LIFE[] = 0.05
     function PackageCompilerRS.refresh_sysimage(image::String)
         open(io -> println(io, getpid()), joinpath(PLACE, "builds"), "a")
         while isfile(joinpath(PLACE, "hold"))
             sleep(0.02)
         end
         isfile(joinpath(PLACE, "fail")) &&
-            throw(PackageCompilerRS.BuildError("the build failed"; cause="for a test"))
+            throw(PackageCompilerRS.BuildError("the build failed"; cause=read(joinpath(PLACE, "fail"), String)))
         include(joinpath(PLACE, "stamp.jl"))
     end
     ARGS[2] == "background" && ccall(:setsid, Cint, ())
@@ -173,7 +174,7 @@ end
 @testset "fresh launchers: one that is removed while a build goes on" begin
     for fails in (false, true)
         with_fresh_place(; refresh=:background) do place
-            fails && touch(within(place, "fail"))
+            fails && write(within(place, "fail"), "for a test")
             pid = begin_build(place)
             remove_launcher("fresh"; folder=dirname(place.launcher))
             @test !isdir(watch_folder(place.image))
@@ -239,7 +240,7 @@ end
 
 @testset "fresh launchers: a build that fails" begin
     with_fresh_place(; refresh=:background) do place
-        touch(within(place, "fail"))
+        write(within(place, "fail"), "for a test")
         edit_source(place)
         @test !start(place)[1]
         wait_for_build(place, 1)
@@ -310,7 +311,7 @@ end
         rm(within(place, "hold"))
         @test fetch(first_one)[1] && fetch(second)[1]
         @test builds(place) == 2
-        touch(within(place, "fail"))
+        write(within(place, "fail"), "for a test")
         edit_source(place)
         image, said = start(place)
         @test !image && occursin("for a test", said) && occursin("was not built anew", said)
@@ -319,6 +320,153 @@ end
         @test occursin("see $(beside(place, "log"))", said)
         @test occursin("for a test", read(beside(place, "log"), String))
         @test builds(place) == 3
+    end
+end
+
+@testset "fresh launchers: a lock of another machine" begin
+    "Makes the file, or the link itself, one that was last touched so many minutes ago."
+    function age(path, minutes)
+        run(`touch -h -t $(Libc.strftime("%Y%m%d%H%M.%S", time() - 60minutes)) $path`)
+    end
+    lock_there(place) = symlink("1@elsewhere", beside(place, "lock"))
+    with_fresh_place(; refresh=:background) do place
+        edit_source(place)
+        lock_there(place)
+        is_held() = occursin("process 1 on elsewhere builds it anew", start(place)[2])
+        @test is_held()
+        # One of an earlier version gives no sign but that.
+        age(beside(place, "lock"), 30)
+        @test is_held() && sysimage_status(place.image).refresh.state === :running
+        touch(beside(place, "alive"))
+        age(beside(place, "lock"), 600)
+        @test is_held() && sysimage_status(place.image).refresh.state === :running
+        touch(within(place, "hold"))
+        for silent in (["alive" => 10], ["lock" => 90])
+            rm(beside(place, "alive"); force=true)
+            islink(beside(place, "lock")) || lock_there(place)
+            for (name, minutes) in ["lock" => 10; silent]
+                name == "alive" && touch(beside(place, name))
+                age(beside(place, name), minutes)
+            end
+            @test sysimage_status(place.image).refresh === nothing
+            before = builds(place)
+            @test occursin("in the background", start(place)[2])
+            wait_until(() -> builds(place) == before + 1)
+            # It gives signs of its own.
+            age(beside(place, "alive"), 10)
+            wait_until(() -> time() - mtime(beside(place, "alive")) < 300)
+            rm(within(place, "hold"))
+            wait_for_build(place, before + 1)
+            @test on_image(place)
+            @test !ispath(beside(place, "alive"))
+            edit_source(place)
+            touch(within(place, "hold"))
+        end
+        @test isempty(filter(name -> startswith(name, "now"), readdir(watch_folder(place.image))))
+    end
+    with_fresh_place(; refresh=:before) do place
+        edit_source(place)
+        lock_there(place)
+        # What it says is read from a file: it goes on to wait.
+        said = within(place, "said")
+        waiting = run(pipeline(`$(place.launcher) x`; stdout=devnull, stderr=said); wait=false)
+        wait_until(() -> occursin("waiting for process 1 on elsewhere, ", read(said, String)))
+        @test occursin("(lock: $(beside(place, "lock")))\n", read(said, String))
+        age(beside(place, "lock"), 90)
+        wait(waiting)
+        @test builds(place) == 1 && on_image(place)
+    end
+end
+
+@testset "fresh launchers: where no lock can be made" begin
+    "Runs `f` where the shell's `command` fails as the system's would, with this message."
+    function where_it_fails(f, place, command, message)
+        bin = mkpath(within(place, "without-$command"))
+        write(joinpath(bin, command), "#!/bin/sh\necho \"$command: it failed: $message\" >&2\nexit 1\n")
+        chmod(joinpath(bin, command), 0o755)
+        return withenv(f, "PATH" => string(bin, ':', ENV["PATH"]))
+    end
+    for refresh in (:background, :before)
+        with_fresh_place(; refresh=refresh) do place
+            edit_source(place)
+            # A file system without links, or that is full.
+            where_it_fails(place, "ln", "Not permitted") do
+                image, said = start(place)
+                @test !image
+                @test occursin("cannot be built anew, as $(watch_folder(place.image)) takes no lock or log (Not permitted); starting Julia without", said)
+                @test !occursin("in the background", said)
+            end
+            # What another user left, in a folder where only its owner may remove it.
+            symlink("1@$(PackageCompilerRS.this_host())", beside(place, "lock"))
+            where_it_fails(place, "rm", "Not yours") do
+                image, said = start(place)
+                @test !image && occursin("takes no lock or log (Not yours); ", said)
+                @test occursin("remove $(beside(place, "lock"))", said)
+            end
+            @test builds(place) == 0
+            start(place)
+            wait_for_build(place, 1)
+            @test on_image(place)
+        end
+    end
+    with_fresh_place(; refresh=:background) do place
+        edit_source(place)
+        # Nor is a lock left where the log cannot be written.
+        mkpath(beside(place, "log"))
+        @test occursin("takes no lock or log (", start(place)[2])
+        @test is_idle(place) && builds(place) == 0
+    end
+end
+
+@testset "fresh launchers: on a full disk" begin
+    if ispath("/dev/full")
+        @test_throws SystemError PackageCompilerRS.write_whole("/dev/full", "text")
+        # What the log cannot take is kept with the failure.
+        with_fresh_place(; refresh=:background) do place
+            symlink("/dev/full", beside(place, "log"))
+            write(within(place, "fail"), "for a test")
+            edit_source(place)
+            start(place)
+            wait_for_build(place, 1)
+            @test occursin("(the build failed: for a test)", start(place)[2])
+        end
+    end
+    # It is tried again with more room.
+    for refresh in (:background, :before)
+        with_fresh_place(; refresh=refresh) do place
+            edit_source(place)
+            write(within(place, "fail"), "no space is left on the disk")
+            start(place)
+            wait_for_build(place, 1)
+            room = beside(place, "failed", "room")
+            @test parse(Int, read(room, String)) > 0
+            write(room, "999999999999999")
+            image, said = start(place)
+            @test !image && occursin("tried again with more room on the disk, after the next change", said)
+            @test builds(place) == 1
+            write(room, "1")
+            rm(within(place, "fail"))
+            start(place)
+            wait_for_build(place, 2)
+            @test on_image(place)
+        end
+    end
+    # Where nothing of the failure can be kept either, the next start tries again.
+    with_fresh_place(; refresh=:background) do place
+        write(within(place, "fail"), "for a test")
+        begin_build(place)
+        begun = beside(place, "begun")
+        rm(begun; recursive=true)
+        write(begun, "no folder")
+        rm(within(place, "hold"))
+        wait_for_build(place, 1)
+        @test occursin("BuildError", read(beside(place, "log"), String))
+        @test !occursin("Stacktrace", read(beside(place, "log"), String))
+        @test !ispath(beside(place, "failed")) && !ispath(beside(place, "begun"))
+        rm(within(place, "fail"))
+        start(place)
+        wait_for_build(place, 2)
+        @test on_image(place)
     end
 end
 
@@ -363,6 +511,67 @@ end
         @test occursin("--sysimage=$(place.image)\n", run_in_shell(`$script x`)[1])
         remove_launcher("Kernel"; kind=:jupyter, folder=within(place, "jupyter"))
         @test !isdir(watch_folder(place.image))
+    end
+end
+
+@testset "fresh launchers: a link that leads to another image by now" begin
+    with_fresh_place() do place
+        link, older = joinpath.(dirname(place.image), ["current.so", "older.so"])
+        foreach(ending -> cp(place.image * ending, older * ending), ["", ".json"])
+        symlink(older, link)
+        launcher = Base.CoreLogging.with_logger(Base.CoreLogging.NullLogger()) do
+            install_launcher("fresh"; sysimage=link, folder=within(place, "bin"), julia=within(place, "julia"),
+                force=true, refresh=:before)
+        end
+        rm(link)
+        symlink(place.image, link)
+        on_link = "--sysimage=$link\nx\n"
+        out, said = run_in_shell(`$launcher x`)
+        @test out == on_link && occursin("it is not known whether", said)
+        @test run_in_shell(`$launcher x`) == (on_link, "")
+        @test builds(place) == 1
+        remove_launcher("fresh"; folder=within(place, "bin"))
+        @test !isdir(watch_folder(place.image))
+    end
+end
+
+@testset "fresh launchers: made again for another image" begin
+    with_fresh_place(; refresh=:background) do place
+        other, link = joinpath.(dirname(place.image), ["Y.so", "link.so"])
+        cp(place.image, other)
+        cp(place.image * ".json", other * ".json")
+        symlink(place.image, link)
+        install(image; keywords...) = Base.CoreLogging.with_logger(Base.CoreLogging.NullLogger()) do
+            install_launcher("fresh"; sysimage=image, folder=within(place, "bin"), julia=within(place, "julia"),
+                force=true, keywords...)
+        end
+        watched() = [isdir(watch_folder(image)) for image in (place.image, other)]
+        # The same by another path.
+        install(link; refresh=:background)
+        @test watched() == [true, false]
+        install(other; refresh=:before)
+        @test watched() == [false, true]
+        # What another launcher watches goes on.
+        install(place.image; refresh=:before)
+        Base.CoreLogging.with_logger(Base.CoreLogging.NullLogger()) do
+            install_launcher("second"; sysimage=place.image, folder=within(place, "bin"),
+                julia=within(place, "julia"), refresh=:before)
+        end
+        install(other)
+        @test watched() == [true, false]
+        remove_launcher("second"; folder=within(place, "bin"))
+        @test watched() == [false, false]
+        # One that cannot be written is as if it had not been tried; the older one goes on.
+        install(other; refresh=:before)
+        rm(place.launcher)
+        mkpath(joinpath(place.launcher, "a folder in its place"))
+        @test_throws LauncherError install(place.image; refresh=:before)
+        @test !isdir(watch_folder(place.image))
+        # Nor does it mind a file that is not as it was written.
+        rm(place.launcher; recursive=true)
+        write(place.launcher, "#!/bin/sh\n# PackageCompilerRS launcher: {\n")
+        install(place.image; refresh=:before)
+        @test isdir(watch_folder(place.image))
     end
 end
 

@@ -115,7 +115,8 @@ if !Sys.iswindows()
                 if [ "\$1" = --version ]; then echo "julia version $version"; exit; fi
                 case \$* in
                 *identity.jl*)
-                    printf '%s\\0%s\\0%s\\0%s' '$exe' $image_version '$commit' '$place/version_git.jl' ;;
+                    for file; do :; done
+                    printf '%s\\0%s\\0%s\\0%s' '$exe' $image_version '$commit' '$place/version_git.jl' >"\$file" ;;
                 *) printf '%s\\n' "\$@" ;;
                 esac
                 """)
@@ -258,6 +259,21 @@ if !Sys.iswindows()
             code, out, err = run_bare(`$path x`; path="$(dirname(path)):$other:/usr/bin:/bin")
             @test (code, out) == (0, "x\n")
             @test occursin("starting $other/julia without the sysimage", err)
+            # Neither another launcher nor a bundled image that is called so, nor behind a link.
+            second = install("julia"; sysimage=image, folder=joinpath(place, "bin 2"), julia=stand_in(place))
+            rm(exe)
+            links, bundle = mkpath.(joinpath.(place, ["links", "bundle"]))
+            symlink(second, joinpath(links, "julia"))
+            write(joinpath(bundle, "julia"), PackageCompilerRS.bundled_script("X.so"))
+            chmod(joinpath(bundle, "julia"), 0o755)
+            ours = join([links; dirname(second); bundle; dirname(path)], ':')
+            for launcher in (path, second)
+                @test run_bare(`$launcher x`; path="$ours:$other:/usr/bin:/bin")[1:2] == (0, "x\n")
+                @test run_bare(`$launcher x`; path="$ours:/usr/bin:/bin")[1] == 127
+            end
+            code, _, err = run_bare(`$(joinpath(bundle, "julia"))`; path="$ours:/usr/bin:/bin")
+            @test code == 1 && occursin("there is no `julia` on PATH", err)
+            @test PackageCompilerRS.marker_in(:shell, joinpath(bundle, "julia")) === nothing
         end
 
         @testset "an image of another Julia" begin
@@ -552,6 +568,32 @@ const CLIENT = raw"""
         @test isfile(install("a"; keywords..., project=project))
     end
     @test PackageCompilerRS.initialization_error(["#<null>", "julia: bad option"]) === nothing
+end
+
+Sys.iswindows() || @testset "Launchers: an image whose packages write to `stdout`" begin
+    place = folder()
+    julia = joinpath(place, "julia")
+    function stand_in(what)
+        write(julia, """
+            #!/bin/sh
+            [ "\$1" = --version ] || echo 'Welcome'
+            $what
+            """)
+        chmod(julia, 0o755)
+        return () -> install("loud"; sysimage=DEFAULT_IMAGE, folder=place, julia=julia)
+    end
+    # At the start, and at the end, which is not the end of a line; no text even.
+    loud = stand_in("""
+        '$JULIA' "\$@"
+        code=\$?
+        [ "\$1" = --version ] || printf 'by\\377e\\0'
+        exit \$code
+        """)
+    loud()
+    @test list_launchers(; kind=:shell, folder=place)[1].julia == realpath(JULIA)
+    err = failure(stand_in("exit 0"))
+    @test err isa LauncherError && occursin("did not tell", err.message)
+    @test err.cause == "it wrote `Welcome`" && occursin("`julia`", err.hint)
 end
 
 Sys.iswindows() || @testset "Launchers: Jupyter" begin

@@ -103,7 +103,7 @@ content now: the project's files, sources of packages tracked by path, workloads
 `:background` by a process of its own, while Julia starts at once without the image and a line says so; with
 `:before` first, and Julia then starts on the new one. What the launcher needs for that is in a folder beside the image
 (`IMAGE.refresh`), with the log of that build (`IMAGE.refresh/log`). One process builds at a time. That a build failed is
-told once, at the next start; it is tried again after the next change.
+told once, at the next start; it is tried again after the next change, and where the disk was full when that has room.
 
 On Windows a `:jupyter` launcher starts Julia itself, without such a script. The script for `:shell`
 there is written from the documentation of `cmd.exe` and was never run.
@@ -167,9 +167,15 @@ function install_launcher(
     else
         files = launcher_files(launcher, identity, kernel_file)
         check_places(files, force)
-        refresh === nothing || foreach(image -> begin_watch(image, path, identity.version), images)
-        install_files(launcher, files)
-        refresh === nothing && foreach(image -> end_watch(image, path), images)
+        older = watched_images(replaced_launcher(kind, path))
+        try
+            foreach(image -> begin_watch(image, path, identity.version), watched_images(launcher))
+            install_files(launcher, files)
+        catch
+            end_watches(watched_images(launcher), path; but=older)
+            rethrow()
+        end
+        end_watches([older; images], path; but=watched_images(launcher))
     end
     kind === :shell && tell_if_not_on_path(folder, String(name))
     return path
@@ -205,8 +211,18 @@ function remove_launcher(
         return path
     end
     launcher = told_as(() -> remove_files(kind, path), LauncherError, "`$path` was not removed")
-    launcher.refresh === nothing || foreach(image -> end_watch(image, path), [launcher.sysimage; launcher.others])
+    end_watches(watched_images(launcher), path)
     return path
+end
+
+"The launcher whose file at `path` is to be replaced, as far as that can be read."
+function replaced_launcher(kind, path)
+    try
+        return isfile(path) ? read_launcher(kind, path) : nothing
+    catch err
+        is_refusal(err) || rethrow()
+        return nothing
+    end
 end
 
 function remove_files(kind, path)
@@ -370,11 +386,12 @@ Starts `julia` on the image, in `project` if there is one. The version and the c
 `LauncherError` when it does not start, or is another version than the image.
 """
 function start_once(julia, sysimage, project)
-    script = template("identity.jl")
     command = `$julia --sysimage=$sysimage --startup-file=no`
     project === nothing || (command = `$command --project=$project`)
-    command = `$command $script`
-    process, out, err = captured(command)
+    process, out, err, told = mktempdir() do folder
+        file = joinpath(folder, "identity")
+        (captured(`$command $(template("identity.jl")) $file`)..., read_or_nothing(file))
+    end
     if !success(process)
         lines = split(err, '\n'; keepempty=false)
         failed = initialization_error(lines)
@@ -385,11 +402,15 @@ function start_once(julia, sysimage, project)
             cause=something(of_another_julia(julia, sysimage), isempty(lines) ? nothing : String(first(lines)), Some(nothing)),
             hint="name the Julia that built the image with the keyword `julia`, or build it anew"))
     end
-    exe, version, commit, version_file = split(out, '\0')
-    installed = read(`$exe --version`, String)
-    if strip(installed) != "julia version $version"
+    identity = split(told, '\0')
+    length(identity) == 4 || throw(LauncherError("`$julia` did not tell which Julia it is";
+        cause=isempty(strip(out)) ? "it wrote nothing" : "it wrote `$(first(split(strip(out), '\n')))`",
+        hint="name a Julia with the keyword `julia`; a package in the image may also end Julia in its `__init__`"))
+    exe, version, commit, version_file = identity
+    installed = strip(captured(`$exe --version`)[2])
+    if installed != "julia version $version"
         throw(LauncherError("`$sysimage` is an image of Julia $version";
-            cause="`$exe` is $(strip(installed))",
+            cause="`$exe` is $installed",
             hint="name the Julia that built the image with the keyword `julia`, or build it anew"))
     end
     # A commit that the file does not hold could never be found there by the launcher.

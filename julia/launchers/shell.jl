@@ -29,8 +29,10 @@ end
 refresh_functions(launcher) = render("refresh.sh", Dict(
     "MODE" => string(launcher.refresh),
     "NAME" => launcher.name,
+    "LAUNCHER" => shell_quote(launcher.path),
     "REFRESHER" => shell_quote(template("refresh.jl")),
     "LOOK" => look_functions(),
+    "MODIFIED" => SYSTEM.modified,
 ))
 
 const IF_STALE = raw"""

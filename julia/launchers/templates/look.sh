@@ -4,6 +4,11 @@ look() {
     LC_ALL=C TZ=UTC0 xargs -0 @STAT@ -- <"$1" 2>&1
 }
 
+# How much is free on the disk of $1, in KiB.
+room() {
+    df -Pk -- "$1" 2>/dev/null | sed -n '2s/.* \([0-9][0-9]*\)  *[0-9]*% .*/\1/p'
+}
+
 # What is in them: checksums of files, and names in folders, but for those that Julia leaves beside sources.
 contents() {
     LC_ALL=C xargs -0 /bin/sh -c '

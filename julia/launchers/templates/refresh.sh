@@ -76,8 +76,8 @@ is_under_way() {
     owner=$(readlink "$state/lock") || return 1
     pid=${owner%%@*}
     if [ "${owner#*@}" != "$(uname -n)" ]; then
-        # Of another machine nothing is known; a build takes no day.
-        [ -z "$(find "$state/lock" -prune -mtime +0 2>/dev/null)" ]
+        pid="$pid on ${owner#*@}"
+        gives_sign_of_life
         return
     fi
     if [ -r /proc/self/cmdline ]; then
@@ -91,30 +91,75 @@ is_under_way() {
     esac
 }
 
-# Whether a build failed, and nothing has changed since.
-has_failed() {
-    [ -r "$state/failed/watched" ] && look "$state/failed/watched" | cmp -s - "$state/failed/seen"
+# Whether the process of another machine has touched `alive` of late. By the clock of the file system, as those of
+# machines differ. Earlier versions touched nothing, so that they are given the time of a long build.
+gives_sign_of_life() {
+    patience=300
+    [ -e "$state/alive" ] || patience=3600
+    probe=$state/now.$$
+    now=$(touch "$probe" 2>/dev/null && @MODIFIED@ "$probe" 2>/dev/null)
+    rm -f "$probe" 2>/dev/null
+    for touched in $(@MODIFIED@ "$state/lock" "$state/alive" 2>/dev/null); do
+        [ $((${now:-$(date +%s)} - touched)) -lt $patience ] && return
+    done
+    return 1
 }
 
-# Builds the image anew, and gives the exit code; 75 if another process does. The lock is a link to the process and
-# its machine, so that it has its owner from the start; that of a dead one ($2) is taken over.
+# Whether a build failed, and nothing has changed since.
+has_failed() {
+    [ -r "$state/failed/watched" ] && look "$state/failed/watched" | cmp -s - "$state/failed/seen" || return
+    [ -s "$state/failed/room" ] || return 0
+    # It was for want of room.
+    again_with='with more room on the disk, '
+    ! [ "$(room "$state")" -ge "$(cat "$state/failed/room")" ] 2>/dev/null
+}
+
+# Becomes the process that builds the image anew; ends with 75, and writes the cause to descriptor 3, where it has no
+# lock. That is a link to the process and its machine, so that it has its owner from the start; the one of a dead
+# process ($owner) is taken over.
 build_anew() {
-    /bin/sh -c '
+    exec /bin/sh -c '
         state=$1 dead=$2 refresh=$3
         shift 3
-        if ! ln -s "$$@$(uname -n)" "$state/lock" 2>/dev/null; then
-            [ -n "$dead" ] && [ "$(readlink "$state/lock")" = "$dead" ] && rm -f "$state/lock" &&
-                ln -s "$$@$(uname -n)" "$state/lock" 2>/dev/null || exit 75
+        make_lock() { cause=$(ln -s "$$@$(uname -n)" "$state/lock" 2>&1); }
+        clear_lock() { cause=$(rm -f "$state/lock" 2>&1); }
+        give_up() {
+            printf "%s" "${cause##*: }" >&3
+            exit 75
+        }
+        if ! make_lock; then
+            [ -n "$dead" ] && [ "$(readlink "$state/lock")" = "$dead" ] && clear_lock && make_lock || give_up
         fi
-        if [ "$refresh" = background ]; then exec >"$state/log" 2>&1; fi
-        exec "$1" --startup-file=no "$2" "$3" "$refresh"' \
+        # That of another user could not be touched.
+        rm -f "$state/alive" 2>/dev/null
+        touch "$state/alive" 2>/dev/null
+        if [ "$refresh" = background ]; then
+            cause=$( (: >"$state/log") 2>&1) || { rm -f "$state/alive" "$state/lock"; give_up; }
+            exec >"$state/log" 2>&1
+        fi
+        exec "$1" --startup-file=no "$2" "$3" "$refresh" 3>&-' \
         sh "$state" "$owner" "$refresh" "$julia" "$refresher" "$real" "$refresh" </dev/null
+}
+
+# What is known of an image is kept for launchers that are listed; that this one watches it nobody has said of an image
+# to which a link has led only of late.
+names_this_launcher() {
+    [ -s "$state/launchers" ] || cause=$( (printf '%s' @LAUNCHER@ >"$state/launchers") 2>&1)
+}
+
+say_that_it_is_built() {
+    say "$why; $without" "process $pid builds it anew (log: $log)"
+}
+
+say_that_it_cannot_be_locked() {
+    say "$why; it cannot be built anew, as $state takes no lock or log${cause:+ (${cause##*: })}; $without" \
+        "make room there, remove $state/lock, or have the image on a file system with symbolic links"
 }
 
 # Sees to a stale image; whether it is to be started after all.
 is_built_anew() {
     if [ "$refresh" = before ] && is_under_way; then
-        printf '%s: waiting for process %s, which builds %s anew\n' '@NAME@' "$pid" "$image" >&2
+        printf '%s: waiting for process %s, which builds %s anew (lock: %s)\n' '@NAME@' "$pid" "$image" "$state/lock" >&2
         while is_under_way; do sleep 1; done
         stamp=$(start_of_stamp)
         read_known
@@ -122,39 +167,57 @@ is_built_anew() {
     fi
     why="the sysimage $image may not fit any more: $reason"
     without='starting Julia without it'
+    again_with=
     if is_under_way; then
-        say "$why; $without" "process $pid builds it anew (log: $log)"
+        say_that_it_is_built
     elif has_failed; then
         say "$why; building it anew has failed${failure:+ ($failure)}; $without" \
-            "see $log; it is tried again after the next change, or by \`refresh_sysimage\`"
+            "see $log; it is tried again ${again_with}after the next change, or by \`refresh_sysimage\`"
     elif ! mkdir -p "$state" 2>/dev/null || ! [ -w "$state" ]; then
         say "$why; $without" "let somebody build it anew who may write into ${state%/*}"
     elif ! [ -r "$refresher" ]; then
         say "$why; $without" "PackageCompilerRS is gone ($refresher): $again"
+    elif ! names_this_launcher; then
+        say_that_it_cannot_be_locked
     elif [ "$refresh" = background ]; then
-        say "$why; ${failure:+the last build failed ($failure); }$without" \
-            "it is built anew in the background (log: $log)"
-        # It outlives this terminal; Julia leaves the session as soon as it runs.
-        (
+        # Until there is a lock; the build outlives this terminal, and Julia leaves the session as soon as it runs.
+        # Nobody who reads what this launcher writes is to wait for it (`build_anew >/dev/null &` would leave dash a
+        # copy of where it goes).
+        cause=$(
             trap '' HUP
-            # Nobody who reads what this launcher writes is to wait for the build (`build_anew >/dev/null &` would
-            # leave dash a copy of where it goes).
-            exec >/dev/null 2>&1
+            exec 3>&1 >/dev/null 2>&1
             build_anew &
         )
+        if [ -z "$cause" ]; then
+            say "$why; ${failure:+the last build failed ($failure); }$without" \
+                "it is built anew in the background (log: $log)"
+        elif is_under_way; then
+            say_that_it_is_built
+        else
+            say_that_it_cannot_be_locked
+        fi
     else
         printf '%s: %s; building it anew\n' '@NAME@' "$why" >&2
-        build_anew >&2
+        cause=$(
+            exec 3>&1 >&2
+            build_anew
+        )
         code=$?
         stamp=$(start_of_stamp)
         read_known
-        if [ "$code" = 75 ]; then
+        if [ "$code" = 75 ] && { is_under_way || has_failed; }; then
             is_built_anew
             return
         fi
-        [ "$code" = 0 ] && ! is_stale && return 0
-        say "the sysimage $image was not built anew${failure:+ ($failure)}; $without" \
-            'see what the build said; it is tried again after the next change'
+        { [ "$code" = 0 ] || [ "$code" = 75 ]; } && ! is_stale && return 0
+        if [ "$code" = 75 ]; then
+            say_that_it_cannot_be_locked
+        else
+            when='at the next start'
+            if has_failed; then when="${again_with}after the next change"; fi
+            say "the sysimage $image was not built anew${failure:+ ($failure)}; $without" \
+                "see what the build said; it is tried again $when"
+        fi
     fi
     return 1
 }
