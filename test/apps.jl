@@ -3,9 +3,9 @@
 module Apps
 
 using PackageCompilerRS
-using PackageCompilerRS: Libdl, checked_executables, copy_library, in_work_folder, is_version_of, library_folders,
-    library_names, loaded_by, part_of, parts_of, read_toml, replace_folder, runtime_libraries, toml, wanted_libraries,
-    work_prefix
+using PackageCompilerRS: Libdl, checked_executables, copy_folder, copy_library, in_work_folder, is_version_of,
+    library_folders, library_names, loaded_by, part_of, parts_of, read_toml, replace_folder, runtime_libraries, toml,
+    wanted_libraries, work_prefix
 using Test
 using ..Main: CLEAN, FIXTURES, HASH, LINKABLE, run_app, with_fixtures, with_herald, with_variables
 
@@ -150,6 +150,40 @@ dead_pid() = parse(Int, readchomp(`sh -c 'echo $$'`))
             touch(joinpath(old, "of old"))
             replace_folder(new, old)
             @test readdir(old) == ["of new"]
+        end
+    end
+end
+
+"Makes empty files at `paths` below `folder`, and gives that."
+function with_files(folder, paths...)
+    for path in paths
+        touch(joinpath(mkpath(joinpath(folder, dirname(path))), basename(path)))
+    end
+    return folder
+end
+
+@testset "a copied folder does not lead out of itself" begin
+    mktempdir() do dir
+        dir = realpath(dir)
+        store = with_files(joinpath(dir, "store"), "lib/libx.so.1", "bin/run")
+        symlink("libx.so.1", joinpath(store, "lib", "libx.so"))
+        symlink(joinpath(store, "lib"), joinpath(store, "lib64"))
+        symlink("nowhere", joinpath(store, "dangling"))
+        symlink("..", joinpath(store, "up"))
+        outside = with_files(joinpath(dir, "outside"), "file", "folder/x")
+        symlink("file", joinpath(outside, "same"))
+        symlink(joinpath(outside, "same"), joinpath(store, "file"))
+        symlink(outside, joinpath(store, "folder"))
+        symlink(store, joinpath(dir, "link"))
+        copy = copy_folder(joinpath(dir, "link"), joinpath(dir, "copy"))
+        @test !islink(copy) && isfile(joinpath(copy, "bin", "run"))
+        links = ["lib/libx.so" => "libx.so.1", "lib64" => "lib", "dangling" => "nowhere", "up" => "..",
+            "folder/same" => "file"]
+        for (link, leads_to) in links
+            @test readlink(joinpath(copy, link)) == leads_to
+        end
+        for path in ("file", "folder", "folder/file", "folder/folder/x")
+            @test ispath(joinpath(copy, path)) && !islink(joinpath(copy, path))
         end
     end
 end

@@ -109,3 +109,47 @@ function write_file(path, text)
     write(path, text)
     return path
 end
+"""
+    copy_folder(from, to)
+
+Copies a folder so that nothing in the copy depends on what is elsewhere: a link within the folder stays one, and of
+any other what it leads to is copied.
+"""
+copy_folder(from, to) = copy_folder(realpath(from), to, [realpath(from)])
+
+"`around` holds the folders that are being copied, the innermost last."
+function copy_folder(from, to, around)
+    mkpath(to)
+    for name in readdir(from)
+        source, target = joinpath(from, name), joinpath(to, name)
+        real = islink(source) ? end_of_link(source) : nothing
+        if !islink(source) && isdir(source)
+            copy_folder(source, target, around)
+        elseif real === nothing
+            # A file, or a link that leads nowhere and does so in the copy too.
+            cp(source, target)
+        elseif is_within(real, around[end])
+            symlink(relpath(real, from), target)
+        elseif isfile(real)
+            copy_file(real, target)
+        elseif any(folder -> is_within(folder, real), around)
+            # It would never end.
+            cp(source, target)
+        else
+            copy_folder(real, target, [around; real])
+        end
+    end
+    return to
+end
+
+function end_of_link(path)
+    try
+        return realpath(path)
+    catch err
+        err isa Base.IOError || rethrow()
+        return nothing
+    end
+end
+
+is_within(path, folder) = startswith(joinpath(path, ""), joinpath(folder, ""))
+

@@ -6,7 +6,7 @@ function bundle_resources(work, packages)
     certificates = joinpath(share, "cert.pem")
     isfile(certificates) && copy_file(certificates, joinpath(work, "share", "julia", "cert.pem"))
     terminals = joinpath(share, "terminfo")
-    isdir(terminals) && cp(terminals, joinpath(work, "share", "julia", "terminfo"))
+    isdir(terminals) && copy_folder(terminals, joinpath(work, "share", "julia", "terminfo"))
     if packages === nothing || "p7zip_jll" in packages
         for name in ("7z", "7z.so")
             path = abspath(Sys.BINDIR, Base.PRIVATE_LIBEXECDIR, name)
