@@ -5,7 +5,7 @@ module Apps
 using PackageCompilerRS
 using PackageCompilerRS: Libdl, checked_executables, copy_folder, copy_library, in_work_folder, is_version_of,
     library_folders, library_names, loaded_by, part_of, parts_of, read_toml, replace_folder, runtime_libraries, toml,
-    wanted_libraries, work_prefix
+    unlike_bundle, wanted_libraries, work_prefix
 using Test
 using ..Main: CLEAN, FIXTURES, HASH, LINKABLE, run_app, with_fixtures, with_herald, with_variables
 
@@ -162,6 +162,35 @@ function with_files(folder, paths...)
     return folder
 end
 
+@testset "only what holds nothing but a bundle is replaced" begin
+    mktempdir() do dir
+        place(name) = joinpath(dir, name)
+        table = "share/julia/app.json"
+        app = ("bin/App", "bin/julia", "lib/libjulia.so.1", "lib/julia/sys.so", "share/julia/artifacts/0/x", table)
+        @test unlike_bundle(with_files(place("app"), app..., "README")) === nothing
+        @test unlike_bundle(with_files(place("library"), "include/julia_init.h", "lib/pkgconfig/libx.pc",
+            "lib/julia/libgmp.so", "libexec/julia/7z", "share/julia/stdlib/v1.10/Dates/Project.toml", table)) === nothing
+        # PackageCompiler's.
+        packed = ("lib/libjulia.so.1", "lib/julia/sys.so", "libexec/julia/7z", "share/julia/Project.toml",
+            "share/julia/cert.pem", "share/julia/LocalPreferences.toml")
+        @test unlike_bundle(with_files(place("pc"), "bin/App", packed...)) === nothing
+        @test unlike_bundle(with_files(place("pc library"), "include/julia_init.h", packed...)) === nothing
+        for (name, files, why) in (
+                ("usual", ("lib/julia/x",), "it has no `share/julia/app.json`"),
+                ("prefix", (packed..., "bin/App", "etc/x"), "it holds `etc`"),
+                ("file", (packed..., "mine"), "it holds `mine`"),
+                ("folder", (app..., "data/mine"), "it holds `data`"),
+                ("share", (app..., "share/man/x"), "it holds `share/man`"),
+                ("lib", (app..., "lib/python3/x"), "it holds `lib/python3`"),
+                ("julia", (packed..., "share/julia/base/sysimg.jl"), "as installations of Julia do"),
+                ("headers", (packed..., "include/julia/julia.h"), "`include/julia`, as installations"),
+                ("stdlib", (app..., "share/julia/stdlib/v1.10/Dates/src/Dates.jl"), "Dates/src`, as installations"))
+            @test occursin(why, something(unlike_bundle(with_files(place(name), files...)), "nothing"))
+        end
+        @test unlike_bundle(abspath(Sys.BINDIR, "..")) !== nothing
+    end
+end
+
 @testset "a copied folder does not lead out of itself" begin
     mktempdir() do dir
         dir = realpath(dir)
@@ -236,7 +265,8 @@ if VERSION >= v"1.10" && Sys.islinux()
             mkdir(app)
             write(joinpath(app, "mine"), "")
             @test occursin("use `force=true` to replace it", said())
-            @test occursin("is no app or library, and is not replaced", said(; force=true))
+            told = said(; force=true)
+            @test occursin("is no app or library, and is not replaced", told) && occursin("cause: it has no", told)
             @test readdir(app) == ["mine"]
             @test occursin("holds the package itself", refusal(() -> create_app(package, fixtures; force=true)))
             workshop = joinpath(fixtures, "workshop")
