@@ -425,8 +425,15 @@ if LINKABLE
     @testset "a library" begin
         with_fixtures() do fixtures
             package = joinpath(fixtures, "packages", "Counter")
+            # A project is enough, which is no package itself.
+            project = mkdir(joinpath(fixtures, "packages", "counters"))
+            counter = read_toml(joinpath(package, "Project.toml"))
+            write(joinpath(project, "Project.toml"), toml(Dict("deps" => Dict("Counter" => counter["uuid"]))))
+            write(joinpath(project, "Manifest.toml"), read(joinpath(package, "Manifest.toml"), String),
+                "\n[[deps.Counter]]\ndeps = [\"Helper\"]\npath = \"../Counter\"\nuuid = \"$(counter["uuid"])\"\n",
+                "version = \"$(counter["version"])\"\n")
             first_place = joinpath(fixtures, "made")
-            create_library(package, first_place; lib_name="count", version=v"1.2.3", compat_level="minor",
+            create_library(project, first_place; lib_name="count", version=v"1.2.3", compat_level="minor",
                 header_files=[joinpath(package, "counter.h")], incremental=true, cpu_target="native", quiet=true)
             place = mkpath(joinpath(fixtures, "another place", "it's"))
             mv(first_place, place; force=true)

@@ -418,7 +418,10 @@ fn write_spec(ctx: &Context<'_>, base: &BaseImage) -> Result<(), BuildError> {
     if !strip && plan.app.is_none() {
         records.push("stamp", ctx.stamp.to_json());
     }
-    if let Some(app) = &plan.app {
+    // A library may be of a project that is no package.
+    if let Some(app) = &plan.app
+        && !app.functions.is_empty()
+    {
         let package = &app.package;
         records.push("app", format!("{} {}", package.uuid, package.name));
         for function in &app.functions {
