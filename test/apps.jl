@@ -4,8 +4,8 @@ module Apps
 
 using PackageCompilerRS
 using PackageCompilerRS: Libdl, checked_executables, copy_folder, copy_library, in_work_folder, is_version_of,
-    library_folders, library_names, loaded_by, part_of, parts_of, read_toml, replace_folder, runtime_libraries, toml,
-    unlike_bundle, wanted_libraries, work_prefix
+    library_folders, library_names, loaded_by, log_place, part_of, parts_of, read_toml, replace_folder,
+    runtime_libraries, toml, unlike_bundle, wanted_libraries, work_prefix
 using Test
 using ..Main: CLEAN, FIXTURES, HASH, LINKABLE, run_app, with_fixtures, with_herald, with_variables
 
@@ -188,6 +188,21 @@ end
             @test occursin(why, something(unlike_bundle(with_files(place(name), files...)), "nothing"))
         end
         @test unlike_bundle(abspath(Sys.BINDIR, "..")) !== nothing
+    end
+end
+
+@testset "a log of a failed build takes nobody's place" begin
+    mktempdir() do dir
+        app = joinpath(dir, "app")
+        @test log_place(app) == app * ".log"
+        mkdir(app * ".log")
+        write(app * ".2.log", "mine")
+        symlink(joinpath(dir, "nowhere"), app * ".3.log")
+        write(app * ".4.log", "# Log of a build by PackageCompilerRS\n[    0.1] == check\n")
+        # An older one of ours.
+        @test log_place(app) == app * ".4.log"
+        foreach(number -> write("$app.$number.log", ""), 4:9)
+        @test log_place(app) === nothing
     end
 end
 
@@ -403,11 +418,13 @@ if LINKABLE
             @testset "a build that fails leaves what was there" begin
                 broken = joinpath(fixtures, "packages", "Broken")
                 cp(joinpath(fixtures, "workshop", "Manifest.toml"), joinpath(broken, "Manifest.toml"))
+                mkdir(place * ".log")
                 text = refusal(() -> create_app(broken, place; incremental=true, cpu_target="native",
                     force=true, quiet=true))
                 @test occursin("BuildError in stage", text)
+                @test occursin("log:   $place.2.log", text)
                 @test run_app(`$(bin("second"))`) == (0, "second\n", "")
-                @test sort(readdir(dirname(place))) == ["a b", "a b.log"]
+                @test sort(readdir(dirname(place))) == ["a b", "a b.2.log", "a b.log"]
             end
 
             @testset "and one that does not replaces it" begin
