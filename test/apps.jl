@@ -4,8 +4,8 @@ module Apps
 
 using PackageCompilerRS
 using PackageCompilerRS: Libdl, checked_executables, copy_folder, copy_library, in_work_folder, is_version_of,
-    library_folders, library_names, loaded_by, log_place, part_of, parts_of, read_toml, replace_folder,
-    runtime_libraries, toml, unlike_bundle, wanted_libraries, work_prefix
+    library_folders, library_names, loaded_by, log_place, packages_of_image, part_of, parts_of, read_toml,
+    replace_folder, runtime_libraries, toml, unlike_bundle, wanted_libraries, work_prefix
 using Test
 using ..Main: CLEAN, FIXTURES, HASH, LINKABLE, run_app, with_fixtures, with_herald, with_variables
 
@@ -400,6 +400,17 @@ if LINKABLE
                 @test occursin("needs:   ", text) && occursin("libc.so.6 (GLIBC_2.", text)
                 preferences = read(joinpath(place, "share", "julia", "LocalPreferences.toml"), String)
                 @test preferences == "\n[Herald]\nloudness = 11\n"
+            end
+
+            @testset "what packages print is no name of one" begin
+                image = joinpath(place, "lib", "julia", "sys." * Libdl.dlext)
+                with_variables("HERALD_SAYS" => "hello") do
+                    @test occursin("hello", read(`$(bin("second"))`, String))
+                    packages = packages_of_image(image)
+                    @test ["Base", "Herald", "Helper", "OpenBLAS_jll"] ⊆ packages
+                    @test all(Base.isidentifier, packages)
+                end
+                @test packages_of_image(joinpath(place, "nowhere")) === nothing
             end
 
             @testset "a table that is gone is told" begin

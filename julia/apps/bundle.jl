@@ -174,13 +174,14 @@ Names of the packages in the image at `path`; `nothing` where it cannot be start
 CPU.
 """
 function packages_of_image(path)
-    command = `$(joinpath(Sys.BINDIR, Base.julia_exename())) --sysimage=$path --startup-file=no
-        $(joinpath(package_folder(), "julia", "apps", "packages_in_image.jl"))`
-    text = try
-        read(pipeline(addenv(command, "JULIA_LOAD_PATH" => "@stdlib"); stderr=devnull), String)
-    catch err
-        err isa ProcessFailedException || rethrow()
-        return nothing
+    return mktempdir() do folder
+        # What packages print is their own.
+        names = joinpath(folder, "names")
+        command = `$(joinpath(Sys.BINDIR, Base.julia_exename())) --sysimage=$path --startup-file=no
+            $(joinpath(package_folder(), "julia", "apps", "packages_in_image.jl")) $names`
+        process = run(pipeline(ignorestatus(addenv(command, "JULIA_LOAD_PATH" => "@stdlib"));
+            stdin=devnull, stdout=devnull, stderr=devnull))
+        process.exitcode == 0 && process.termsignal == 0 && isfile(names) || return nothing
+        Set{String}(split(read(names, String), '\0'))
     end
-    return Set{String}(split(text, '\0'))
 end
