@@ -71,7 +71,7 @@ function fake_julia(folder; cases="")
         #!/bin/sh
         case \$* in
         --version) echo "julia version $VERSION" ;;
-        *identity.jl*) printf '%s\\0%s\\0%s\\0%s' '$julia' '$VERSION' '' '' ;;
+        *identity.jl*) printf '\\0%s\\0%s\\0%s\\0%s\\0' '$julia' '$VERSION' '' '' ;;
         $cases
         *) printf '%s\\n' "\$@" ;;
         esac

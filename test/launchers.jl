@@ -115,7 +115,8 @@ if !Sys.iswindows()
                 if [ "\$1" = --version ]; then echo "julia version $version"; exit; fi
                 case \$* in
                 *identity.jl*)
-                    printf '%s\\0%s\\0%s\\0%s' '$exe' $image_version '$commit' '$place/version_git.jl' ;;
+                    # As an image whose packages print.
+                    printf 'hello\\0%s\\0%s\\0%s\\0%s\\0bye' '$exe' $image_version '$commit' '$place/version_git.jl' ;;
                 *) printf '%s\\n' "\$@" ;;
                 esac
                 """)

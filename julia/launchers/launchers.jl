@@ -385,7 +385,7 @@ function start_once(julia, sysimage, project)
             cause=something(of_another_julia(julia, sysimage), isempty(lines) ? nothing : String(first(lines)), Some(nothing)),
             hint="name the Julia that built the image with the keyword `julia`, or build it anew"))
     end
-    exe, version, commit, version_file = split(out, '\0')
+    _, exe, version, commit, version_file = split(out, '\0')
     installed = read(`$exe --version`, String)
     if strip(installed) != "julia version $version"
         throw(LauncherError("`$sysimage` is an image of Julia $version";
