@@ -39,8 +39,8 @@ Keywords and defaults are those of PackageCompiler 2.4.5. Linux, Julia $APPS_SIN
 An [`AppReport`](@ref).
 
 # Errors
-[`BuildError`](@ref). Where the build fails or is interrupted nothing appears at `compiled_app`, and what was
-there stays.
+[`BuildError`](@ref), also for a function that the package does not have. Where the build fails or is interrupted
+nothing appears at `compiled_app`, and what was there stays.
 
 # Examples
 ```julia
