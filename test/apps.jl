@@ -297,7 +297,7 @@ const OF_THE_SYSTEM = r"^(ld-|linux-vdso|lib(c|m|dl|pthread|rt|resolv|util)\.so)
 
 const EXECUTABLES = ["Herald" => "julia_main", "second" => "second", "wrong" => "wrong", "failing" => "failing",
     "leaving" => "leaving", "piped" => "piped", "jit" => "jit", "working" => "working", "waiting" => "waiting",
-    "libraries" => "libraries"]
+    "libraries" => "libraries", "status" => "status"]
 VERSION >= v"1.11" && push!(EXECUTABLES, "main" => "main")
 
 "Interrupts the program once it has written a line, and gives its exit code."
@@ -316,7 +316,7 @@ if LINKABLE
         with_herald() do fixtures, package
             first_place = joinpath(fixtures, "made", "app")
             report = create_app(package, first_place; executables=EXECUTABLES, incremental=true,
-                cpu_target="native", quiet=true, log=joinpath(fixtures, "app.log"))
+                include_stdlibs=["Pkg"], cpu_target="native", quiet=true, log=joinpath(fixtures, "app.log"))
             @test report.image.how.linked
             # What Julia 1.12 says of code that looks a name up too early.
             @test !occursin("in a world prior to its definition world", read(joinpath(fixtures, "app.log"), String))
@@ -364,6 +364,16 @@ if LINKABLE
                 code, _, err = run_app(`$(bin("second")) --julia-args --no-such-option`)
                 @test code == 1
                 @test occursin("no-such-option", err)
+            end
+
+            @testset "Pkg" begin
+                # Pkg would download one.
+                depot = joinpath(fixtures, "depot with registry")
+                write(joinpath(mkpath(joinpath(depot, "registries", "Empty")), "Registry.toml"),
+                    "name = \"Empty\"\nuuid = \"11111111-aaaa-4aaa-8aaa-0000000000ff\"\nrepo = \"\"\n[packages]\n")
+                code, out, err = run_app(`$(bin("status"))`; variables=("JULIA_DEPOT_PATH" => depot,))
+                @test code == 0
+                @test occursin("Herald v0.4.0", out) && occursin("[11111111] Helper", out)
             end
 
             @testset "input, interrupts, workers" begin
