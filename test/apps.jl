@@ -3,9 +3,9 @@
 module Apps
 
 using PackageCompilerRS
-using PackageCompilerRS: Libdl, checked_executables, copy_folder, copy_library, in_work_folder, is_version_of,
-    library_folders, library_names, loaded_by, log_place, packages_of_image, part_of, parts_of, read_toml,
-    replace_folder, runtime_libraries, toml, unlike_bundle, wanted_libraries, work_prefix
+using PackageCompilerRS: LIBRARIES_OF, Libdl, checked_executables, copy_folder, copy_library, in_work_folder,
+    is_version_of, library_folders, library_names, loaded_by, log_place, packages_of_image, part_of, parts_of,
+    read_toml, replace_folder, runtime_libraries, stems, toml, unlike_bundle, wanted_libraries, work_prefix
 using Test
 using ..Main: CLEAN, FIXTURES, HASH, LINKABLE, run_app, with_fixtures, with_herald, with_variables
 
@@ -82,6 +82,10 @@ end
         loaded = basename.(loaded_by(runtime_libraries()[1]))
         @test any(name -> startswith(name, "libjulia-internal."), loaded)
         @test all(name -> startswith(name, "lib"), loaded)
+        # Where it is not known which packages there are, all that they may need, and nothing else.
+        all_stems = Set(stems(nothing, runtime_libraries()[1]))
+        @test reduce(vcat, values(LIBRARIES_OF)) ⊆ all_stems
+        @test all_stems == Set(stems(keys(LIBRARIES_OF), runtime_libraries()[1]))
     end
 end
 
@@ -98,8 +102,6 @@ end
         stems = ["libopenlibm", "libgmp", "libmpfr", "libpcre2-8"]
         @test wanted_libraries([lib, below], stems, joinpath.(system, readdir(system))) ==
               [joinpath(lib, "libopenlibm.so"), joinpath(below, "libgmp.so.10"), joinpath(system, "libmpfr.so.6")]
-        @test wanted_libraries([lib, below], nothing, String[]) ==
-              [joinpath(lib, "libopenlibm.so"), joinpath(below, "libgmp.so.10")]
     end
 end
 
