@@ -497,6 +497,13 @@ if LINKABLE
                     -pthread -o $program`)
                 code, out, err = run_app(`$program --threads=2`; variables=("LD_LIBRARY_PATH" => lib,))
                 @test (code, out, err) == (7, "42 7\n* counter * 2 1180591620717411303424\n1000 1000 1000\n", "")
+                # There is room for one Julia in a process, and another one is there.
+                code = "import Libdl; ccall(Libdl.dlsym(Libdl.dlopen(ARGS[1]), :init_julia), Cvoid, (Cint, Ptr{Cvoid}), " *
+                    "0, C_NULL); print(\"still here\")"
+                julia = joinpath(Sys.BINDIR, Base.julia_exename())
+                code, out, err = run_app(`$julia --startup-file=no -e $code $(joinpath(lib, "libcount.so"))`)
+                @test (code, out) == (1, "")
+                @test occursin("another one runs in this process already", err)
                 mv(joinpath(place, "share", "julia", "app.json"), joinpath(fixtures, "app.json"))
                 code, _, err = run_app(`$program`; variables=("LD_LIBRARY_PATH" => lib,))
                 @test code == 1
