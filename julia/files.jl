@@ -14,7 +14,21 @@ Base.show(io::IO, err::FileError) = print(io, nameof(typeof(err)), "(", repr(err
 Base.showerror(io::IO, err::FileError) = show_failure(io, string(nameof(typeof(err))), err)
 
 "A path from a file or a shell, of which only some expand `~` at its start."
-at_home(path) = startswith(path, "~/") ? expanduser(path) : path
+at_home(path) = startswith(path, "~/") && home_folder() !== nothing ? expanduser(path) : path
+
+"What to do for a user without a home (`home_folder`)."
+const WITHOUT_HOME = "set HOME, or give the path in full"
+
+"""
+    given_path(E, path) -> String
+
+The absolute path of one that a user gives, with `~` for the home.
+
+# Errors
+An `E` where there is no home, or it is somebody else's.
+"""
+given_path(::Type{E}, path) where {E<:FileError} =
+    told_as(() -> abspath(expanduser(path)), E, "the path `$path` is not known"; hint=WITHOUT_HOME)
 
 """
     captured(command) -> (process, out, err)
@@ -60,11 +74,11 @@ function outside_build(f, ::Type{E}) where {E<:FileError}
 end
 
 """
-    told_as(f, E, message)
+    told_as(f, E, message; hint=nothing)
 
 Runs `f()`; what the file system refuses becomes an `E` with `message`, and the refusal as its cause.
 """
-function told_as(f, ::Type{E}, message) where {E<:FileError}
+function told_as(f, ::Type{E}, message; hint=nothing) where {E<:FileError}
     failure = try
         return f()
     catch err
@@ -72,7 +86,7 @@ function told_as(f, ::Type{E}, message) where {E<:FileError}
         err
     end
     # Outside of `catch`, so that nobody is shown the stack of the cause too.
-    throw(E(message; cause=first_line(failure)))
+    throw(E(message; cause=first_line(failure), hint=hint))
 end
 
 "Whether `err` is the file system's: functions of `Base` throw the last of these for a missing folder."

@@ -35,6 +35,19 @@ struct System
     without_interrupts::Function
 end
 
+"""
+The user's home as `ask` tells it; `nothing` without one: where `HOME` is not set, and the system does not know the user,
+as in a container that was started for a number.
+"""
+function home_folder(ask=homedir)
+    try
+        return ask()
+    catch err
+        err isa Base.IOError || rethrow()
+        return nothing
+    end
+end
+
 "By the XDG Base Directory Specification, a relative path in the variable does not count."
 function data_home()
     folder = get(ENV, "XDG_DATA_HOME", "")
@@ -44,7 +57,7 @@ end
 # Jupyter's folders are those of `jupyter_core` (`jupyter_data_dir` in its paths.py).
 jupyter_on_posix() = joinpath(data_home(), "jupyter")
 jupyter_on_mac() = joinpath(homedir(), "Library", "Jupyter")
-jupyter_on_windows() = joinpath(get(ENV, "APPDATA", homedir()), "jupyter")
+jupyter_on_windows() = joinpath(get(homedir, ENV, "APPDATA"), "jupyter")
 
 fsync(io) = ccall(:fsync, Cint, (Cint,), reinterpret(Int32, io.handle)) == 0
 flush_file_buffers(io) = ccall(:FlushFileBuffers, stdcall, Cint, (Ptr{Cvoid},), io.handle) != 0

@@ -3,9 +3,9 @@
 module Apps
 
 using PackageCompilerRS
-using PackageCompilerRS: Libdl, checked_executables, copy_library, in_work_folder, is_version_of, library_folders,
-    library_names, loaded_by, part_of, parts_of, read_toml, replace_folder, runtime_libraries, toml, wanted_libraries,
-    work_prefix
+using PackageCompilerRS: LIBRARIES_OF, Libdl, checked_executables, copy_folder, copy_library, in_work_folder,
+    is_version_of, library_folders, library_names, loaded_by, log_place, packages_of_image, part_of, parts_of,
+    read_toml, replace_folder, runtime_libraries, stems, toml, unlike_bundle, wanted_libraries, work_prefix
 using Test
 using ..Main: CLEAN, FIXTURES, HASH, LINKABLE, run_app, with_fixtures, with_herald, with_variables
 
@@ -82,6 +82,10 @@ end
         loaded = basename.(loaded_by(runtime_libraries()[1]))
         @test any(name -> startswith(name, "libjulia-internal."), loaded)
         @test all(name -> startswith(name, "lib"), loaded)
+        # Where it is not known which packages there are, all that they may need, and nothing else.
+        all_stems = Set(stems(nothing, runtime_libraries()[1]))
+        @test reduce(vcat, values(LIBRARIES_OF)) ⊆ all_stems
+        @test all_stems == Set(stems(keys(LIBRARIES_OF), runtime_libraries()[1]))
     end
 end
 
@@ -98,8 +102,6 @@ end
         stems = ["libopenlibm", "libgmp", "libmpfr", "libpcre2-8"]
         @test wanted_libraries([lib, below], stems, joinpath.(system, readdir(system))) ==
               [joinpath(lib, "libopenlibm.so"), joinpath(below, "libgmp.so.10"), joinpath(system, "libmpfr.so.6")]
-        @test wanted_libraries([lib, below], nothing, String[]) ==
-              [joinpath(lib, "libopenlibm.so"), joinpath(below, "libgmp.so.10")]
     end
 end
 
@@ -154,6 +156,84 @@ dead_pid() = parse(Int, readchomp(`sh -c 'echo $$'`))
     end
 end
 
+"Makes empty files at `paths` below `folder`, and gives that."
+function with_files(folder, paths...)
+    for path in paths
+        touch(joinpath(mkpath(joinpath(folder, dirname(path))), basename(path)))
+    end
+    return folder
+end
+
+@testset "only what holds nothing but a bundle is replaced" begin
+    mktempdir() do dir
+        place(name) = joinpath(dir, name)
+        table = "share/julia/app.json"
+        app = ("bin/App", "bin/julia", "lib/libjulia.so.1", "lib/julia/sys.so", "share/julia/artifacts/0/x", table)
+        @test unlike_bundle(with_files(place("app"), app..., "README")) === nothing
+        @test unlike_bundle(with_files(place("library"), "include/julia_init.h", "lib/pkgconfig/libx.pc",
+            "lib/julia/libgmp.so", "libexec/julia/7z", "share/julia/stdlib/v1.10/Dates/Project.toml", table)) === nothing
+        # PackageCompiler's.
+        packed = ("lib/libjulia.so.1", "lib/julia/sys.so", "libexec/julia/7z", "share/julia/Project.toml",
+            "share/julia/cert.pem", "share/julia/LocalPreferences.toml")
+        @test unlike_bundle(with_files(place("pc"), "bin/App", packed...)) === nothing
+        @test unlike_bundle(with_files(place("pc library"), "include/julia_init.h", packed...)) === nothing
+        for (name, files, why) in (
+                ("usual", ("lib/julia/x",), "it has no `share/julia/app.json`"),
+                ("prefix", (packed..., "bin/App", "etc/x"), "it holds `etc`"),
+                ("file", (packed..., "mine"), "it holds `mine`"),
+                ("folder", (app..., "data/mine"), "it holds `data`"),
+                ("share", (app..., "share/man/x"), "it holds `share/man`"),
+                ("lib", (app..., "lib/python3/x"), "it holds `lib/python3`"),
+                ("julia", (packed..., "share/julia/base/sysimg.jl"), "as installations of Julia do"),
+                ("headers", (packed..., "include/julia/julia.h"), "`include/julia`, as installations"),
+                ("stdlib", (app..., "share/julia/stdlib/v1.10/Dates/src/Dates.jl"), "Dates/src`, as installations"))
+            @test occursin(why, something(unlike_bundle(with_files(place(name), files...)), "nothing"))
+        end
+        @test unlike_bundle(abspath(Sys.BINDIR, "..")) !== nothing
+    end
+end
+
+@testset "a log of a failed build takes nobody's place" begin
+    mktempdir() do dir
+        app = joinpath(dir, "app")
+        @test log_place(app) == app * ".log"
+        mkdir(app * ".log")
+        write(app * ".2.log", "mine")
+        symlink(joinpath(dir, "nowhere"), app * ".3.log")
+        write(app * ".4.log", "# Log of a build by PackageCompilerRS\n[    0.1] == check\n")
+        # An older one of ours.
+        @test log_place(app) == app * ".4.log"
+        foreach(number -> write("$app.$number.log", ""), 4:9)
+        @test log_place(app) === nothing
+    end
+end
+
+@testset "a copied folder does not lead out of itself" begin
+    mktempdir() do dir
+        dir = realpath(dir)
+        store = with_files(joinpath(dir, "store"), "lib/libx.so.1", "bin/run")
+        symlink("libx.so.1", joinpath(store, "lib", "libx.so"))
+        symlink(joinpath(store, "lib"), joinpath(store, "lib64"))
+        symlink("nowhere", joinpath(store, "dangling"))
+        symlink("..", joinpath(store, "up"))
+        outside = with_files(joinpath(dir, "outside"), "file", "folder/x")
+        symlink("file", joinpath(outside, "same"))
+        symlink(joinpath(outside, "same"), joinpath(store, "file"))
+        symlink(outside, joinpath(store, "folder"))
+        symlink(store, joinpath(dir, "link"))
+        copy = copy_folder(joinpath(dir, "link"), joinpath(dir, "copy"))
+        @test !islink(copy) && isfile(joinpath(copy, "bin", "run"))
+        links = ["lib/libx.so" => "libx.so.1", "lib64" => "lib", "dangling" => "nowhere", "up" => "..",
+            "folder/same" => "file"]
+        for (link, leads_to) in links
+            @test readlink(joinpath(copy, link)) == leads_to
+        end
+        for path in ("file", "folder", "folder/file", "folder/folder/x")
+            @test ispath(joinpath(copy, path)) && !islink(joinpath(copy, path))
+        end
+    end
+end
+
 @testset "the work of a killed build is removed, that of others is not" begin
     if Sys.islinux()
         mktempdir() do dir
@@ -202,7 +282,8 @@ if VERSION >= v"1.10" && Sys.islinux()
             mkdir(app)
             write(joinpath(app, "mine"), "")
             @test occursin("use `force=true` to replace it", said())
-            @test occursin("is no app or library, and is not replaced", said(; force=true))
+            told = said(; force=true)
+            @test occursin("is no app or library, and is not replaced", told) && occursin("cause: it has no", told)
             @test readdir(app) == ["mine"]
             @test occursin("holds the package itself", refusal(() -> create_app(package, fixtures; force=true)))
             workshop = joinpath(fixtures, "workshop")
@@ -218,7 +299,8 @@ const OF_THE_SYSTEM = r"^(ld-|linux-vdso|lib(c|m|dl|pthread|rt|resolv|util)\.so)
 
 const EXECUTABLES = ["Herald" => "julia_main", "second" => "second", "wrong" => "wrong", "failing" => "failing",
     "leaving" => "leaving", "piped" => "piped", "jit" => "jit", "working" => "working", "waiting" => "waiting",
-    "libraries" => "libraries", "undefined" => "undefined", "main" => "main"]
+    "libraries" => "libraries", "status" => "status"]
+VERSION >= v"1.11" && push!(EXECUTABLES, "main" => "main")
 
 "Interrupts the program once it has written a line, and gives its exit code."
 function interrupted(command)
@@ -236,7 +318,7 @@ if LINKABLE
         with_herald() do fixtures, package
             first_place = joinpath(fixtures, "made", "app")
             report = create_app(package, first_place; executables=EXECUTABLES, incremental=true,
-                cpu_target="native", quiet=true, log=joinpath(fixtures, "app.log"))
+                include_stdlibs=["Pkg"], cpu_target="native", quiet=true, log=joinpath(fixtures, "app.log"))
             @test report.image.how.linked
             # What Julia 1.12 says of code that looks a name up too early.
             @test !occursin("in a world prior to its definition world", read(joinpath(fixtures, "app.log"), String))
@@ -277,15 +359,23 @@ if LINKABLE
                 @test code == 1
                 @test occursin("MethodError: no method matching +(", err)
                 @test occursin("fail_inside", err) && occursin("Herald.jl", err)
-                code, _, err = run_app(`$(bin("undefined"))`)
-                @test code == 1
-                @test occursin("UndefVarError: `undefined` not defined", err)
-                code, out, _ = run_app(`$(bin("main")) a b`)
-                VERSION >= v"1.11" && @test (code, out) == (5, "main of [\"a\", \"b\"]\n")
-                VERSION >= v"1.11" || @test code == 1
+                if VERSION >= v"1.11"
+                    code, out, _ = run_app(`$(bin("main")) a b`)
+                    @test (code, out) == (5, "main of [\"a\", \"b\"]\n")
+                end
                 code, _, err = run_app(`$(bin("second")) --julia-args --no-such-option`)
                 @test code == 1
                 @test occursin("no-such-option", err)
+            end
+
+            @testset "Pkg" begin
+                # Pkg would download one.
+                depot = joinpath(fixtures, "depot with registry")
+                write(joinpath(mkpath(joinpath(depot, "registries", "Empty")), "Registry.toml"),
+                    "name = \"Empty\"\nuuid = \"11111111-aaaa-4aaa-8aaa-0000000000ff\"\nrepo = \"\"\n[packages]\n")
+                code, out, err = run_app(`$(bin("status"))`; variables=("JULIA_DEPOT_PATH" => depot,))
+                @test code == 0
+                @test occursin("Herald v0.4.0", out) && occursin("[11111111] Helper", out)
             end
 
             @testset "input, interrupts, workers" begin
@@ -323,6 +413,17 @@ if LINKABLE
                 @test preferences == "\n[Herald]\nloudness = 11\n"
             end
 
+            @testset "what packages print is no name of one" begin
+                image = joinpath(place, "lib", "julia", "sys." * Libdl.dlext)
+                with_variables("HERALD_SAYS" => "hello") do
+                    @test occursin("hello", read(`$(bin("second"))`, String))
+                    packages = packages_of_image(image)
+                    @test ["Base", "Herald", "Helper", "OpenBLAS_jll"] ⊆ packages
+                    @test all(Base.isidentifier, packages)
+                end
+                @test packages_of_image(joinpath(place, "nowhere")) === nothing
+            end
+
             @testset "a table that is gone is told" begin
                 table = joinpath(place, "share", "julia", "app.json")
                 mv(table, table * ".aside")
@@ -339,11 +440,19 @@ if LINKABLE
             @testset "a build that fails leaves what was there" begin
                 broken = joinpath(fixtures, "packages", "Broken")
                 cp(joinpath(fixtures, "workshop", "Manifest.toml"), joinpath(broken, "Manifest.toml"))
+                mkdir(place * ".log")
                 text = refusal(() -> create_app(broken, place; incremental=true, cpu_target="native",
                     force=true, quiet=true))
                 @test occursin("BuildError in stage", text)
+                @test occursin("log:   $place.2.log", text)
                 @test run_app(`$(bin("second"))`) == (0, "second\n", "")
-                @test sort(readdir(dirname(place))) == ["a b", "a b.log"]
+                @test sort(readdir(dirname(place))) == ["a b", "a b.2.log", "a b.log"]
+                # Known before the code of the image is generated.
+                text = refusal(() -> create_app(package, place; executables="x" => "nowhere", incremental=true,
+                    cpu_target="native", force=true, quiet=true))
+                @test occursin("`Herald` has no function `nowhere`", text)
+                @test occursin("define `function nowhere()::Cint` in Herald", text)
+                @test run_app(`$(bin("second"))`) == (0, "second\n", "")
             end
 
             @testset "and one that does not replaces it" begin
@@ -361,8 +470,15 @@ if LINKABLE
     @testset "a library" begin
         with_fixtures() do fixtures
             package = joinpath(fixtures, "packages", "Counter")
+            # A project is enough, which is no package itself.
+            project = mkdir(joinpath(fixtures, "packages", "counters"))
+            counter = read_toml(joinpath(package, "Project.toml"))
+            write(joinpath(project, "Project.toml"), toml(Dict("deps" => Dict("Counter" => counter["uuid"]))))
+            write(joinpath(project, "Manifest.toml"), read(joinpath(package, "Manifest.toml"), String),
+                "\n[[deps.Counter]]\ndeps = [\"Helper\"]\npath = \"../Counter\"\nuuid = \"$(counter["uuid"])\"\n",
+                "version = \"$(counter["version"])\"\n")
             first_place = joinpath(fixtures, "made")
-            create_library(package, first_place; lib_name="count", version=v"1.2.3", compat_level="minor",
+            create_library(project, first_place; lib_name="count", version=v"1.2.3", compat_level="minor",
                 header_files=[joinpath(package, "counter.h")], incremental=true, cpu_target="native", quiet=true)
             place = mkpath(joinpath(fixtures, "another place", "it's"))
             mv(first_place, place; force=true)
@@ -381,6 +497,13 @@ if LINKABLE
                     -pthread -o $program`)
                 code, out, err = run_app(`$program --threads=2`; variables=("LD_LIBRARY_PATH" => lib,))
                 @test (code, out, err) == (7, "42 7\n* counter * 2 1180591620717411303424\n1000 1000 1000\n", "")
+                # There is room for one Julia in a process, and another one is there.
+                code = "import Libdl; ccall(Libdl.dlsym(Libdl.dlopen(ARGS[1]), :init_julia), Cvoid, (Cint, Ptr{Cvoid}), " *
+                    "0, C_NULL); print(\"still here\")"
+                julia = joinpath(Sys.BINDIR, Base.julia_exename())
+                code, out, err = run_app(`$julia --startup-file=no -e $code $(joinpath(lib, "libcount.so"))`)
+                @test (code, out) == (1, "")
+                @test occursin("another one runs in this process already", err)
                 mv(joinpath(place, "share", "julia", "app.json"), joinpath(fixtures, "app.json"))
                 code, _, err = run_app(`$program`; variables=("LD_LIBRARY_PATH" => lib,))
                 @test code == 1

@@ -133,6 +133,10 @@ if LINKABLE
                 write(joinpath(other, "mine"), "")
                 @test occursin("is no bundled sysimage, and is not replaced",
                     refusal(() -> bundle_sysimage(image, other; force=true)))
+                # Unpacked where other things are.
+                write(joinpath(made, "mine"), "")
+                @test occursin("it holds `mine`", refusal(() -> bundle_sysimage(image, made; force=true)))
+                rm(joinpath(made, "mine"))
                 @test occursin("holds the project itself",
                     refusal(() -> bundle_sysimage(image, fixtures; force=true)))
                 # An artifact that cannot be had: nothing appears.

@@ -1,7 +1,7 @@
 # Each system's branch, on whatever system the tests run.
 
-using PackageCompilerRS: LauncherError, SYSTEM, SYSTEMS, check_apps_here, check_kind, check_refresh, companions,
-    default_folder, images_of, kernel_spec, launcher_files, launcher_path, look_functions, system_of
+using PackageCompilerRS: LauncherError, SYSTEM, SYSTEMS, at_home, check_apps_here, check_kind, check_refresh, companions,
+    default_folder, given_path, home_folder, images_of, kernel_spec, launcher_files, launcher_path, look_functions, system_of
 
 const LINUX, BSD, MACOS, WINDOWS = SYSTEMS[:linux], SYSTEMS[:bsd], SYSTEMS[:macos], SYSTEMS[:windows]
 
@@ -30,6 +30,36 @@ end
     @test names == joinpath.("bin", ["x", "x", "x", "x.cmd"])
     for (system, files) in (LINUX => ["kernel.sh", "notice.jl"], MACOS => ["kernel.sh", "notice.jl"], WINDOWS => [])
         @test companions(:jupyter, joinpath("k", "kernel.json"), system) == joinpath.("k", files)
+    end
+end
+
+@testset "a user may have no home" begin
+    @test home_folder() == homedir()
+    @test home_folder(() -> throw(Base.IOError("homedir()", Base.UV_ENOENT))) === nothing
+    @test_throws ErrorException home_folder(() -> error("another"))
+    @test given_path(LauncherError, "~") == abspath(homedir())
+    # Where that is not the system's question.
+    windows = withenv(() -> default_folder(:jupyter, nothing, WINDOWS), "JUPYTER_DATA_DIR" => nothing, "APPDATA" => "/a")
+    @test windows == joinpath("/a", "jupyter")
+    # As in a container that was started for a number.
+    code = """
+        using PackageCompilerRS: LauncherError, at_home, default_folder, given_path, home_folder, surroundings
+        said(f) = try f() catch err; sprint(showerror, err) end
+        println(home_folder(), ' ', surroundings()["home"] == joinpath(pwd(), "~"), ' ', at_home("~/x"))
+        println(said(() -> default_folder(:shell, nothing)))
+        println(said(() -> given_path(LauncherError, "~/x")))
+        """
+    julia, project = joinpath(Sys.BINDIR, Base.julia_exename()), dirname(@__DIR__)
+    command(code) = setenv(`unshare --user --map-user=12345 $julia --startup-file=no --project=$project -e $code`,
+        "JULIA_DEPOT_PATH" => join(DEPOT_PATH, ':'), "PATH" => ENV["PATH"])
+    # Julia 1.12 itself fails then, when it loads a package.
+    if VERSION >= v"1.12-" || Sys.which("unshare") === nothing || !success(command("1"))
+        println("skipped: nobody without a home can start Julia here")
+    else
+        lines = split(read(command(code), String), '\n')
+        @test lines[1] == "nothing true ~/x"
+        @test count(==("  next:  set HOME, or give `folder`"), lines) == 1
+        @test count(==("  next:  set HOME, or give the path in full"), lines) == 1
     end
 end
 

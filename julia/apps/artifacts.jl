@@ -20,7 +20,7 @@ function bundle_artifacts(depot, order; include_lazy)
         with_cause("the artifacts of $(package.id.name) cannot be bundled") do
             for (hash, path) in Base.invokelatest(artifacts_of, source, file, include_lazy)
                 target = joinpath(folder, hash)
-                isdir(target) || cp(path, (mkpath(folder); target))
+                isdir(target) || copy_folder(path, target)
             end
         end
     end

@@ -64,7 +64,9 @@ end
 
 "Folders that another machine need not have; no part of one of the others."
 function paths_of_this_machine()
-    found = String[homedir(); abspath(Sys.BINDIR, ".."); DEPOT_PATH; tempdir()]
+    found = String[abspath(Sys.BINDIR, ".."); DEPOT_PATH; tempdir()]
+    home = home_folder()
+    home === nothing || pushfirst!(found, home)
     found = unique!(String[rstrip(abspath(path), '/') for path in found])
     # `/` and the like are everywhere.
     filter!(path -> count(==('/'), path) >= 1 && length(path) > 3, found)

@@ -125,12 +125,48 @@ function build_image(bundle, path, functions, library)
         follow_plan(plan, notices(plan); quiet=options.quiet)
     catch err
         err isa BuildError && err.log !== nothing && startswith(err.log, dirname(path)) || rethrow()
-        log = bundle.target * ".log"
-        mv(err.log, log; force=true)
+        log = kept_log(err.log, bundle.target)
         throw(BuildError(err.stage, err.message, err.cause, err.hint, log, err.output))
     end
     rm(path * ".json"; force=true)
     return report
+end
+
+"The first line of every log of a build (`rust/engine/src/build/log.rs`)."
+const LOG_HEAD = "# Log of a build by PackageCompilerRS\n"
+
+"Moves the log of a failed build beside `target`, and gives its path there; `nothing` where it cannot be kept."
+function kept_log(log, target)
+    place = log_place(target)
+    place === nothing && return nothing
+    try
+        rename_file(log, place)
+    catch err
+        # What the build failed of is told in any case.
+        err isa Base.IOError || rethrow()
+        return nothing
+    end
+    return place
+end
+
+"The first of the names for logs, as beside an image, that nobody else has taken."
+function log_place(target)
+    for number in 1:9
+        path = number == 1 ? "$target.log" : "$target.$number.log"
+        (ispath(path) || islink(path)) && !is_build_log(path) || return path
+    end
+    return nothing
+end
+
+function is_build_log(path)
+    isfile(path) && !islink(path) || return false
+    try
+        return open(io -> read(io, sizeof(LOG_HEAD)), path) == codeunits(LOG_HEAD)
+    catch err
+        # One that cannot be read is somebody else's.
+        err isa SystemError || rethrow()
+        return false
+    end
 end
 
 """
@@ -138,13 +174,14 @@ Names of the packages in the image at `path`; `nothing` where it cannot be start
 CPU.
 """
 function packages_of_image(path)
-    command = `$(joinpath(Sys.BINDIR, Base.julia_exename())) --sysimage=$path --startup-file=no
-        $(joinpath(package_folder(), "julia", "apps", "packages_in_image.jl"))`
-    text = try
-        read(pipeline(addenv(command, "JULIA_LOAD_PATH" => "@stdlib"); stderr=devnull), String)
-    catch err
-        err isa ProcessFailedException || rethrow()
-        return nothing
+    return mktempdir() do folder
+        # What packages print is their own.
+        names = joinpath(folder, "names")
+        command = `$(joinpath(Sys.BINDIR, Base.julia_exename())) --sysimage=$path --startup-file=no
+            $(joinpath(package_folder(), "julia", "apps", "packages_in_image.jl")) $names`
+        process = run(pipeline(ignorestatus(addenv(command, "JULIA_LOAD_PATH" => "@stdlib"));
+            stdin=devnull, stdout=devnull, stderr=devnull))
+        process.exitcode == 0 && process.termsignal == 0 && isfile(names) || return nothing
+        Set{String}(split(read(names, String), '\0'))
     end
-    return Set{String}(split(text, '\0'))
 end

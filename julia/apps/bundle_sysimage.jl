@@ -62,7 +62,7 @@ them only where it was built), and packages of the project that are not in the i
 # Keywords
 - `project`: the folder of a project, its project file, or a shared environment such as `"@v1.10"`; by default the
   one that the image was built from.
-- `force::Bool=false`: replace such a folder; no other is ever replaced.
+- `force::Bool=false`: replace such a folder; no other, and none that holds more, is ever replaced.
 - `include_lazy_artifacts::Bool=false`: install and copy lazy artifacts that are not installed. Those that are
   installed are copied in any case.
 
@@ -100,7 +100,7 @@ function bundle_sysimage(sysimage_path::AbstractString, folder::AbstractString;
     isempty(basename(target)) && (target = dirname(target))
     stamp = stamp_to_bundle(image)
     project_file = find_project(something(project, project_of(stamp)))
-    check_target(target, dirname(project_file); force=force, is_ours=is_sysimage_bundle, what="bundled sysimage",
+    check_target(target, dirname(project_file); force=force, unlike=unlike_sysimage_bundle, what="bundled sysimage",
         kept="the project")
     packages = packages_to_bundle(stamp)
     warnings = problems_elsewhere(stamp, image, project_file)
@@ -143,7 +143,24 @@ function sizes_and_named_folders(folder, packages)
     return bytes, sort!([(package=name, times=number) for (name, number) in times]; by=row -> (-row.times, row.package))
 end
 
-is_sysimage_bundle(folder) = isfile(joinpath(folder, SYSIMAGE_BUNDLE_TABLE)) && isfile(joinpath(folder, "start"))
+"What tells that `folder` was not made here, or holds more than that."
+function unlike_sysimage_bundle(folder)
+    path = joinpath(folder, SYSIMAGE_BUNDLE_TABLE)
+    isfile(path) && isfile(joinpath(folder, "start")) || return "it has no `start` and `$SYSIMAGE_BUNDLE_TABLE`"
+    table = try
+        parse_json(read(path, String))
+    catch err
+        err isa InterruptException && rethrow()
+        nothing
+    end
+    image = table isa AbstractDict ? get(table, "sysimage", nothing) : nothing
+    image isa AbstractString || return "its `$SYSIMAGE_BUNDLE_TABLE` names no sysimage"
+    for name in readdir(folder)
+        name in ("start", "project", "depot", SYSIMAGE_BUNDLE_TABLE, image, image * ".json") ||
+            return "it holds `$name`, which is of no bundled sysimage"
+    end
+    return nothing
+end
 
 function stamp_to_bundle(image)
     name = basename(image)

@@ -25,7 +25,7 @@ Keywords and defaults are those of PackageCompiler 2.4.5. Linux, Julia $APPS_SIN
   far quicker than compiling Julia's Base first, which makes a smaller image.
 - `filter_stdlibs::Bool=false`: with `incremental=false`, leave out standard libraries that no package needs.
 - `force::Bool=false`: replace an app at `compiled_app`, in one step, once the new one is complete. A folder
-  that is no app is never replaced.
+  that is no app, or holds other folders too, is never replaced.
 - `include_lazy_artifacts::Bool=false`: bundle lazy artifacts too.
 - `include_preferences::Bool=true`: bundle the project's preferences, for packages that read them when they
   run.
@@ -39,8 +39,8 @@ Keywords and defaults are those of PackageCompiler 2.4.5. Linux, Julia $APPS_SIN
 An [`AppReport`](@ref).
 
 # Errors
-[`BuildError`](@ref). Where the build fails or is interrupted nothing appears at `compiled_app`, and what was
-there stays.
+[`BuildError`](@ref), also for a function that the package does not have. Where the build fails or is interrupted
+nothing appears at `compiled_app`, and what was there stays.
 
 # Examples
 ```julia

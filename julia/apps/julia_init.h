@@ -7,7 +7,8 @@ extern "C" {
 #endif
 
 /* Before any other function of the library; these may be called on any thread then. `argv` is the name of the
-   program and options of Julia, such as "--threads=4"; `argc` may be 0. An error ends the program.
+   program and options of Julia, such as "--threads=4"; `argc` may be 0. An error ends the program, also
+   that another Julia runs in it.
    The thread is outside of Julia afterwards: call Julia's own functions (julia.h) on it between
    jl_gc_unsafe_enter and jl_gc_unsafe_leave. */
 void init_julia(int argc, char *argv[]);

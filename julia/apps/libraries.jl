@@ -28,8 +28,8 @@ const LIBRARIES_OF = Dict{String,Vector{String}}(
 """
     bundle_libraries(work, packages) -> Vector{String}
 
-Copies the libraries for an image with `packages`, a set of names; `nothing` for all that Julia has. Gives
-warnings.
+Copies the libraries for an image with `packages`, a set of names; `nothing` where these are not known, and may be all
+in the table above. Gives warnings.
 
 # Errors
 `BuildError` when one that is needed is nowhere.
@@ -66,13 +66,13 @@ function bundle_libraries(work, packages)
                   for m in closure["missing"]]
 end
 
-"How the names of wanted libraries begin; `nothing` for all."
+"How the names of wanted libraries begin."
 function stems(packages, libjulia)
-    packages === nothing && return nothing
     found = copy(LIBRARIES_OF["Base"])
     push!(found, "libjulia-internal")
     append!(found, first.(split.(basename.(loaded_by(libjulia)), ".so"; limit=2)))
-    for package in packages
+    # Not all that lies beside them: a distribution's Julia may have its libraries among those of the system.
+    for package in something(packages, keys(LIBRARIES_OF))
         append!(found, get(LIBRARIES_OF, package, String[]))
     end
     return unique!(found)
@@ -101,7 +101,6 @@ function wanted_libraries(folders, stems, loaded)
     for folder in folders
         append!(found, libraries_in(folder, stems))
     end
-    stems === nothing && return found
     for stem in stems
         any(path -> is_version_of(basename(path), stem), found) && continue
         at = findfirst(path -> is_version_of(basename(path), stem), loaded)
@@ -116,7 +115,7 @@ function libraries_in(folder, stems)
     for name in readdir(folder)
         # Julia's own image is not that of the bundle.
         startswith(name, "lib") && occursin(".so", name) && !endswith(name, ".debug") || continue
-        stems === nothing || any(stem -> is_version_of(name, stem), stems) || continue
+        any(stem -> is_version_of(name, stem), stems) || continue
         # A link that leads nowhere helps nobody.
         ispath(joinpath(folder, name)) && push!(found, joinpath(folder, name))
     end

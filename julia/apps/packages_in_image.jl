@@ -1,2 +1,2 @@
-# Runs on an image, as a script: names of the packages in it, with NUL between.
-join(stdout, [id.name for id in keys(Base.loaded_modules)], '\0')
+# Runs on an image, as a script: writes the names of the packages in it to the file that it is given, with NUL between.
+write(only(ARGS), join([id.name for id in keys(Base.loaded_modules)], '\0'))

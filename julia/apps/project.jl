@@ -3,14 +3,19 @@
 """
     bundle_project(work, environment, package; include_preferences)
 
-Writes a Project.toml with names and UUIDs only, all of which the image tells too, and the preferences that
-the project has.
+Writes a Project.toml with names and UUIDs and the package's version only, all of which the image tells too, and the
+preferences that the project has.
 """
 function bundle_project(work, environment, package; include_preferences)
     direct = Dict{String,Any}(name => string(uuid) for (name, uuid) in environment.direct
         if package === nothing || uuid != package.uuid)
     project = Dict{String,Any}("deps" => direct)
-    package === nothing || merge!(project, Dict{String,Any}("name" => package.name, "uuid" => string(package.uuid)))
+    if package !== nothing
+        merge!(project, Dict{String,Any}("name" => package.name, "uuid" => string(package.uuid)))
+        # Pkg would take it for 0.0.0.
+        version = environment.packages[package.uuid].version
+        version === nothing || (project["version"] = version)
+    end
     preferences = include_preferences ? preferences_by_name(environment) : Dict{String,Any}()
     # Preferences are found by the name that the project knows.
     extras = Dict{String,Any}(entry.id.name => string(entry.id.uuid) for entry in values(environment.packages)

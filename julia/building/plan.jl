@@ -112,7 +112,9 @@ function surroundings()
     for (name, value) in told
         push!(variables, Any[text_or_bytes(name), text_or_bytes(value)])
     end
-    return Dict{String,Any}("environment" => variables, "folder" => pwd(), "home" => homedir())
+    # Without a home shells leave `~` as it is.
+    home = something(home_folder(), joinpath(pwd(), "~"))
+    return Dict{String,Any}("environment" => variables, "folder" => pwd(), "home" => home)
 end
 
 text_or_bytes(text) = isvalid(text) ? text : Int[byte for byte in codeunits(text)]

@@ -157,7 +157,7 @@ function install_launcher(
     kind === :jupyter && project === nothing && (project = active_folder())
     images = images_of(sysimage, kind)
     identity = start_runnable(executable(julia), images, project)
-    folder = folder === nothing ? default_folder(kind, project) : abspath(expanduser(folder))
+    folder = folder === nothing ? default_folder(kind, project) : given_path(LauncherError, folder)
     kind === :vscode && !isdir(folder) && throw(LauncherError("there is no folder `$folder`";
         hint="give that of the workspace as it is opened in VS Code"))
     path = launcher_path(kind, folder, String(name))
@@ -202,7 +202,7 @@ function remove_launcher(
 )
     check_kind(kind)
     check_name(name)
-    folder = folder === nothing ? default_folder(kind, nothing) : abspath(expanduser(folder))
+    folder = folder === nothing ? default_folder(kind, nothing) : given_path(LauncherError, folder)
     path = launcher_path(kind, folder, String(name))
     isfile_nothrow(path) ||
         throw(LauncherError("there is no launcher `$path`"; hint=names_hint(kind, folder)))
@@ -269,7 +269,7 @@ function list_launchers(;
     found = Launcher[]
     broken = Pair{String,String}[]
     for kind in (kind === nothing ? LAUNCHER_KINDS : (kind,))
-        place = folder === nothing ? default_folder(kind, nothing) : abspath(expanduser(folder))
+        place = folder === nothing ? default_folder(kind, nothing) : given_path(LauncherError, folder)
         for path in candidates(kind, place, broken)
             collect_launchers!(found, broken, kind, path)
         end

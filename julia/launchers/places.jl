@@ -1,11 +1,17 @@
 # Where launchers are, by kind.
 
+"""
+# Errors
+`LauncherError` where the folder is in the user's home, and there is none.
+"""
 function default_folder(kind, project, system=SYSTEM)
-    kind === :shell && return joinpath(homedir(), ".local", "bin")
     kind === :vscode && return something(project, pwd())
-    kind === :desktop && return joinpath(data_home(), "applications")
-    haskey(ENV, "JUPYTER_DATA_DIR") && return abspath(ENV["JUPYTER_DATA_DIR"])
-    return system.jupyter_folder()
+    return told_as(LauncherError, "there is no default folder for `kind=:$kind`"; hint="set HOME, or give `folder`") do
+        kind === :shell && return joinpath(homedir(), ".local", "bin")
+        kind === :desktop && return joinpath(data_home(), "applications")
+        haskey(ENV, "JUPYTER_DATA_DIR") && return abspath(ENV["JUPYTER_DATA_DIR"])
+        return system.jupyter_folder()
+    end
 end
 
 function launcher_path(kind, folder, name, system=SYSTEM)

@@ -106,7 +106,7 @@ function start_recording(path::AbstractString)
         throw(RecordingError("a recording is under way, to `$(RECORDING[].path)`";
             hint="end it with `stop_recording()`"))
     end
-    path = abspath(expanduser(path))
+    path = given_path(RecordingError, path)
     # Before there is something to lose.
     save_recording(path, String[])
     trace = switch_on()
@@ -176,7 +176,7 @@ julia_record("statements.jl"; args=`-e 'println(sum([1, 2] .+ 0.5))'`)
 function julia_record(
     path::AbstractString; project::Union{Nothing,AbstractString}=nothing, args::Cmd=``
 )
-    path = abspath(expanduser(path))
+    path = given_path(RecordingError, path)
     save_recording(path, String[])
     mktempdir() do folder
         trace, statements = joinpath(folder, "trace.jl"), joinpath(folder, "statements.jl")

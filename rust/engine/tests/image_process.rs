@@ -5,8 +5,8 @@ mod common;
 use common::script::Step;
 #[cfg(unix)]
 use common::steps::{at_statement, hang, write};
-use common::steps::{await_file, exists, fail_with, note, say, sleep, touch, unless, when};
-use common::{Fake, build, text};
+use common::steps::{await_file, exists, exit, fail_with, note, say, sleep, touch, unless, when};
+use common::{Fake, app, build, text};
 #[cfg(unix)]
 use pcrs_engine::ErrorKind;
 use pcrs_engine::Stage;
@@ -158,6 +158,26 @@ fn extensions_that_it_cannot_load_are_told_of() {
         "{warnings}"
     );
     built.report();
+}
+
+#[test]
+fn a_function_that_an_app_lacks_is_told_with_what_to_do() {
+    for (function, next) in [
+        ("run", "`executables=[\"asked\" => \"main\"]`"),
+        ("main", "with `@main`"),
+    ] {
+        let fake = Fake::new();
+        fake.on("load", [note("missing_function", function), exit(1)]);
+        let mut plan = fake.plan();
+        plan.app = Some(app(&[function]));
+        let error = build(plan).error();
+        assert_eq!(error.stage, Stage::Image);
+        assert_eq!(
+            error.message,
+            format!("`Asked` has no function `{function}`")
+        );
+        assert!(error.hint.as_ref().unwrap().contains(next), "{error:?}");
+    }
 }
 
 #[test]

@@ -101,6 +101,21 @@ fn an_app_gets_its_functions_and_says_nothing_of_this_machine() {
 }
 
 #[test]
+fn a_library_of_a_project_that_is_no_package_calls_none() {
+    let fake = Fake::new();
+    fake.on("image", ["stamp", "app", "entry"].map(keep));
+    let mut plan = plan(&fake);
+    let mut library = app(&[]);
+    library.package.name.clear();
+    library.package.uuid.clear();
+    plan.app = Some(library);
+    build(plan).report();
+    for name in ["stamp", "app", "entry"] {
+        assert_eq!(fs::read_to_string(fake.path(name)).unwrap(), "", "{name}");
+    }
+}
+
+#[test]
 fn a_library_is_linked_with_its_own_functions() {
     let fake = Fake::new();
     let mut plan = plan(&fake);

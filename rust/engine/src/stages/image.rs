@@ -348,6 +348,24 @@ fn uncompiled(plan: &BuildPlan, mut error: BuildError, name: &str) -> BuildError
     error
 }
 
+/// The error for a function that the app's `package` does not have.
+fn without_function(mut error: BuildError, package: &str, function: &str) -> BuildError {
+    error.message = format!("`{package}` has no function `{function}`");
+    error.cause = Some("an executable of the app is to call it".into());
+    error.hint = Some(match function {
+        "main" => format!(
+            "mark a function of {package} with `@main`, on Julia 1.11 and newer, or name another one in \
+             `executables`"
+        ),
+        _ => format!(
+            "define `function {function}()::Cint` in {package}, or name a function that it has, such as \
+             one that `@main` marks: `executables=[\"{}\" => \"main\"]`",
+            package.to_lowercase()
+        ),
+    });
+    error
+}
+
 /// What to say of packages that were loaded from their source.
 fn from_source(names: &[String]) -> Option<String> {
     if names.is_empty() {
@@ -419,7 +437,10 @@ fn write_spec(ctx: &Context<'_>, base: &BaseImage) -> Result<(), BuildError> {
     if !strip && plan.app.is_none() {
         records.push("stamp", ctx.stamp.to_json());
     }
-    if let Some(app) = &plan.app {
+    // A library may be of a project that is no package.
+    if let Some(app) = &plan.app
+        && !app.functions.is_empty()
+    {
         let package = &app.package;
         records.push("app", format!("{} {}", package.uuid, package.name));
         for function in &app.functions {
@@ -463,6 +484,8 @@ struct Follower<'a> {
     uncached: Vec<String>,
     /// `Extension of Package`
     failed_extensions: Vec<String>,
+    /// A function that the app is to call, and that its package does not have.
+    missing_function: Option<String>,
     phase: String,
     outcomes: BTreeMap<usize, Evaluated>,
     under_way: Option<(usize, Instant)>,
@@ -488,6 +511,7 @@ impl<'a> Follower<'a> {
             loading: None,
             uncached: Vec::new(),
             failed_extensions: Vec::new(),
+            missing_function: None,
             phase: String::new(),
             outcomes: BTreeMap::new(),
             under_way: None,
@@ -549,6 +573,7 @@ impl<'a> Follower<'a> {
             }
             "uncached" => self.uncached.push(value),
             "failed_extension" => self.failed_extensions.push(value),
+            "missing_function" => self.missing_function = Some(value),
             "statement" => {
                 self.loading = None;
                 self.under_way = value.parse().ok().map(|n| (n, Instant::now()));
@@ -598,6 +623,11 @@ impl<'a> Follower<'a> {
 
     /// Says in `error` what the child was doing.
     fn place(&self, mut error: BuildError) -> BuildError {
+        if let Some(function) = &self.missing_function
+            && let Some(app) = &self.ctx.plan.app
+        {
+            return without_function(error, &app.package.name, function);
+        }
         if let Some(name) = &self.loading {
             error.message = format!("loading the package `{name}` into the image failed");
         } else if self.phase == "script"

@@ -52,8 +52,6 @@ function compile(owner::Module, names::Vector{Symbol})
     precompile(start, ())
     precompile(call, (Module, String, Symbol))
     for name in names
-        # What is not there, the executable tells.
-        isdefined(owner, name) || continue
         precompile(getfield(owner, name), takes_arguments(owner, name) ? (Vector{String},) : ())
     end
     return nothing

@@ -27,6 +27,10 @@ function build_image(spec, folder)
         note(journal, "failed_extension", string(extension.id.name, " of ", extension.parentid.name))
     end
     import_into_main(values_of(records, "import"))
+    script = value_of(records, "script")
+    app, functions = packages_of(records, "app"), values_of(records, "entry")
+    # A script may define them.
+    script === nothing && require_functions(journal, app, functions)
 
     # Compiles what evaluates them, while they are still to come.
     Base.invokelatest(evaluate, Binder(), "precompile(Tuple{typeof(Base.:!), Bool})")
@@ -40,16 +44,16 @@ function build_image(spec, folder)
     # The packages' code is newer than this function.
     Base.invokelatest(evaluate_statements, value_of(given, "statements"), skipped, journal)
 
-    script = value_of(records, "script")
     if script !== nothing
         note(journal, "phase", "script")
         Base.include(Main, script)
+        require_functions(journal, app, functions)
     end
     declined && forbid_declining()
 
     stamp_image(value_of(records, "stamp"))
     set_guard(values_of(records, "guarded"), folder)
-    set_app(packages_of(records, "app"), values_of(records, "entry"), folder)
+    set_app(app, functions, folder)
     linked && Base.invokelatest(mark_methods)
     note(journal, "phase", "generate")
     close(journal)
@@ -196,6 +200,17 @@ function fill_guard(guard, packages)
         push!(guard.HELD, guard.Held(uuid, name, version, tree_hash, !isempty(path), source))
     end
     guard.compile()
+    return nothing
+end
+
+"Ends the process where the package of an app lacks one of the `functions` that its executables call."
+function require_functions(journal, packages, functions)
+    for id in packages, name in functions
+        # Names of the package are younger than this function.
+        Base.invokelatest(isdefined, Base.root_module(id), Symbol(name)) && continue
+        note(journal, "missing_function", name)
+        error("`", id.name, "` has no function `", name, "`")
+    end
     return nothing
 end
 
