@@ -67,10 +67,18 @@ end
         push!(DEPOT_PATH, depot)
         try
             variables = Dict(plan_of("Home")["surroundings"]["environment"])
-            @test split(variables["JULIA_DEPOT_PATH"], PackageCompilerRS.SYSTEM.list_separator) == abspath.(DEPOT_PATH)
+            @test last(split(variables["JULIA_DEPOT_PATH"], PackageCompilerRS.SYSTEM.list_separator)) == depot
         finally
             pop!(DEPOT_PATH)
         end
+    end
+    if Sys.isunix()
+        told = PackageCompilerRS.depots_for_children
+        @test told(nothing, ["/a", "/b"]) == "/a:/b"
+        @test told(nothing, ["/a:b"]) === told(nothing, String[]) === nothing
+        @test told("/a:~/b", ["/a", joinpath(homedir(), "b")]) === nothing
+        @test told("/a:", ["/a", "/b"]) == "/a::/b"
+        @test told("/a:/c", ["/a", "/b", "/c"]) == "/a:/c:/b"
     end
     if Sys.isunix()
         withenv("PCRS_TEST_RAW" => String(UInt8[0xff, 0x41])) do

@@ -104,17 +104,29 @@ look for themselves while this process may change them.
 """
 function surroundings()
     variables = Vector{Any}[]
-    # The packages are looked for in this session's depots, which startup.jl may have changed.
-    separator = SYSTEM.list_separator
     told = Dict{String,String}(ENV)
-    isempty(DEPOT_PATH) || any(depot -> separator in depot, DEPOT_PATH) ||
-        (told["JULIA_DEPOT_PATH"] = join(abspath.(DEPOT_PATH), separator))
+    depots = depots_for_children(get(ENV, "JULIA_DEPOT_PATH", nothing), DEPOT_PATH)
+    depots === nothing || (told["JULIA_DEPOT_PATH"] = depots)
     for (name, value) in told
         push!(variables, Any[text_or_bytes(name), text_or_bytes(value)])
     end
     # Without a home shells leave `~` as it is.
     home = something(home_folder(), joinpath(pwd(), "~"))
     return Dict{String,Any}("environment" => variables, "folder" => pwd(), "home" => home)
+end
+
+"""
+The `JULIA_DEPOT_PATH` by which children, who read no startup.jl, have all `depots` of this session, where packages
+are looked for; `variable` is the session's own. `nothing` where it stays as it is.
+"""
+function depots_for_children(variable, depots)
+    separator = SYSTEM.list_separator
+    # One that holds the separator cannot be named.
+    nameable = String[abspath(depot) for depot in depots if !(separator in depot)]
+    variable === nothing && return isempty(nameable) ? nothing : join(nameable, separator)
+    known = [abspath(at_home(entry)) for entry in split(variable, separator) if !isempty(entry)]
+    more = setdiff(nameable, known)
+    return isempty(more) ? nothing : join([variable; more], separator)
 end
 
 text_or_bytes(text) = isvalid(text) ? text : Int[byte for byte in codeunits(text)]

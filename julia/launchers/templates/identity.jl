@@ -6,5 +6,5 @@ let version_file = Base.find_source_file("version_git.jl")
         string(VERSION),
         Base.GIT_VERSION_INFO.commit,
         version_file === nothing ? "" : abspath(version_file),
-    ), '\0'), '\0')
+    ), '\0'))
 end
