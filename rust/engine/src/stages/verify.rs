@@ -168,7 +168,11 @@ fn start_anywhere_or_in_project(
 ) -> Result<Tried, BuildError> {
     let (plan, folder) = (ctx.plan, ctx.workspace.path());
     let anywhere = start(plan, image, caches, folder, None);
-    let ended = child::run(ctx, &anywhere, &mut || Verdict::GoOn)?;
+    let mut ended = child::run(ctx, &anywhere, &mut || Verdict::GoOn)?;
+    // That says nothing of the image.
+    if ended.was_killed_from_outside() {
+        ended = child::run(ctx, &anywhere, &mut || Verdict::GoOn)?;
+    }
     if ended.success() {
         return Ok(Tried {
             at_start: Some(at_start(ctx, &ended)?),
