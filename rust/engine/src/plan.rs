@@ -359,6 +359,11 @@ impl BuildPlan {
         let separator = if cfg!(windows) { ';' } else { ':' };
         !self.project.dir.to_string_lossy().contains(separator)
     }
+
+    /// Whether there are packages to precompile, of which children can use the caches.
+    pub fn is_precompiled(&self) -> bool {
+        self.packages.iter().any(|p| p.load) && self.has_caches()
+    }
 }
 
 /// The last component of `path`, for messages and derived names.

@@ -21,7 +21,6 @@ use crate::error::Stage;
 use crate::json_file;
 use crate::plan::{BuildPlan, CachePlan};
 use crate::report::BuildReport;
-use crate::stages::precompile;
 
 /// The names of files in entries.
 const IMAGE: &str = "image";
@@ -55,7 +54,7 @@ impl<'a> Cache<'a> {
     /// but the image's key is known. Nothing is known when `stop` is set before the end. `learns` says
     /// whether the build looks for what its caches can tell of packages.
     pub fn open(plan: &'a BuildPlan, learns: bool, stop: &Stop) -> Self {
-        let learns = learns && plan.cache.is_some() && precompile::needed(plan);
+        let learns = learns && plan.cache.is_some() && plan.is_precompiled();
         let (inputs, remarks) = match inputs::read(plan, stop) {
             Ok(inputs) => {
                 let unlisted = inputs.unlisted.iter().filter(|_| !learns);

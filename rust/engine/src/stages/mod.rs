@@ -431,7 +431,7 @@ fn precompile(
         .iter()
         .filter(|_| ctx.plan.has_caches())
         .count();
-    if !(precompile::needed(ctx.plan) || stdlibs > 0) || known {
+    if !(ctx.plan.is_precompiled() || stdlibs > 0) || known {
         return Ok(());
     }
     let what = count(ctx.plan.packages.len() + stdlibs, "package");
@@ -573,7 +573,7 @@ pub fn commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<Plann
         }
     };
     let base = base.on_way(plan, Way::of(plan).is_linked());
-    if precompile::needed(plan) {
+    if plan.is_precompiled() {
         all.push(precompile::invocation(plan, &base, folder));
     }
     let jobs = trace::jobs(plan, &trace::first_runs(plan, &base), folder);

@@ -20,11 +20,6 @@ use crate::staging;
 
 const NAME: &str = "precompile";
 
-/// Whether there is anything to precompile, and children can use it.
-pub fn needed(plan: &BuildPlan) -> bool {
-    plan.packages.iter().any(|p| p.load) && plan.has_caches()
-}
-
 pub fn invocation(plan: &BuildPlan, base: &BaseImage, folder: &Path) -> Invocation {
     let mut child = julia(
         plan,
