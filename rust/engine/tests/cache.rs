@@ -25,6 +25,17 @@ use pcrs_engine::{BuildPlan, ErrorKind, Event, Stage};
 const ALL: [&str; 5] = ["precompile", "trace", "image", "link", "verify"];
 const FROM_TRACE: [&str; 4] = ["trace", "image", "link", "verify"];
 const FROM_IMAGE: [&str; 3] = ["image", "link", "verify"];
+const WITH_FRESH_BASE: [&str; 9] = [
+    "base",
+    "link",
+    "base",
+    "link",
+    "precompile",
+    "trace",
+    "image",
+    "link",
+    "verify",
+];
 /// Whether its caches are those of a fresh base, only Julia can tell.
 const ON_FRESH_BASE: [&str; 4] = ["precompile", "image", "link", "verify"];
 const NONE: [&str; 0] = [];
@@ -284,18 +295,7 @@ fn force_builds_everything_anew_and_replaces_what_the_cache_has() {
     fake.write("content", "another object file");
     fake.statements(&["l, (Int,)"]);
     plan.force = true;
-    let all = [
-        "base",
-        "link",
-        "base",
-        "link",
-        "precompile",
-        "trace",
-        "image",
-        "link",
-        "verify",
-    ];
-    expect(&fake, plan.clone(), Origin::Built, &all);
+    expect(&fake, plan.clone(), Origin::Built, &WITH_FRESH_BASE);
     assert_eq!(fake.read_image(), "another object file");
     plan.force = false;
     fs::remove_file(fake.image()).unwrap();
@@ -1126,17 +1126,6 @@ fn a_damaged_entry_is_made_anew() {
         plan.base = Base::Fresh {
             filter_stdlibs: true,
         };
-        let fresh = [
-            "base",
-            "link",
-            "base",
-            "link",
-            "precompile",
-            "trace",
-            "image",
-            "link",
-            "verify",
-        ];
         first(&fake, &plan);
         for name in ["files/image", "files/trace.jl", "record"] {
             for file in in_cache(&fake, name) {
@@ -1147,9 +1136,9 @@ fn a_damaged_entry_is_made_anew() {
             let report = build(plan.clone()).report();
             assert_eq!(report.origin, Origin::Built);
             let expected = match name {
-                "files/image" => [&fresh[..4], &ON_FRESH_BASE].concat(),
-                "files/trace.jl" => fresh[4..].to_vec(),
-                _ => fresh.to_vec(),
+                "files/image" => [&WITH_FRESH_BASE[..4], &ON_FRESH_BASE].concat(),
+                "files/trace.jl" => WITH_FRESH_BASE[4..].to_vec(),
+                _ => WITH_FRESH_BASE.to_vec(),
             };
             assert_eq!(started(&fake), expected, "{name}");
             assert_eq!(fake.read_image(), OBJECT);

@@ -315,9 +315,14 @@ impl<'a> Cache<'a> {
 
     pub fn keep_precompiled(&self, voice: &Voice<'_>) {
         if let Some((_, inputs)) = self.writable() {
-            let names = depots::with_caches(self.plan).into();
-            self.keep(voice, Kind::Trace, &inputs.packages, &[], &names);
+            self.keep_packages(voice, &inputs.packages);
         }
+    }
+
+    /// Keeps which packages have caches, for [`Self::precompiled`].
+    fn keep_packages(&self, voice: &Voice<'_>, key: &Key) {
+        let names = depots::with_caches(self.plan).into();
+        self.keep(voice, Kind::Trace, key, &[], &names);
     }
 
     /// The packages of which Julia's caches can tell more than is known.
@@ -341,8 +346,7 @@ impl<'a> Cache<'a> {
         if learned {
             self.learned.store(true, Ordering::SeqCst);
             if let Ok(now) = inputs::read(self.plan, &self.stop) {
-                let names = depots::with_caches(self.plan).into();
-                self.keep(voice, Kind::Trace, &now.packages, &[], &names);
+                self.keep_packages(voice, &now.packages);
             }
         }
         learned

@@ -64,6 +64,7 @@ fn objects(folder: &Path) -> PathBuf {
 pub fn write(plan: &BuildPlan, folder: &Path) -> io::Result<()> {
     let named = plan.packages.iter().filter(|package| package.requested);
     let version = plan.julia.version;
+    let native = Caches::of(plan, true) == Caches::Native;
     let job = Job {
         julia: (version.major, version.minor),
         handover: handover(folder),
@@ -71,13 +72,11 @@ pub fn write(plan: &BuildPlan, folder: &Path) -> io::Result<()> {
         trouble: trouble(folder),
         objects: objects(folder),
         link_packages: true,
-        pkgimages: Caches::of(plan, true) == Caches::Native,
+        pkgimages: native,
         collect: staging::path(folder, "collect.jl"),
         // One table of all methods, from which the script can tell of them, came with Julia 1.12. Caches
         // without native code do not tell what in them was asked for.
-        lean: !plan.compile_all
-            && version.has(Feature::NativeImaging)
-            && Caches::of(plan, true) == Caches::Native,
+        lean: !plan.compile_all && version.has(Feature::NativeImaging) && native,
         named: named.map(|package| package.name.as_str()).collect(),
         refuse: forced(plan, "PCRS_LINKED_REFUSE")
             .map(|list| list.split(',').map(String::from).collect())

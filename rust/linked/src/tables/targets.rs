@@ -10,21 +10,8 @@ const VECTOR_CALLS: u8 = 1;
 
 /// The targets at an address, as they are written there.
 pub fn read(image: &Image, start: u64) -> Result<Vec<u8>, Refused> {
-    let count = image.u32(start)?;
-    if count == 0 || count > 1000 {
-        refuse!("it has code for {count} CPU targets");
-    }
-    let mut at = start.wrapping_add(4);
-    for _ in 0..count {
-        // flags; the number of features, those that are on and off
-        let features = u64::from(image.u32(at.wrapping_add(4))?);
-        at = at.wrapping_add(8 + 8 * features);
-        // its name, and features that Julia does not know
-        for _ in 0..2 {
-            at = at.wrapping_add(4 + u64::from(image.u32(at)?));
-        }
-    }
-    Ok(image.at(start, at.wrapping_sub(start))?.into_owned())
+    let (_, size) = walk(|at| image.u32(start.wrapping_add(at)))?;
+    Ok(image.at(start, size)?.into_owned())
 }
 
 /// How many targets these are.
@@ -57,19 +44,30 @@ pub fn begins_with(below: &[u8], targets: &[u8]) -> Result<bool, Refused> {
 
 /// Where the flags of each are.
 fn flags(targets: &[u8]) -> Result<Vec<usize>, Refused> {
-    let mut places = Vec::new();
-    let mut at = 4;
-    for _ in 0..count(targets)? {
-        places.push(at);
-        at += 8 + 8 * word(targets, at + 4)? as usize;
-        for _ in 0..2 {
-            at += 4 + word(targets, at)? as usize;
-        }
-    }
-    if at > targets.len() {
+    let (places, size) = walk(|at| word(targets, at as usize))?;
+    if size > targets.len() as u64 {
         refuse!("its CPU targets are cut off");
     }
-    Ok(places)
+    Ok(places.into_iter().map(|at| at as usize).collect())
+}
+
+/// Where the flags of each target are, and the size of all; `word` gives the number at a place.
+fn walk(word: impl Fn(u64) -> Result<u32, Refused>) -> Result<(Vec<u64>, u64), Refused> {
+    let count = word(0)?;
+    if count == 0 || count > 1000 {
+        refuse!("it has code for {count} CPU targets");
+    }
+    let (mut places, mut at) = (Vec::new(), 4);
+    for _ in 0..count {
+        places.push(at);
+        // flags; the number of features, those that are on and off
+        at += 8 + 8 * u64::from(word(at + 4)?);
+        // its name, and features that Julia does not know
+        for _ in 0..2 {
+            at += 4 + u64::from(word(at)?);
+        }
+    }
+    Ok((places, at))
 }
 
 fn word(bytes: &[u8], at: usize) -> Result<u32, Refused> {
