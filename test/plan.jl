@@ -333,6 +333,8 @@ end
         @test occursin("-soname=X.so", commands[:link]) || !Sys.islinux()
         shown = sprint(show, MIME"text/plain"(), preview)
         @test occursin("Greeter 1.2.0", shown) && occursin(image, shown)
+        # On a Julia that links images for `-O1`, elsewhere for more.
+        @test !isempty(preview.not_linked) && occursin(preview.not_linked, shown)
 
         fresh = create_sysimage(["Greeter"]; sysimage_path=image, project=PROJECT, dry_run=true,
             incremental=false)

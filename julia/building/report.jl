@@ -331,7 +331,8 @@ end
 What [`create_sysimage`](@ref) with `dry_run=true` gives: what a build would do. Fields:
 `sysimage_path`, `up_to_date` (nothing would be done: `linker` is `nothing` and `commands` empty),
 `base_sysimage` (`nothing` for a fresh base), `packages` and `developed` (as in
-[`BuildReport`](@ref)), `linker`, `log`, `commands`, a vector of `(stage, what, command)`, and
+[`BuildReport`](@ref)), `not_linked` (why everything would be compiled, if `linked=true` was asked for and
+that is known beforehand), `linker`, `log`, `commands`, a vector of `(stage, what, command)`, and
 `warnings`.
 """
 struct BuildPreview
@@ -340,6 +341,7 @@ struct BuildPreview
     base_sysimage::Union{String,Nothing}
     packages::Vector{PackageRow}
     developed::Vector{DevelopedRow}
+    not_linked::Union{String,Nothing}
     linker::Union{String,Nothing}
     log::String
     commands::Vector{CommandRow}
@@ -353,6 +355,7 @@ function BuildPreview(plan, table, warnings)
         get(plan["base"], "path", nothing),
         loaded_packages(plan["packages"]),
         developed_packages(plan["packages"]),
+        table["not_linked"],
         table["linker"],
         table["log"],
         CommandRow[CommandRow((Symbol(c["stage"]), c["what"], c["command"]))
@@ -370,6 +373,7 @@ end
 function Base.show(io::IO, ::MIME"text/plain", preview::BuildPreview)
     println(io, preview.up_to_date ? "Nothing to do, up to date: " : "Would build ", preview.sysimage_path)
     println(io, "  base:     ", something(preview.base_sysimage, "compiled from Julia's sources"))
+    preview.not_linked === nothing || println(io, "  code:     all would be compiled: ", preview.not_linked)
     preview.linker === nothing || println(io, "  linker:   ", preview.linker)
     println(io, "  log:      ", preview.log)
     println(io, "  packages:")

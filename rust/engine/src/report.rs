@@ -325,6 +325,8 @@ pub struct Residual {
 pub struct DryRun {
     /// The image is there and is what a build would give, so that none would be done.
     pub up_to_date: bool,
+    /// Why everything would be compiled, if that is known beforehand and was not asked for.
+    pub not_linked: Option<String>,
     /// None where none would be needed.
     pub linker: Option<String>,
     pub commands: Vec<PlannedCommand>,

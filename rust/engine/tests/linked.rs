@@ -156,6 +156,8 @@ fn an_option_that_changes_code_is_warned_of_and_wins() {
     let fake = Fake::new();
     let mut plan = linkable(&fake);
     plan.build_args = vec!["-O1".into()];
+    let preview = dry_run(&plan, &Stop::default()).unwrap();
+    assert!(preview.not_linked.unwrap().contains("`-O1`"));
     let built = build(plan);
     let warnings = built.warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");

@@ -25,6 +25,7 @@ use crate::error::{BuildError, Stage};
 use crate::identity::cache::{self, Cache};
 use crate::identity::stamp::Stamp;
 use crate::identity::{beside, parts};
+use crate::linked::Way;
 use crate::plan::BuildPlan;
 use crate::process::descendants::Marks;
 use crate::process::memory::Monitor;
@@ -159,6 +160,7 @@ pub fn dry_run(plan: &BuildPlan, stop: &Stop) -> Result<DryRun, BuildError> {
     if up_to_date(plan, key, stop, Instant::now()).is_some() {
         return Ok(DryRun {
             up_to_date: true,
+            not_linked: None,
             linker: None,
             commands: Vec::new(),
             log,
@@ -171,6 +173,7 @@ pub fn dry_run(plan: &BuildPlan, stop: &Stop) -> Result<DryRun, BuildError> {
     let folder = plan.work_dir().join(format!("{prefix}XXXXXX"));
     Ok(DryRun {
         up_to_date: false,
+        not_linked: Way::of(plan).reason().map(String::from),
         linker: Some(checked.first_linker(plan).describe()),
         commands: stages::commands(plan, &checked, &folder),
         log,

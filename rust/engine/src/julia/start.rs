@@ -120,17 +120,48 @@ pub fn generator(
 
 /// Lets `child` load `library` before its own. One that the user preloads comes first, and wins.
 pub fn preload(plan: &BuildPlan, child: &mut Invocation, library: &Path) {
-    let so_far = child.env.iter().rev().find(|(name, _)| name == PRELOAD);
-    let so_far = so_far.and_then(|(_, value)| value.clone());
-    let inherited = || plan.surroundings.var(PRELOAD).map(OsStr::to_os_string);
-    let mut list = so_far.or_else(inherited).unwrap_or_default();
-    list.push(":");
-    list.push(library);
-    child.set(PRELOAD, list);
+    let (folder, entry) = entry_of(library);
+    append(plan, child, PRELOAD, entry);
+    if let Some(folder) = folder {
+        append(plan, child, "LD_LIBRARY_PATH", folder);
+    }
 }
 
-/// ld.so(8) ends a path of `LD_PRELOAD` at these bytes, and knows no way to quote them.
+/// How `LD_PRELOAD` names `library`, and the folder in which ld.so must look for it. It ends a path at a
+/// space and knows no way to quote one, but a mere name it looks for in `LD_LIBRARY_PATH`, whose folders
+/// may have spaces (ld.so(8)).
+fn entry_of(library: &Path) -> (Option<&OsStr>, &OsStr) {
+    match (library.parent(), library.file_name()) {
+        (Some(folder), Some(name)) if holds(folder, b" ") => (Some(folder.as_os_str()), name),
+        _ => (None, library.as_os_str()),
+    }
+}
+
+/// Appends `entry` to the list that variable `name` of `child` is, if it is not in it.
+fn append(plan: &BuildPlan, child: &mut Invocation, name: &str, entry: &OsStr) {
+    let so_far = child.env.iter().rev().find(|(known, _)| known == name);
+    let so_far = so_far.and_then(|(_, value)| value.clone());
+    let inherited = || plan.surroundings.var(name).map(OsStr::to_os_string);
+    let mut list = so_far.or_else(inherited).unwrap_or_default();
+    let mut known = list.as_encoded_bytes().split(|byte| *byte == b':');
+    if known.any(|known| known == entry.as_encoded_bytes()) {
+        return;
+    }
+    if !list.is_empty() {
+        list.push(":");
+    }
+    list.push(entry);
+    child.set(name, list);
+}
+
+/// Whether ld.so can be told to load the library at `path` first: neither of its lists can have a folder
+/// with these bytes.
 pub fn can_be_preloaded(path: &Path) -> bool {
+    let (folder, entry) = entry_of(path);
+    !holds(Path::new(entry), b" :") && !folder.is_some_and(|folder| holds(Path::new(folder), b":;"))
+}
+
+fn holds(path: &Path, bytes: &[u8]) -> bool {
     let path = path.as_os_str().as_encoded_bytes();
-    !path.iter().any(|byte| b" :".contains(byte))
+    path.iter().any(|byte| bytes.contains(byte))
 }

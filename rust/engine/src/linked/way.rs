@@ -50,7 +50,7 @@ impl Way {
         };
         if !can_be_preloaded(interposer) {
             return Self::NotHere(format!(
-                "`{}` cannot be preloaded, for the space or colon in its path",
+                "`{}` cannot be preloaded, for the colon in its path",
                 interposer.display()
             ));
         }

@@ -36,7 +36,8 @@ function precompile_packages(records, journal)
     # What the image holds is not loaded from a cache.
     packages = filter(id -> !haskey(Base.loaded_modules, id), packages_of(records, "package"))
     all_precompiled(packages) && return nothing
-    direct = packages_of(records, "direct")
+    # Julia refuses when all that it is asked for is in the image (JuliaLang/julia issue 63189).
+    direct = intersect(packages_of(records, "direct"), packages)
     if value_of(records, "parallel") == "true" && !isempty(direct) && can_precompile_in_parallel()
         try
             precompile_in_parallel(direct)
