@@ -184,7 +184,8 @@ function build_from(image, packages, target, project; code)
         report = create_sysimage($(repr(packages)); sysimage_path=$(repr(target)), project=$(repr(project)))
         $code
         """
-    command = `$JULIA --sysimage=$image --startup-file=no -e $code`
+    # On an image our package would first be precompiled, which takes longer than its share of the build.
+    command = `$JULIA --sysimage=$image --startup-file=no --compiled-modules=no --compile=min -e $code`
     return mktemp() do errors, _
         said = with_variables(CLEAN..., "JULIA_LOAD_PATH" => path) do
             read(pipeline(command; stderr=errors), String)

@@ -9,7 +9,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 
-use crate::create::{Raw, v1_10, v1_12};
+use crate::create::{Raw, collected, incremental};
 use crate::images::Image;
 use crate::job::{self, Job};
 use crate::layout::Flow;
@@ -59,15 +59,15 @@ pub unsafe extern "C" fn jl_register_fptrs(base: u64, table: Raw, owners: Raw, o
             let image = Image::registered(session.layout, base as usize, table, owners, owned)?;
             session.images.push(image);
             match session.layout.flow {
-                Flow::Incremental if first => v1_10::flip(session),
-                Flow::Collected if first => v1_12::check_options(session),
+                Flow::Incremental(_) if first => incremental::flip(session),
+                Flow::Collected if first => collected::check_options(session),
                 _ => Ok(()),
             }
         })
     });
 }
 
-/// Makes the code of an image. 1.10: `(methods, module, parameters, policy, imaging, external linkage,
+/// Makes the code of an image. 1.10 and 1.11: `(methods, module, parameters, policy, imaging, external linkage,
 /// world)`; 1.12: `(methods, module, trim, external linkage, world)`.
 ///
 /// # Safety
@@ -85,10 +85,12 @@ pub unsafe extern "C" fn jl_create_native(
     guarded(|| {
         if active() && module.is_null() {
             match flow()? {
-                Flow::Incremental if int(d) == 0 && int(f) == 0 => {
-                    return v1_10::create(methods, c as Raw, int(d), int(e), g);
+                Flow::Incremental(vectors) if int(d) == 0 && int(f) == 0 => {
+                    return incremental::create(vectors, methods, c as Raw, int(d), int(e), g);
                 }
-                Flow::Collected if int(c) == 0 && int(d) == 0 => return v1_12::create(methods, e),
+                Flow::Collected if int(c) == 0 && int(d) == 0 => {
+                    return collected::create(methods, e);
+                }
                 _ => {}
             }
         }
@@ -115,7 +117,7 @@ pub unsafe extern "C" fn jl_emit_native(
 ) -> Raw {
     guarded(|| {
         if active() {
-            return v1_12::emit(list, module, parameters, external_linkage);
+            return collected::emit(list, module, parameters, external_linkage);
         }
         let emit = function!(original, c"jl_emit_native", fn(Raw, Raw, Raw, c_int) -> Raw)?;
         // SAFETY: the caller's arguments.
@@ -191,7 +193,7 @@ fn ids_of(
     Ok(Some((held, total)))
 }
 
-/// The objects that the image's globals stand for. 1.10: `(native, list)`; 1.12: `(native, length,
+/// The objects that the image's globals stand for. 1.10 and 1.11: `(native, list)`; 1.12: `(native, length,
 /// data)`, first without the data.
 ///
 /// # Safety
@@ -211,7 +213,7 @@ pub unsafe extern "C" fn jl_get_llvm_gvs(native: Raw, list: Raw, data: *mut usiz
             // SAFETY: the caller's arguments, and room for the length that was told.
             unsafe {
                 match session.layout.flow {
-                    Flow::Incremental => v1_10::fill(&mut *list.cast(), &globals)?,
+                    Flow::Incremental(_) => incremental::fill(&mut *list.cast(), &globals)?,
                     Flow::Collected => {
                         *list.cast::<usize>() = globals.len();
                         if !data.is_null() {
@@ -241,15 +243,15 @@ pub unsafe extern "C" fn jl_get_llvm_external_fns(native: Raw, list: Raw, data: 
             return Ok(());
         }
         if flow()? == Flow::Collected {
-            // SAFETY: the caller's arguments. In 1.10 the list is empty as it is.
+            // SAFETY: the caller's arguments. Else the list is empty as it is.
             unsafe { *list.cast::<usize>() = 0 };
         }
         Ok(())
     });
 }
 
-/// Writes the objects: `(native, bitcode, unoptimised, object, assembly, z, s)`, in 1.12 with
-/// parameters behind them.
+/// Writes the objects: `(native, bitcode, unoptimised, object, assembly, z, s)`, from 1.11 on
+/// with parameters behind them.
 ///
 /// # Safety
 /// As Julia's function of this name.
@@ -380,29 +382,29 @@ fn with_lean(work: impl FnOnce(&mut Lean, Objects<'_>)) {
     });
 }
 
-/// For the collector: see [`create::v1_12::has_code`].
+/// For the collector: see [`create::collected::has_code`].
 ///
 /// # Safety
 /// A code instance.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pcrs_has_code(ci: Raw) -> c_int {
-    guarded(|| create::v1_12::has_code(CodeInstance(ci as usize)).map(c_int::from))
+    guarded(|| create::collected::has_code(CodeInstance(ci as usize)).map(c_int::from))
 }
 
-/// For the collector: see [`create::v1_12::is_compiled`].
+/// For the collector: see [`create::collected::is_compiled`].
 ///
 /// # Safety
 /// A method instance.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pcrs_is_compiled(mi: Raw, world: usize) -> c_int {
-    guarded(|| create::v1_12::is_compiled(MethodInstance(mi as usize), world).map(c_int::from))
+    guarded(|| create::collected::is_compiled(MethodInstance(mi as usize), world).map(c_int::from))
 }
 
-/// For the collector: see [`create::v1_12::wanted`].
+/// For the collector: see [`create::collected::wanted`].
 ///
 /// # Safety
 /// On a thread of Julia's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pcrs_wanted(which: c_int) -> Raw {
-    guarded(|| create::v1_12::wanted(which).map(|list| list as Raw))
+    guarded(|| create::collected::wanted(which).map(|list| list as Raw))
 }

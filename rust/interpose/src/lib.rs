@@ -12,7 +12,7 @@
 //! the process with code 97 before anything is written, and the sentence that says why lies in a file
 //! ([`trouble`]): the image is then built in the ordinary way.
 //!
-//! Julia 1.10 and 1.12 on x86-64 Linux; what differs between them is in [`layout`] and [`create`].
+//! Julia 1.10 to 1.12 on x86-64 Linux; what differs between them is in [`layout`] and [`create`].
 //! Elsewhere this is an empty library.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 

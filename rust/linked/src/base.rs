@@ -53,7 +53,7 @@ pub(crate) fn offset_in_symbol(name: &[u8]) -> Option<u64> {
 pub struct Base {
     /// The image it was made of.
     pub image: PathBuf,
-    /// The version of Julia whose layout its tables have: `1.10` or `1.12`.
+    /// The versions of Julia whose layout its tables have.
     pub julia: String,
     /// How many functions it has.
     pub functions: u32,

@@ -7,7 +7,7 @@
 //! ([`merge`]), and reads the result as Julia will ([`check`]). Which functions are used is told
 //! by the image process ([`handover`]).
 //!
-//! ELF on x86-64, Julia 1.10 and 1.12. Everything that is not known is [`Refused`] with a
+//! ELF on x86-64, Julia 1.10 to 1.12. Everything that is not known is [`Refused`] with a
 //! sentence that names it, and the image is built in the ordinary way.
 
 mod base;

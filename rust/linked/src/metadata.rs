@@ -306,7 +306,7 @@ impl Metadata {
     }
 
     /// The functions that have slots, and where these are: relative to the globals' table on 1.10, which
-    /// comes before, and to this one on 1.12.
+    /// comes before, and to this one later.
     fn clone_slots(&mut self, slots: &[(u32, Target, i64)]) -> Place {
         let mut words = vec![slots.len() as u32];
         words.extend(slots.iter().flat_map(|(function, ..)| [*function, 0]));

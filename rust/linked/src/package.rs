@@ -39,7 +39,7 @@ pub fn package_symbol(id: &str, offset: u64) -> String {
 pub struct PackageObject {
     /// The object file.
     pub file: PathBuf,
-    /// The version of Julia whose layout its tables have: `1.10` or `1.12`.
+    /// The versions of Julia whose layout its tables have.
     pub julia: String,
     /// The parts of the image, with their offsets there.
     pub(crate) parts: Vec<Placed>,

@@ -1,7 +1,7 @@
-//! The making of an image's code, by version.
+//! The making of an image's code, a file for each flow ([`Flow`](crate::layout::Flow)).
 
-pub mod v1_10;
-pub mod v1_12;
+pub mod collected;
+pub mod incremental;
 
 use crate::lean;
 use crate::objects::MethodInstance;

@@ -5,6 +5,7 @@
 //! a Julia which has them elsewhere is found out before any of them is relied on.
 
 mod v1_10;
+mod v1_11;
 mod v1_12;
 
 use crate::trouble::{Trouble, ensure, there};
@@ -36,7 +37,7 @@ pub struct MethodLayout {
     pub name: usize,
     pub module: usize,
     pub primary_world: usize,
-    /// Not in 1.12.
+    /// Until 1.11.
     pub deleted_world: Option<usize>,
 }
 
@@ -44,7 +45,7 @@ pub struct MethodLayout {
 #[derive(Clone, Copy)]
 pub struct OptionsLayout {
     pub incremental: usize,
-    /// Where it has to be changed (1.10).
+    /// Where it has to be changed (1.10 and 1.11).
     pub use_pkgimages: Option<usize>,
 }
 
@@ -72,7 +73,7 @@ pub enum FunctionsLayout {
 /// A `jl_image_shard_t`: where it has its globals.
 pub struct ShardLayout {
     pub size: usize,
-    /// What the offsets are counted from; their own table, from 1.12 on.
+    /// What the offsets are counted from; their own table, from 1.11 on.
     pub global_base: usize,
     pub global_offsets: usize,
     pub global_indices: usize,
@@ -95,11 +96,21 @@ pub mod pointers {
     pub const IMAGE_VERSION: u32 = 1;
 }
 
+/// How a list of C++ lies in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VectorLayout {
+    /// `std::vector`: begin, end, and the end of its room.
+    Standard,
+    /// LLVM's `SmallVector` with no room of its own: begin, and length and room of 32 bits.
+    Small,
+}
+
 /// Which signatures Julia has for what is interposed, and what is to be done in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// 1.10: whole images are made by a process that was started for an incremental one.
-    Incremental,
+    /// 1.10 and 1.11: whole images are made by a process that was started for an incremental one. What code
+    /// it has made stands in such lists.
+    Incremental(VectorLayout),
     /// 1.12: inference lists what is emitted.
     Collected,
 }
@@ -124,7 +135,7 @@ pub struct Layout {
 /// Of the code instance's flags: its code is from an image.
 pub const FROM_IMAGE: u8 = 0b100;
 
-static ALL: [&Layout; 2] = [&v1_10::LAYOUT, &v1_12::LAYOUT];
+static ALL: [&Layout; 3] = [&v1_10::LAYOUT, &v1_11::LAYOUT, &v1_12::LAYOUT];
 
 impl Layout {
     /// The table of this minor version.

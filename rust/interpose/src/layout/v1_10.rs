@@ -2,12 +2,19 @@
 
 use super::{
     CodeInstanceLayout, Flow, FunctionsLayout, Layout, MethodInstanceLayout, MethodLayout,
-    OptionsLayout, ShardLayout,
+    OptionsLayout, ShardLayout, VectorLayout,
 };
+
+pub const OPTIONS: OptionsLayout = OptionsLayout {
+    incremental: 200,
+    use_pkgimages: Some(139),
+};
+
+pub const CONVENTIONS: [(&str, i32); 2] = [("jl_fptr_args_addr", -1), ("jl_fptr_sparam_addr", -2)];
 
 pub static LAYOUT: Layout = Layout {
     version: (1, 10),
-    flow: Flow::Incremental,
+    flow: Flow::Incremental(VectorLayout::Standard),
     code_instance: CodeInstanceLayout {
         def: 0,
         owner: None,
@@ -28,10 +35,7 @@ pub static LAYOUT: Layout = Layout {
         deleted_world: Some(40),
     },
     abi_override_def: None,
-    options: OptionsLayout {
-        incremental: 200,
-        use_pkgimages: Some(139),
-    },
+    options: OPTIONS,
     functions: FunctionsLayout::Relative {
         base: 0,
         count: 8,
@@ -48,5 +52,5 @@ pub static LAYOUT: Layout = Layout {
         global_offsets: 32,
         global_indices: 40,
     },
-    conventions: &[("jl_fptr_args_addr", -1), ("jl_fptr_sparam_addr", -2)],
+    conventions: &CONVENTIONS,
 };

@@ -1,8 +1,7 @@
 //! Julia 1.12 (`julia.h`, `processor.h`, `jloptions.h`).
 
 use super::{
-    CodeInstanceLayout, Flow, FunctionsLayout, Layout, MethodInstanceLayout, MethodLayout,
-    OptionsLayout, ShardLayout,
+    CodeInstanceLayout, Flow, Layout, MethodInstanceLayout, MethodLayout, OptionsLayout, v1_11,
 };
 
 pub static LAYOUT: Layout = Layout {
@@ -32,20 +31,8 @@ pub static LAYOUT: Layout = Layout {
         incremental: 216,
         use_pkgimages: None,
     },
-    functions: FunctionsLayout::Absolute {
-        count: 0,
-        pointers: 8,
-        clones: 16,
-        clone_pointers: 24,
-        clone_indices: 32,
-    },
-    // fvar_count, fvar_ptrs, fvar_idxs, gvar_offsets, gvar_idxs, clone_slots, clone_ptrs, clone_idxs
-    shard: ShardLayout {
-        size: 64,
-        global_base: 24,
-        global_offsets: 24,
-        global_indices: 32,
-    },
+    functions: v1_11::FUNCTIONS,
+    shard: v1_11::SHARD,
     conventions: &[
         ("jl_fptr_args_addr", -1),
         ("jl_fptr_sparam_addr", -2),

@@ -58,7 +58,7 @@ impl Column {
 /// The layout of one version of Julia.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// The version.
+    /// The versions, as they are told.
     pub julia: &'static str,
     /// In order.
     pub columns: &'static [Column],
@@ -81,7 +81,7 @@ pub static LAYOUTS: [Layout; 2] = [
         ],
     },
     Layout {
-        julia: "1.12",
+        julia: "1.11 and 1.12",
         columns: &[
             Column::FunctionCount,
             Column::FunctionPointers,

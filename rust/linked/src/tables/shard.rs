@@ -183,7 +183,7 @@ impl Shard {
         };
         let clone_slots = need(Column::CloneSlots)?;
         let slots = u64::from(image.u32(clone_slots)?);
-        // Offsets of slots are relative to the globals on 1.10, to themselves on 1.12.
+        // Offsets of slots are relative to the globals on 1.10, to themselves later.
         let slot_base = column(Column::GlobalBase).unwrap_or(clone_slots);
         let pairs = some(image, clone_slots.wrapping_add(4), 2 * slots)?;
         let in_slots: Vec<u32> = pairs.iter().copied().step_by(2).collect();

@@ -1,9 +1,10 @@
-//! Julia 1.10: `jl_create_native` of aotcompile.cpp, to which the list of methods is handed shortened.
+//! Julia 1.10 and 1.11: `jl_create_native` of aotcompile.cpp, to which the list of methods is handed shortened.
 
 use std::ffi::c_int;
 
 use super::{Raw, asked};
 use crate::julia::{Julia, Object};
+use crate::layout::VectorLayout;
 use crate::llvm::Llvm;
 use crate::numbers::Ids;
 use crate::objects::CodeInstance;
@@ -83,15 +84,20 @@ fn listed(name: &'static std::ffi::CStr, native: Raw) -> Result<Vec<Object>, Tro
     }
 }
 
-/// A `std::vector` of pointers.
+/// A list of pointers in C++.
+trait Vector {
+    fn items(&self) -> &[usize];
+}
+
+/// A `std::vector` (1.10).
 #[repr(C)]
-struct Vector {
+struct StandardVector {
     begin: *const usize,
     end: *const usize,
     _room: *const usize,
 }
 
-impl Vector {
+impl Vector for StandardVector {
     fn items(&self) -> &[usize] {
         // SAFETY: two pointers into one allocation, the second not before the first.
         unsafe {
@@ -103,20 +109,62 @@ impl Vector {
     }
 }
 
+/// LLVM's `SmallVector` with no room of its own (1.11).
+#[repr(C)]
+struct SmallVector {
+    begin: *const usize,
+    length: u32,
+    _room: u32,
+}
+
+impl Vector for SmallVector {
+    fn items(&self) -> &[usize] {
+        match self.length {
+            0 => &[],
+            // SAFETY: what the list holds.
+            length => unsafe { std::slice::from_raw_parts(self.begin, length as usize) },
+        }
+    }
+}
+
 /// How `jl_native_code_desc_t` begins, the one C++ object that is looked into. What is read is
 /// compared with what Julia's own functions tell.
 #[repr(C)]
-struct Descriptor {
+struct Descriptor<V> {
     module: Raw,
     _context: [usize; 2],
-    functions: Vector,
-    globals: Vector,
+    functions: V,
+    globals: V,
+}
+
+/// What is read of it: the module's address, the functions and the variables.
+struct Described {
+    module: usize,
+    functions: Vec<usize>,
+    globals: Vec<usize>,
+}
+
+fn described(vectors: VectorLayout, native: Raw) -> Described {
+    fn read<V: Vector>(native: Raw) -> Described {
+        // SAFETY: the descriptor begins so, as is checked by the caller.
+        let descriptor = unsafe { &*native.cast::<Descriptor<V>>() };
+        Described {
+            module: descriptor.module as usize,
+            functions: descriptor.functions.items().to_vec(),
+            globals: descriptor.globals.items().to_vec(),
+        }
+    }
+    match vectors {
+        VectorLayout::Standard => read::<StandardVector>(native),
+        VectorLayout::Small => read::<SmallVector>(native),
+    }
 }
 
 type CreateNative = unsafe extern "C" fn(Raw, Raw, Raw, c_int, c_int, c_int, usize) -> Raw;
 
 /// `jl_create_native`. `parameters`: what is handed on as it is.
 pub fn create(
+    vectors: VectorLayout,
     methods: Raw,
     parameters: Raw,
     policy: c_int,
@@ -143,7 +191,7 @@ pub fn create(
             world,
         )
     };
-    session::with(|session| finish(session, native))?;
+    session::with(|session| finish(session, vectors, native))?;
     Ok(native)
 }
 
@@ -163,7 +211,7 @@ fn prepare(session: &mut Session, list: Object, world: usize) -> Result<Vec<Obje
     Ok(lost)
 }
 
-fn finish(session: &mut Session, native: Raw) -> Result<(), Trouble> {
+fn finish(session: &mut Session, vectors: VectorLayout, native: Raw) -> Result<(), Trouble> {
     let values = listed(c"jl_get_llvm_gvs", native)?;
     let external = listed(c"jl_get_llvm_external_fns", native)?;
     let get_module = function!(original, c"jl_get_llvm_module", fn(Raw) -> Raw)?;
@@ -172,9 +220,11 @@ fn finish(session: &mut Session, native: Raw) -> Result<(), Trouble> {
     ensure("descriptor-module", module == native, || {
         "the module is not where it should be".into()
     })?;
-    // SAFETY: the descriptor begins so, as is checked.
-    let descriptor = unsafe { &*native.cast::<Descriptor>() };
-    let globals = descriptor.globals.items().to_vec();
+    let Described {
+        module: first,
+        functions,
+        globals,
+    } = described(vectors, native);
     ensure(
         "descriptor-globals",
         globals.len() == values.len() + external.len(),
@@ -187,7 +237,6 @@ fn finish(session: &mut Session, native: Raw) -> Result<(), Trouble> {
             )
         },
     )?;
-    let functions = descriptor.functions.items().to_vec();
     let get_function = function!(original, c"jl_get_llvm_function", fn(Raw, u32) -> Raw)?;
     for (i, &function) in (0..).zip(&functions) {
         // SAFETY: one of the functions of that code.
@@ -200,11 +249,9 @@ fn finish(session: &mut Session, native: Raw) -> Result<(), Trouble> {
     let llvm = &Llvm::find()?;
     let mut replaced = 0;
     llvm.with_module(module, |module| {
-        ensure(
-            "descriptor-first",
-            module.is_at(descriptor.module as usize),
-            || "the module's address is not where it should be".into(),
-        )?;
+        ensure("descriptor-first", module.is_at(first), || {
+            "the module's address is not where it should be".into()
+        })?;
         let at = Reworked { llvm, module };
         replaced = replace_again(session, at, native)?;
         for (&ci, &slot) in external.iter().zip(&globals[values.len()..]) {
@@ -303,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_vector_may_be_empty() {
-        let nothing = Vector {
+        let nothing = StandardVector {
             begin: std::ptr::null(),
             end: std::ptr::null(),
             _room: std::ptr::null(),
@@ -311,11 +358,18 @@ mod tests {
         assert!(nothing.items().is_empty());
         let items = [1usize, 2];
         let range = items.as_ptr_range();
-        let some = Vector {
+        let some = StandardVector {
             begin: range.start,
             end: range.end,
             _room: range.end,
         };
         assert_eq!(some.items(), items);
+        let small = |length| SmallVector {
+            begin: items.as_ptr(),
+            length,
+            _room: 2,
+        };
+        assert!(small(0).items().is_empty());
+        assert_eq!(small(2).items(), items);
     }
 }
