@@ -175,13 +175,13 @@ function watched_files(stamp, image)
     # Julia's own goes with Julia, and of one of ours the stamp is shorter.
     below === nothing || same_path(below, default_sysimage()) ||
         push!(files, isfile(below * ".json") ? below * ".json" : below)
-    for folder in union(project["sources"], sources_now(project["file"]))
-        add_package!(files, folder)
-    end
+    folders = sources_that_count(plan)
+    foreach(folder -> add_package!(files, folder), folders)
     for workload in plan["workloads"], folder in get(workload, "sources", [])
         add_folder!(files, joinpath(folder, "test"))
     end
     for part in stamp["parts"]
+        part["kind"] == "source" && !(part["name"] in folders) && continue
         union!(files, get(part, "files", []))
         listed = get(part, "listed", nothing)
         listed === nothing || union!(files, listed["files"])
@@ -192,10 +192,18 @@ function watched_files(stamp, image)
     return sort!(collect(files))
 end
 
-"Folders of packages tracked by path, as far as the project can be read now."
-function sources_now(project_file)
-    environment = readable_environment(project_file)
-    return environment === nothing ? String[] : sources(environment)
+"""
+Folders of the packages tracked by path that can be loaded when the image is built: as that was, and as far as the
+project can be read now.
+"""
+function sources_that_count(plan)
+    of(packages) = String[package["path"] for package in packages if package["path"] !== nothing]
+    then = runs_code(plan) ? plan["project"]["sources"] : of(plan["packages"])
+    environment = readable_environment(plan["project"]["file"])
+    environment === nothing && return then
+    now = runs_code(plan) ? sources(environment) :
+        of(described.(load_order(environment, requested_now(plan, environment))))
+    return union(then, now)
 end
 
 function readable_environment(project_file)

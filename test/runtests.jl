@@ -6,7 +6,7 @@ using PackageCompilerRS
 using Test
 
 const FILES = ["json", "system", "environment", "plan", "engine", "cache", "sysimage_toml", "test_suite", "errors", "progress",
-    "report_page", "status", "refresh", "jsonc", "launchers", "launcher_refresh", "several_cpus", "recording", "docs", "command",
+    "report_page", "status", "refresh", "watch", "jsonc", "launchers", "launcher_refresh", "several_cpus", "recording", "docs", "command",
     "installation", "one_image", "bundle_sysimage", "apps", "linked", "images"]
 const LONG = ["bundle_sysimage", "apps", "linked", "images"]
 const CHOSEN = ARGS == ["all"] ? FILES : isempty(ARGS) ? setdiff(FILES, LONG) : ARGS

@@ -79,7 +79,7 @@ pub struct BuildPlan {
     pub workload_threads: Option<u32>,
     /// Files and folders that the workloads read other than by `include`.
     pub workload_deps: Vec<PathBuf>,
-    /// The preferences of all packages, as text that is equal when they are.
+    /// The preferences of all packages of the project, a line for each: its UUID, and its table as JSON.
     pub preferences: String,
     /// Where results of earlier builds are; none are kept or used when `None`.
     pub cache: Option<CachePlan>,
@@ -349,6 +349,21 @@ impl BuildPlan {
         let mut targets = self.cpu_target.split(';');
         let native = targets.any(|target| target.split(',').next() == Some("native"));
         native.then_some(&self.julia.cpu)
+    }
+
+    /// Whether code of the user's runs for the image, which can load whatever the project has.
+    pub fn runs_code(&self) -> bool {
+        !self.workloads.is_empty() || self.script.is_some()
+    }
+
+    /// The preferences of the packages that the build can load.
+    pub fn preferences_that_count(&self) -> String {
+        let counts = |line: &&str| {
+            let uuid = line.split(' ').next();
+            self.runs_code() || self.packages.iter().any(|p| Some(&*p.uuid) == uuid)
+        };
+        let lines: Vec<&str> = self.preferences.lines().filter(counts).collect();
+        lines.join("\n")
     }
 
     /// Whether the packages can have precompile caches.

@@ -390,6 +390,7 @@ fn a_changed_byte_in_a_path_package_rebuilds() {
 fn what_the_project_cannot_reach_in_a_manifest_changes_nothing_and_an_entry_does() {
     let fake = fake();
     let mut plan = plan(&fake);
+    plan.workloads = vec![fake.write("workload.jl", "1\n").into()];
     first(&fake, &plan);
     fake.write(MANIFEST, "# by hand\n\n[[deps.Asked]]\n");
     expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
@@ -399,6 +400,64 @@ fn what_the_project_cannot_reach_in_a_manifest_changes_nothing_and_an_entry_does
     // A workload can load it.
     plan.project.others.push(other("Other"));
     expect(&fake, plan, Origin::Built, &FROM_TRACE);
+}
+
+/// Builds, and says what is done after each change of what the project has and the image has not.
+fn after_changes_elsewhere(set: impl FnOnce(&Fake, &mut BuildPlan)) -> [Vec<String>; 4] {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    set(&fake, &mut plan);
+    let mine = Other {
+        path: Some(fake.path("Mine")),
+        ..other("Mine")
+    };
+    fs::create_dir_all(fake.path("Mine/src")).unwrap();
+    fake.write("Mine/Project.toml", "name = \"Mine\"\n");
+    fake.write("Mine/src/Mine.jl", "module Mine end\n");
+    plan.project.sources.push(fake.path("Mine"));
+    plan.project.others.push(mine);
+    first(&fake, &plan);
+    let changes: [fn(&Fake, &mut BuildPlan); 4] = [
+        |fake, _| {
+            fake.write("Mine/src/Mine.jl", "module Mine f() = 1 end\n");
+        },
+        |fake, plan| {
+            let added = "Other = \"00000000-0000-0000-0000-000000000008\"\n";
+            let file = "project/Project.toml";
+            fake.write(file, fake.read(file) + added);
+            plan.project.others.push(Other {
+                uuid: "00000000-0000-0000-0000-000000000008".into(),
+                ..other("Other")
+            });
+        },
+        |_, plan| plan.project.others[1].version = Some("1.0.1".into()),
+        |_, plan| plan.preferences = "00000000-0000-0000-0000-000000000009 {\"a\":1}".into(),
+    ];
+    changes.map(|change| {
+        change(&fake, &mut plan);
+        build(plan.clone()).report();
+        started(&fake)
+    })
+}
+
+#[test]
+fn what_is_not_in_an_image_counts_only_if_a_workload_or_script_can_load_it() {
+    assert_eq!(after_changes_elsewhere(|_, _| {}), [NONE; 4]);
+    let with_statements = after_changes_elsewhere(|fake, plan| {
+        plan.statement_files = vec![fake.write("more.jl", "precompile(k, (Int,))\n")];
+    });
+    assert_eq!(with_statements, [NONE; 4]);
+    let with_workload = after_changes_elsewhere(|fake, plan| {
+        plan.workloads = vec![fake.write("workload.jl", "1\n").into()];
+    });
+    assert_eq!(with_workload[..3], [FROM_TRACE; 3]);
+    assert_eq!(with_workload[3], ALL);
+    // A script is in no trace.
+    let with_script = after_changes_elsewhere(|fake, plan| {
+        plan.script = Some(fake.write("script.jl", "1\n"));
+    });
+    assert_eq!(with_script[..3], [FROM_IMAGE; 3]);
+    assert_eq!(with_script[3], ALL);
 }
 
 /// What a change is to be answered with: the image, or all that comes before it.
@@ -424,7 +483,7 @@ fn what_a_package_is_counts() {
         plan.packages[1].tree_hash = Some("56d2680e618f8abd007bce0c3026cb0c4a8f2032".into());
     });
     rebuilds(&ALL, "preferences", |_, plan| {
-        plan.preferences = "one {\"a\":1}".into();
+        plan.preferences = format!("{} {{\"a\":1}}", plan.packages[0].uuid);
     });
     // What is loaded is traced: it may compile on its own.
     rebuilds(&FROM_TRACE, "load", |_, plan| {

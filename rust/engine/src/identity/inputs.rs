@@ -68,7 +68,11 @@ pub fn read(plan: &BuildPlan, stop: &Stop) -> Result<Inputs, Error> {
         }
     };
     let packages = reader.packages()?;
-    let environment = reader.environment()?;
+    let environment = match plan.runs_code() {
+        true => Some(reader.environment()?),
+        // What the image does not have, nothing loads.
+        false => None,
+    };
     let deps = reader.dependencies()?;
 
     let mut caches = KeyBuilder::new("precompile/v1");
@@ -88,7 +92,11 @@ pub fn read(plan: &BuildPlan, stop: &Stop) -> Result<Inputs, Error> {
         layer.field("arg", arg);
     }
     layer.key("packages", &reader.settled_packages()?);
-    let traces = reader.traces(&[julia, on, environment, deps, way, variables])?;
+    let common = [julia, on, deps, way, variables];
+    let traces = match environment.filter(|_| !plan.workloads.is_empty()) {
+        Some(environment) => reader.traces(&common, &environment)?,
+        None => vec![reader.bare_trace(&common, &packages)],
+    };
 
     let mut image = KeyBuilder::new("image/v1");
     image.field("sources", sources::IMAGE);
@@ -101,6 +109,10 @@ pub fn read(plan: &BuildPlan, stop: &Stop) -> Result<Inputs, Error> {
     image.field("below", serde_json::to_string(&below).unwrap_or_default());
     for trace in &traces {
         image.key("trace", trace);
+    }
+    if let Some(environment) = &environment {
+        // For the script, which is in no trace.
+        image.key("environment", environment);
     }
     for file in &plan.statement_files {
         // The report names it.
@@ -292,7 +304,7 @@ impl<'a> Reader<'a> {
     }
 
     fn common_to_packages(&self, key: &mut KeyBuilder) -> Result<(), Error> {
-        key.field("preferences", &self.plan.preferences);
+        key.field("preferences", self.plan.preferences_that_count());
         key.key("depots", &depots::key(&self.depots)?);
         Ok(())
     }
@@ -328,7 +340,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// All that a workload can load.
+    /// All that a workload or the script can load.
     fn environment(&mut self) -> Result<Key, Error> {
         let project = &self.plan.project;
         let mut key = KeyBuilder::new("environment/v1");
@@ -543,29 +555,46 @@ impl<'a> Reader<'a> {
         Ok(key.finish())
     }
 
-    fn traces(&mut self, common: &[Key]) -> Result<Vec<Key>, Error> {
-        let mut builder = KeyBuilder::new("trace/v1");
+    /// What all traces depend on: `common`, and what their processes can load.
+    fn trace(&self, common: &[Key], loadable: &Key) -> KeyBuilder {
+        let mut builder = KeyBuilder::new("trace/v2");
         for key in common {
             builder.key("common", key);
         }
+        builder.key("loadable", loadable);
         if let Some(threads) = self.plan.workload_threads {
             builder.field("threads", threads.to_string());
         }
-        let tests = builder.clone();
-        // What a script's process loads in the end.
+        builder
+    }
+
+    /// What a script's process loads in the end.
+    fn loaded_last(&self, key: &mut KeyBuilder) {
         if self.plan.has_caches() {
             for package in self.plan.packages.iter().filter(|p| p.load) {
-                builder.field("loads", &package.uuid);
+                key.field("loads", &package.uuid);
             }
         }
-        if self.plan.workloads.is_empty() {
-            return Ok(vec![builder.finish()]);
-        }
+    }
+
+    /// The trace of a process without a workload, which loads the image's `packages`.
+    fn bare_trace(&self, common: &[Key], packages: &Key) -> Key {
+        let mut key = self.trace(common, packages);
+        key.field("project", bytes(&self.plan.project.dir));
+        self.loaded_last(&mut key);
+        key.finish()
+    }
+
+    /// The traces of the workloads, which can load all that `environment` has.
+    fn traces(&mut self, common: &[Key], environment: &Key) -> Result<Vec<Key>, Error> {
+        let tests = self.trace(common, environment);
+        let mut script = tests.clone();
+        self.loaded_last(&mut script);
         let workloads = self.plan.workloads.iter();
         workloads
             .map(|workload| {
                 let mut key = match workload {
-                    Workload::Script { .. } => builder.clone(),
+                    Workload::Script { .. } => script.clone(),
                     Workload::TestSuite { .. } => tests.clone(),
                 };
                 key.key("workload", &self.workload(workload)?);
@@ -604,7 +633,7 @@ fn options(plan: &BuildPlan) -> Key {
     key.field("name", plan.image_name());
     key.field("compress", plan.compress.to_string());
     key.field("import_into_main", plan.import_into_main.to_string());
-    key.field("preferences", &plan.preferences);
+    key.field("preferences", plan.preferences_that_count());
     key.field("base", plan.base_kind());
     key.field("guard", plan.guard.to_string());
     key.field("library", plan.library.is_some().to_string());

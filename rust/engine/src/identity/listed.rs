@@ -40,7 +40,7 @@ impl Unlisted {
         key.key("source", source);
         // What code may ask when it chooses its files.
         key.field("version", plan.julia.version.to_string());
-        key.field("preferences", &plan.preferences);
+        key.field("preferences", plan.preferences_that_count());
         Self {
             folder: folder.to_path_buf(),
             mains,
