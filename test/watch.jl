@@ -32,3 +32,16 @@ end
         @test issubset(elsewhere, watched(fixtures))
     end
 end
+
+@testset "folders that `include_dependency` names are watched, and files that may come" begin
+    with_fixtures() do fixtures
+        mkpath(joinpath(fixtures, "data"))
+        write(joinpath(fixtures, "packages", "Greeter", "src", "Greeter.jl"), """
+            module Greeter
+            include_dependency("../../../data")
+            isfile("../../../settings.jl") && include("../../../settings.jl")
+            end
+            """)
+        @test issubset(["data", "settings.jl"], watched(fixtures, "Greeter"))
+    end
+end

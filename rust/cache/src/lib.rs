@@ -60,5 +60,5 @@ pub use lock_file::{LockFile, LockState, hold, is_abandoned, lock_state};
 pub use locked_folder::LockedFolder;
 pub use stop::Stop;
 pub use store::{Put, Store};
-pub use tree::{Ignore, Tree, hash_tree, hash_tree_until};
+pub use tree::{Ignore, Tree, hash_names, hash_tree, hash_tree_until};
 pub use upkeep::{EntryInfo, Removed, Totals};

@@ -124,7 +124,7 @@ pub fn hash_tree(dir: &Path, ignore: &Ignore) -> Result<Tree> {
 /// # Errors
 /// As [`hash_tree`]; and when `stop` is set before the end.
 pub fn hash_tree_until(dir: &Path, ignore: &Ignore, stop: &Stop) -> Result<Tree> {
-    let items = list(dir, ignore, stop)?;
+    let items = list(dir, usize::MAX, ignore, stop)?;
     let contents = in_parallel(&items, stop, |hasher, item| {
         item.content(hasher)
             .map_err(Error::at("reading", &item.path))
@@ -163,6 +163,31 @@ pub fn hash_tree_until(dir: &Path, ignore: &Ignore, stop: &Stop) -> Result<Tree>
         files,
         unfollowed,
     })
+}
+
+/// Hashes the names in the folder `dir`, but for those in `ignore`: nothing of what is there.
+///
+/// # Errors
+/// When the folder cannot be read; and when `stop` is set before the end.
+///
+/// ```
+/// use pcrs_cache::{Ignore, Stop, hash_names};
+/// let folder = tempfile::tempdir()?;
+/// let names = || hash_names(folder.path(), &Ignore::default(), &Stop::default());
+/// std::fs::write(folder.path().join("a.csv"), "1")?;
+/// let before = names()?;
+/// std::fs::write(folder.path().join("a.csv"), "2")?;
+/// assert_eq!(names()?, before);
+/// std::fs::write(folder.path().join("b.csv"), "1")?;
+/// assert_ne!(names()?, before);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn hash_names(dir: &Path, ignore: &Ignore, stop: &Stop) -> Result<Key> {
+    let mut builder = KeyBuilder::new("names/v1");
+    for item in list(dir, 1, ignore, stop)? {
+        builder.field("name", &item.name);
+    }
+    Ok(builder.finish())
 }
 
 struct Item {
@@ -222,8 +247,8 @@ fn is_executable(_: &File) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Everything in the tree that counts, sorted by name.
-fn list(dir: &Path, ignore: &Ignore, stop: &Stop) -> Result<Vec<Item>> {
+/// Everything that counts in the tree, down to `depth`, sorted by name.
+fn list(dir: &Path, depth: usize, ignore: &Ignore, stop: &Stop) -> Result<Vec<Item>> {
     let ignored = ignore.within(dir);
     let counts = |entry: &DirEntry| {
         entry.depth() == 0
@@ -231,7 +256,8 @@ fn list(dir: &Path, ignore: &Ignore, stop: &Stop) -> Result<Vec<Item>> {
                 || ignored.iter().any(|path| path == entry.path()))
     };
     let mut items = Vec::new();
-    for entry in WalkDir::new(dir).into_iter().filter_entry(counts) {
+    let walk = WalkDir::new(dir).max_depth(depth);
+    for entry in walk.into_iter().filter_entry(counts) {
         stop.check().map_err(Error::at("reading", dir))?;
         let entry = entry.map_err(|error| {
             let path = error.path().unwrap_or(dir).to_path_buf();

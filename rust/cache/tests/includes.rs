@@ -269,6 +269,28 @@ fn dependencies_are_listed_and_searched_only_when_included_too() {
 }
 
 #[test]
+fn folders_are_listed_where_they_are_dependencies() {
+    let dir = write(&[
+        (
+            "main.jl",
+            "include_dependency(\"d\"); include_dependency(joinpath(@__DIR__, \"d\")); \
+             include_dependency(\"x\"); include(\"a\")",
+        ),
+        ("a/x", ""),
+        ("d/main.jl", "include(\"gone.jl\")"),
+    ]);
+    let found = include_closure(&dir.path().join("main.jl")).unwrap();
+    assert_eq!(found.folders, [dir.path().join("d")]);
+    assert_eq!(found.files, [dir.path().join("main.jl")]);
+    let missing: Vec<&Path> = found
+        .missing
+        .iter()
+        .map(|site| site.text.as_ref())
+        .collect();
+    assert_eq!(missing, [dir.path().join("x"), dir.path().join("a")]);
+}
+
+#[test]
 fn a_script_that_is_not_there_is_an_error_that_names_it() {
     let dir = tempfile::tempdir().unwrap();
     let error = include_closure(&dir.path().join("gone.jl")).unwrap_err();

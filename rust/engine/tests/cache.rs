@@ -935,6 +935,43 @@ fn files_of_other_folders_that_a_package_includes_count() {
 }
 
 #[test]
+fn a_folder_that_include_dependency_names_counts_by_its_names() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    for folder in ["Needed/data", "shared"] {
+        fs::create_dir(fake.path(folder)).unwrap();
+        fake.write(&format!("{folder}/a.csv"), "1");
+    }
+    let main = "module Needed\ninclude_dependency(joinpath(@__DIR__, \"..\", \"data\"))\nend\n";
+    fake.write("Needed/src/Needed.jl", main);
+    plan.script = Some(fake.write("script.jl", "include_dependency(\"shared\")\n"));
+    // What a build leaves in such a folder is none of it.
+    plan.sysimage_path = fake.path("Needed/data/Image.so");
+    first(&fake, &plan);
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    for (folder, children) in [("Needed/data", &ALL[..]), ("shared", &FROM_IMAGE)] {
+        fake.write(&format!("{folder}/a.csv"), "2");
+        expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+        fake.write(&format!("{folder}/b.csv"), "1");
+        expect(&fake, plan.clone(), Origin::Built, children);
+        expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    }
+}
+
+#[test]
+fn parts_name_what_a_package_depends_on_elsewhere() {
+    let fake = fake();
+    let plan = plan(&fake);
+    let main = "module Needed\ninclude_dependency(\"../data\")\nisfile(\"../gone.jl\") && include(\"../gone.jl\")\nend\n";
+    fs::create_dir(fake.path("Needed/data")).unwrap();
+    fake.write("Needed/src/Needed.jl", main);
+    let parts = parts::read(&plan, &fake.image(), &Stop::default());
+    let source = parts.iter().find(|part| part.kind == PartKind::Source);
+    let files = ["Needed/data", "Needed/gone.jl"].map(|path| fake.path(path));
+    assert_eq!(source.unwrap().files, files);
+}
+
+#[test]
 fn an_include_of_a_package_that_only_running_can_tell_is_told() {
     let fake = fake();
     let plan = plan(&fake);

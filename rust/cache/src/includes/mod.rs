@@ -31,6 +31,8 @@ pub struct Includes {
     /// The script, then the files in the order in which they are met: absolute, without `.` and
     /// `..`, each once.
     pub files: Vec<PathBuf>,
+    /// Folders that `include_dependency` names, each once: Julia looks at the names in them.
+    pub folders: Vec<PathBuf>,
     /// Included files that are not there.
     pub missing: Vec<Site>,
     /// Includes of what only a running script knows.
@@ -40,7 +42,7 @@ pub struct Includes {
 /// Finds the files that `script` includes, and those that they include.
 ///
 /// Seen are calls of `include`, also as `Base.include(Main, ..)` and with a function to map
-/// expressions, and `include_dependency`, whose files are not searched further. The path may be
+/// expressions, and `include_dependency`, whose files and folders are not searched further. The path may be
 /// made of string literals, `raw".."`, `@__DIR__`, `@__FILE__`, `joinpath`, `dirname`, `abspath`,
 /// `normpath`, `string` and `*`; whatever else is reported as dynamic. Comments and strings are
 /// not searched. Code that does not run counts too. As in Julia, paths are relative to the file
@@ -94,6 +96,12 @@ pub fn include_closure(script: &Path) -> Result<Includes> {
             };
             match fs::metadata(&target) {
                 Ok(there) if there.is_file() => {}
+                Ok(there) if there.is_dir() && !searches => {
+                    if listed.insert(target.clone()) {
+                        found.folders.push(target);
+                    }
+                    continue;
+                }
                 Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
                     return Err(Error::new("reading", &target, e));
                 }

@@ -15,6 +15,7 @@ use pcrs_cache::{
 use super::beside;
 use super::depots;
 use super::listed::{self, Listed, Unlisted};
+use super::made;
 use super::project_file;
 use super::source;
 use super::sources;
@@ -181,7 +182,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) unlisted: Vec<Unlisted>,
     /// Of the source read last, where its text does not tell all of it.
     pub(crate) listed: Option<Listed>,
-    /// Files of scripts, and those outside of packages that these include, of what was read last.
+    /// Of what was read last, the files of scripts, and what packages include or depend on elsewhere, be it there or not.
     pub(crate) included: Vec<PathBuf>,
 }
 
@@ -403,6 +404,7 @@ impl<'a> Reader<'a> {
                     self.included.push(file.clone());
                 }
             }
+            self.other_dependencies(&mut key, &includes, |path| source::is_read(folder, path))?;
             dynamic.extend(includes.dynamic);
         }
         let mut key = key.finish();
@@ -412,6 +414,26 @@ impl<'a> Reader<'a> {
         }
         self.sources.insert(folder.to_path_buf(), key);
         Ok(key)
+    }
+
+    /// Adds the folders among `includes` that are not `read` otherwise. Files that are not there count when they come.
+    fn other_dependencies(
+        &mut self,
+        key: &mut KeyBuilder,
+        includes: &Includes,
+        read: impl Fn(&Path) -> bool,
+    ) -> Result<(), Error> {
+        for folder in includes.folders.iter().filter(|folder| !read(folder)) {
+            key.field("path", bytes(folder));
+            key.key("names", &listed::content(folder, &self.ignore, &self.stop)?);
+            self.included.push(folder.clone());
+        }
+        let missing = includes
+            .missing
+            .iter()
+            .map(|site| PathBuf::from(&site.text));
+        self.included.extend(missing.filter(|file| !read(file)));
+        Ok(())
     }
 
     /// The key of `package`, of which `source` is what its text tells, with the files that its
@@ -433,7 +455,7 @@ impl<'a> Reader<'a> {
         for file in &listed.files {
             if !source::is_read(&package.folder, file) {
                 key.field("path", bytes(file));
-                key.key("content", &listed::content(file, &self.stop)?);
+                key.key("content", &listed::content(file, &self.ignore, &self.stop)?);
             }
         }
         self.listed = Some(listed);
@@ -535,22 +557,19 @@ impl<'a> Reader<'a> {
 
     /// A script with all that it includes.
     pub(crate) fn script(&mut self, script: &Path) -> Result<Key, Error> {
-        let Includes {
-            files,
-            missing,
-            dynamic,
-        } = include_closure(script)?;
+        let includes = include_closure(script)?;
         let mut key = KeyBuilder::new("script/v1");
-        for file in &files {
+        for file in &includes.files {
             // The path too: `@__DIR__` and error messages depend on it.
             key.field("path", bytes(file));
             key.key("content", &self.file(file)?);
         }
-        for site in missing {
-            key.field("missing", site.text);
+        for site in &includes.missing {
+            key.field("missing", &site.text);
         }
-        self.included.extend(files);
-        let dynamic = dynamic.iter();
+        self.other_dependencies(&mut key, &includes, |_| false)?;
+        self.included.extend(includes.files);
+        let dynamic = includes.dynamic.iter();
         self.gaps.extend(dynamic.map(|site| unfollowed(site, "")));
         Ok(key.finish())
     }
@@ -731,7 +750,7 @@ fn ignored(plan: &BuildPlan, stop: &Stop) -> Ignore {
         .chain(&plan.project.sources)
         .chain(&plan.workload_deps);
     for folder in folders.collect::<BTreeSet<_>>() {
-        find_made(folder, &known, stop, &mut made);
+        made::below(folder, &known, stop, &mut made);
     }
     // `Pkg.build` writes it anew each time.
     let logs = plan
@@ -741,49 +760,6 @@ fn ignored(plan: &BuildPlan, stop: &Stop) -> Ignore {
         .map(|folder| folder.join("deps/build.log"));
     made.extend(logs);
     made.into_iter().fold(Ignore::default(), Ignore::path)
-}
-
-/// Finds images, what belongs to them, and the folders with nothing else in them, which may have
-/// been made for them. Says whether there is anything else. What cannot be read is for others to
-/// tell.
-fn find_made(folder: &Path, known: &[PathBuf], stop: &Stop, made: &mut Vec<PathBuf>) -> bool {
-    if stop.is_set() {
-        return true;
-    }
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut rest = Vec::new();
-    let mut found = known.to_vec();
-    for entry in entries {
-        let path = entry.path();
-        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let made = match is_folder {
-            true => beside::is_work_folder(&path) || beside::is_refresh_folder(&path),
-            false => beside::is_log(&path) || beside::is_aside(&path),
-        };
-        if made {
-            found.push(path);
-        } else if let Some(image) = beside::image_of(&path)
-            && !is_folder
-            && stamp::is_stamp(&path)
-        {
-            found.extend([path, image]);
-        } else if entry.file_name() != ".git" {
-            rest.push((path, is_folder));
-        }
-    }
-    let mut others = false;
-    for (path, is_folder) in rest {
-        if found.contains(&path) {
-            continue;
-        }
-        if is_folder && !find_made(&path, known, stop, made) {
-            found.push(path);
-        } else {
-            others = true;
-        }
-    }
-    made.extend(found.drain(known.len()..));
-    others
 }
 
 pub(crate) fn folders_in(folder: &Path) -> BTreeSet<PathBuf> {

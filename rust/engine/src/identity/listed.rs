@@ -5,10 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
-use pcrs_cache::{Error, Key, KeyBuilder, Kind, Stop, Store, hash_file_until};
+use pcrs_cache::{Error, Ignore, Key, KeyBuilder, Kind, Stop, Store, hash_file_until, hash_names};
 use serde::{Deserialize, Serialize};
 
 use super::cache;
+use super::made;
+use super::source;
 use super::stamp::Stamp;
 use crate::plan::{BuildPlan, CachePlan};
 
@@ -88,19 +90,18 @@ fn trusted(cache: &CachePlan) -> Option<Store> {
     cache::doubt(cache).is_none().then(|| cache::store(cache))
 }
 
-/// Of a file that Julia read, or of the names in a folder that it listed. One that is gone counts as that.
+/// Of a file that Julia read, or of the names in a folder that it listed, but for those in `ignore` and what builds
+/// leave there. One that is gone counts as that.
 ///
 /// # Errors
 /// When it is there and cannot be read, or `stop` is set before the end.
-pub fn content(path: &Path, stop: &Stop) -> Result<Key, Error> {
+pub fn content(path: &Path, ignore: &Ignore, stop: &Stop) -> Result<Key, Error> {
     let mut key = KeyBuilder::new("listed file/v1");
     if path.is_dir() {
-        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-        let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
-        names.sort();
-        for name in names {
-            key.field("name", name.as_encoded_bytes());
-        }
+        let (made, _) = made::in_folder(path);
+        let ignore = ignore.clone().names(source::is_litter);
+        let ignore = made.into_iter().fold(ignore, Ignore::path);
+        key.key("names", &hash_names(path, &ignore, stop)?);
     } else if path.try_exists().unwrap_or(true) {
         key.key("file", &hash_file_until(path, stop)?);
     }

@@ -9,6 +9,7 @@ mod digest;
 pub mod inputs;
 pub mod inspect;
 pub mod listed;
+mod made;
 pub mod named_folders;
 pub mod parts;
 mod project_file;

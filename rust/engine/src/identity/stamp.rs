@@ -78,8 +78,8 @@ pub struct Part {
     /// What Julia's cache of the package lists, where the package's text does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed: Option<Listed>,
-    /// The files of a script, and those that a package includes from outside of its folders: what its
-    /// name does not tell.
+    /// The files of a script, and what it or a package depends on elsewhere, be it there or not: what the name does
+    /// not tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<PathBuf>,
 }
