@@ -533,6 +533,53 @@ fn so_is_one_that_does_not_start() {
 }
 
 #[test]
+fn a_trace_made_on_a_layer_is_not_taken_on_one_with_other_statements() {
+    let fake = Fake::new();
+    if !with_a_real_base(&fake) {
+        return;
+    }
+    with_a_real_image(&fake);
+    fake.on("link", real_link());
+    // The layer alone is made; the image upon it is compiled in full, which is of no concern here.
+    let make_layer = || std::fs::remove_file(fake.path("before-generate")).unwrap();
+    let plan_of = |name: &str| {
+        let mut plan = linkable(&fake);
+        plan.cache = fake.cache();
+        plan.packages[0].settled = false;
+        plan.packages[1].tree_hash = Some("46d2680e618f8abd007bce0c3026cb0c4a8f2032".into());
+        plan.workloads = vec![fake.path(&format!("{name}.jl")).into()];
+        plan.sysimage_path = fake.path(&format!("target/{name}.so"));
+        plan
+    };
+    let traced = |plan: &BuildPlan| {
+        let _ = std::fs::remove_file(fake.path("started"));
+        build(plan.clone()).report();
+        let started = fake.started().into_iter();
+        started.filter(|line| line.starts_with("trace ")).count()
+    };
+    fake.write("first.jl", "1");
+    fake.write("second.jl", "1");
+    fake.statements(&["f, (Int,)", "g, (Int,)"]);
+    let (mut first, mut second) = (plan_of("first"), plan_of("second"));
+    assert_eq!(traced(&first), 1);
+    assert_eq!(traced(&second), 1);
+    second.import_into_main = false;
+    assert_eq!(traced(&second), 0);
+    // The layer is made again for a smaller workload.
+    fake.write("first.jl", "2");
+    fake.statements(&["f, (Int,)"]);
+    make_layer();
+    first.force = true;
+    assert_eq!(traced(&first), 1);
+    second.guard = true;
+    assert_eq!(traced(&second), 1);
+    second.guard = false;
+    second.import_into_main = true;
+    second.statement_files = vec![fake.write("more.jl", "precompile(k, (Int,))\n")];
+    assert_eq!(traced(&second), 0);
+}
+
+#[test]
 fn what_the_preloaded_library_does_not_know_is_compiled_in_full() {
     let trouble = write(TROUBLE, "a field is elsewhere\n");
     falls_back("generate", [trouble, exit(97)], "a field is elsewhere");

@@ -256,17 +256,16 @@ impl<'a> Cache<'a> {
         }
     }
 
-    /// Copies the trace of workload `index` to `target`; whether there was one. One made on a layer
-    /// lacks what the layer holds, and is for builds on that layer only.
-    pub fn trace(&self, index: usize, on_layer: bool, target: &Path) -> bool {
+    /// Copies the trace of workload `index` to `target`; whether there was one. One made on the layer with the
+    /// statements in the file `layer` lacks these, and is for builds on a layer with the same only.
+    pub fn trace(&self, index: usize, layer: Option<&Path>, target: &Path) -> bool {
         let found = || {
             let (store, inputs) = self.readable()?;
             let key = inputs.traces.get(index)?;
             let on_base = store.get(Kind::Trace, key);
             let entry = on_base.or_else(|| {
-                on_layer
-                    .then(|| store.get(Kind::Trace, &inputs.on_layer(key)))
-                    .flatten()
+                let key = inputs.on_layer(key, layer?).ok()?;
+                store.get(Kind::Trace, &key)
             })?;
             // A workload that compiles nothing leaves no file.
             let empty = entry.files().next().is_none();
@@ -275,8 +274,9 @@ impl<'a> Cache<'a> {
         found().is_some()
     }
 
-    /// Keeps the trace files of workloads, by the places of these; one that compiles nothing has no file.
-    pub fn keep_traces(&self, voice: &Voice<'_>, on_layer: bool, traces: &[(usize, &Path)]) {
+    /// Keeps the trace files of workloads, by the places of these; one that compiles nothing has no file. `layer` is
+    /// as for [`Self::trace`].
+    pub fn keep_traces(&self, voice: &Voice<'_>, layer: Option<&Path>, traces: &[(usize, &Path)]) {
         let Some((_, before)) = self.writable() else {
             return;
         };
@@ -294,7 +294,11 @@ impl<'a> Cache<'a> {
                     // It may be there: no trace of nothing.
                     Err(_) => continue,
                 };
-                let key = if on_layer { before.on_layer(key) } else { *key };
+                let key = match layer.map(|layer| before.on_layer(key, layer)) {
+                    None => *key,
+                    Some(Ok(key)) => key,
+                    Some(Err(_)) => continue,
+                };
                 self.keep(voice, Kind::Trace, &key, files, &Value::Null);
             }
         }

@@ -43,11 +43,16 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Of a trace made on the layer, where the one on the base itself would have `key`.
-    pub fn on_layer(&self, key: &Key) -> Key {
-        let mut on_layer = KeyBuilder::new("trace on layer/v1");
+    /// Of a trace made on the layer that was made with the file `statements`, where the one on the base itself would
+    /// have `key`. The layer's own key does not tell them: the image that it was first made for does.
+    ///
+    /// # Errors
+    /// When that file cannot be read.
+    pub fn on_layer(&self, key: &Key, statements: &Path) -> Result<Key, Error> {
+        let mut on_layer = KeyBuilder::new("trace on layer/v2");
         on_layer.key("trace", key).key("layer", &self.layer);
-        on_layer.finish()
+        on_layer.file("statements", statements)?;
+        Ok(on_layer.finish())
     }
 }
 

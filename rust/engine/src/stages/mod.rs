@@ -389,8 +389,8 @@ fn traced(
     times: &mut Vec<(Stage, f64)>,
     warnings: &mut Vec<String>,
 ) -> Result<Arc<Statements>, BuildError> {
-    let traces = trace(ctx, base, layer.is_some(), times, warnings)?;
     let of_layer = layer.map(|layer| layer.statements.as_path());
+    let traces = trace(ctx, base, of_layer, times, warnings)?;
     let merged = ctx.stage(Stage::Statements, "merging", times, || {
         statements::merge(ctx, &traces, of_layer)
     })?;
@@ -453,12 +453,12 @@ fn precompile(
     Ok(())
 }
 
-/// The traces of all workloads; those that the cache lacks are run. `warnings` gets what is to be
-/// said of the image as long as it lasts.
+/// The traces of all workloads; those that the cache lacks are run. `layer` are the statements of the layer that they
+/// run on, if it is one. `warnings` gets what is to be said of the image as long as it lasts.
 fn trace(
     ctx: &Context<'_>,
     base: &BaseImage,
-    on_layer: bool,
+    layer: Option<&Path>,
     times: &mut Vec<(Stage, f64)>,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<PathBuf>, BuildError> {
@@ -467,7 +467,7 @@ fn trace(
     let traces = jobs.iter().map(|job| job.trace.clone()).collect();
     let mut missing: Vec<trace::Job> = jobs
         .into_iter()
-        .filter(|job| !ctx.cache.trace(job.index, on_layer, &job.trace))
+        .filter(|job| !ctx.cache.trace(job.index, layer, &job.trace))
         .collect();
     if !missing.is_empty() {
         let what = trace::what(plan, &missing);
@@ -476,7 +476,7 @@ fn trace(
             // The next build is to run failed tests again.
             missing.retain(|job| !remarks.failed_tests.contains_key(&job.index));
             let traces: Vec<_> = missing.iter().map(|job| (job.index, &*job.trace)).collect();
-            ctx.cache.keep_traces(ctx, on_layer, &traces);
+            ctx.cache.keep_traces(ctx, layer, &traces);
             warnings.extend(remarks.failed_tests.into_values());
             warnings.extend(remarks.untraced.into_values());
             Ok(())
