@@ -178,6 +178,8 @@ function watched_files(stamp, image)
     folders = sources_that_count(plan)
     foreach(folder -> add_package!(files, folder), folders)
     for workload in plan["workloads"], folder in get(workload, "sources", [])
+        # Of the tests' own dependencies the project knows nothing.
+        add_package!(files, folder)
         add_folder!(files, joinpath(folder, "test"))
     end
     for part in stamp["parts"]

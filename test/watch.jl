@@ -45,3 +45,11 @@ end
         @test issubset(["data", "settings.jl"], watched(fixtures, "Greeter"))
     end
 end
+
+@testset "of test suites all that their processes can load is watched" begin
+    with_fixtures() do fixtures
+        files = watched(fixtures, "Suited"; project="suites", workload=TestSuite("Suited"))
+        @test issubset(["packages/Suited/test/runtests.jl", "packages/Checker/src/Checker.jl",
+            "packages/Checker/Project.toml"], files)
+    end
+end
