@@ -10,15 +10,15 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     // As it is now: a build script that is compiled already serves a checkout that was moved, too.
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it");
-    for (variable, folders) in digest::DIGESTS {
-        let folders: Vec<_> = folders
+    for (variable, paths) in digest::DIGESTS {
+        let paths: Vec<_> = paths
             .iter()
-            .map(|folder| Path::new(&manifest).join(folder))
+            .map(|path| Path::new(&manifest).join(path))
             .collect();
-        for folder in &folders {
-            println!("cargo:rerun-if-changed={}", folder.display());
+        for path in &paths {
+            println!("cargo:rerun-if-changed={}", path.display());
         }
-        match digest::digest(&folders) {
+        match digest::digest(&paths) {
             Ok(digest) => println!("cargo:rustc-env={variable}={digest}"),
             Err(error) => panic!("reading the engine's sources failed: {error}"),
         }

@@ -17,10 +17,38 @@ mod tests {
     #[test]
     fn the_digests_are_of_the_sources_that_were_compiled() {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for ((name, folders), compiled) in DIGESTS.into_iter().zip([super::ENGINE, super::IMAGE]) {
-            let folders: Vec<PathBuf> = folders.iter().map(|f| manifest.join(f)).collect();
-            assert_eq!(digest(&folders).unwrap(), compiled, "{name}");
+        for ((name, paths), compiled) in DIGESTS.into_iter().zip([super::ENGINE, super::IMAGE]) {
+            let paths: Vec<PathBuf> = paths.iter().map(|p| manifest.join(p)).collect();
+            assert_eq!(digest(&paths).unwrap(), compiled, "{name}");
         }
+    }
+
+    #[test]
+    fn all_text_that_is_compiled_in_is_in_the_digest() {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .canonicalize()
+            .unwrap();
+        let paths = DIGESTS[0].1.iter().map(|path| manifest.join(path));
+        let paths: Vec<PathBuf> = paths.map(|path| path.canonicalize().unwrap()).collect();
+        let mut open = vec![manifest.join("src")];
+        let mut compiled_in = 0;
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                let entries = fs::read_dir(&path).unwrap();
+                open.extend(entries.map(|entry| entry.unwrap().path()));
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                for call in ["include_str!", "include_bytes!"] {
+                    for rest in text.split(&format!("{call}(")).skip(1) {
+                        let name = rest.split('"').nth(1).unwrap();
+                        let file = path.with_file_name(name).canonicalize().unwrap();
+                        assert!(paths.iter().any(|path| file.starts_with(path)), "{name}");
+                        compiled_in += 1;
+                    }
+                }
+            }
+        }
+        assert!(compiled_in > 0);
     }
 
     #[test]
