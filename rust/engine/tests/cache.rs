@@ -1559,7 +1559,7 @@ fn processes_that_build_the_same_at_once_all_get_it() {
 }
 
 #[test]
-fn packages_whose_caches_were_removed_are_precompiled_again() {
+fn packages_whose_caches_were_removed_or_replaced_are_precompiled_again() {
     let fake = fake();
     let mut plan = plan(&fake);
     let depots = fake.path("depot").into_os_string();
@@ -1569,18 +1569,33 @@ fn packages_whose_caches_were_removed_are_precompiled_again() {
     let loaded = plan.packages.iter().find(|package| package.load).unwrap();
     let caches = format!("depot/compiled/v{}.{}", version.major, version.minor);
     let folder = format!("{caches}/{}", loaded.name);
+    let own = format!("{folder}/slug.ji");
     fs::create_dir_all(fake.path(&folder)).unwrap();
-    fake.write(&format!("{folder}/slug.ji"), "");
+    fake.write(&own, "1");
     first(&fake, &plan);
+    // A newer one beside it, and what Julia makes when it loads its own.
+    fake.write(&format!("{folder}/other.ji"), "1");
+    fake.write(&format!("{folder}/other.ji.pidfile"), "1");
+    age::by_an_hour(&fake.path(&own));
     plan.import_into_main = false;
     expect(&fake, plan.clone(), Origin::Built, &FROM_IMAGE);
+    let again = [&["precompile"], &FROM_IMAGE[..]].concat();
+    // Of another version of the package, in its place.
+    fake.write(&own, "2");
+    plan.cpu_target = "haswell".into();
+    expect(&fake, plan.clone(), Origin::Built, &again);
+    // Julia keeps no more than so many.
+    fs::remove_file(fake.path(&own)).unwrap();
+    plan.cpu_target = "generic".into();
+    expect(&fake, plan.clone(), Origin::Built, &again);
+    plan.cpu_target = "native".into();
+    expect(&fake, plan.clone(), Origin::Cached, &NONE);
     fs::remove_dir_all(fake.path(&caches)).unwrap();
     plan.import_into_main = true;
     plan.force = false;
     fs::remove_file(fake.image()).unwrap();
     expect(&fake, plan.clone(), Origin::Cached, &NONE);
     plan.guard = true;
-    let again = [&["precompile"], &FROM_IMAGE[..]].concat();
     expect(&fake, plan, Origin::Built, &again);
 }
 

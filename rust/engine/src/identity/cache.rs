@@ -304,16 +304,17 @@ impl<'a> Cache<'a> {
         }
     }
 
-    /// Whether the packages were precompiled by an earlier build, and the depots still have caches of those
-    /// that had some then.
+    /// Whether the packages were precompiled by an earlier build, and the depots still have the caches that there were
+    /// then.
     pub fn precompiled(&self) -> bool {
         let entry = self
             .readable()
             .and_then(|(store, inputs)| store.get(Kind::Trace, &inputs.packages));
         entry.is_some_and(|entry| {
             let then = entry.meta().as_array().cloned().unwrap_or_default();
-            let now = depots::with_caches(self.plan);
-            then.iter().all(|name| now.iter().any(|now| name == now))
+            let now = depots::caches(self.plan);
+            let mut then = then.iter().map(|cache| cache.as_str().unwrap_or_default());
+            then.all(|cache| now.contains(cache))
         })
     }
 
@@ -323,10 +324,10 @@ impl<'a> Cache<'a> {
         }
     }
 
-    /// Keeps which packages have caches, for [`Self::precompiled`].
+    /// Keeps which caches the packages have, for [`Self::precompiled`].
     fn keep_packages(&self, voice: &Voice<'_>, key: &Key) {
-        let names = depots::with_caches(self.plan).into();
-        self.keep(voice, Kind::Trace, key, &[], &names);
+        let caches: Value = depots::caches(self.plan).into_iter().collect();
+        self.keep(voice, Kind::Trace, key, &[], &caches);
     }
 
     /// The packages of which Julia's caches can tell more than is known.

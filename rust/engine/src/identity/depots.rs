@@ -1,6 +1,8 @@
 //! What lies in Julia's depots and goes into an image without being named by the Manifest.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use pcrs_cache::{Error, Ignore, Key, KeyBuilder, hash_tree};
@@ -38,22 +40,45 @@ fn defaults(plan: &BuildPlan) -> Vec<PathBuf> {
     std::iter::once(own).chain(shared).collect()
 }
 
-/// The names of the packages of `plan` that a depot has caches of, for its Julia.
-pub fn with_caches(plan: &BuildPlan) -> Vec<String> {
+/// The precompile caches in the depots, for the Julia of `plan`, of the packages that it loads: their names, and what
+/// tells each from another that takes its place. Of each package Julia keeps only the newest few, and builds of another
+/// version replace some.
+pub fn caches(plan: &BuildPlan) -> BTreeSet<String> {
     let version = plan.julia.version;
     let folder = format!("compiled/v{}.{}", version.major, version.minor);
-    let depots: Vec<PathBuf> = paths(plan)
-        .iter()
-        .map(|depot| depot.join(&folder))
-        .collect();
-    let is_there =
-        |folder: PathBuf| fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
-    let packages = plan.packages.iter().filter(|package| package.load);
-    packages
-        .map(|package| package.name.clone())
-        .filter(|name| depots.iter().any(|depot| is_there(depot.join(name))))
-        .collect()
+    let mut found = BTreeSet::new();
+    for depot in paths(plan) {
+        let depot = depot.join(&folder);
+        for package in plan.packages.iter().filter(|package| package.load) {
+            let files = fs::read_dir(depot.join(&package.name));
+            for file in files.into_iter().flatten().flatten() {
+                let path = file.path();
+                let ending = path.extension().unwrap_or_default();
+                if (ending == "ji" || ending == plan.julia.dlext.as_str())
+                    && let Ok(start) = start_of(&path)
+                {
+                    found.insert(format!("{} {start}", path.display()));
+                }
+            }
+        }
+    }
+    found
 }
+
+/// Of the size of a cache, and its first bytes: they hold its build's number. Its time does not tell, as Julia sets it
+/// when it loads the cache.
+fn start_of(cache: &Path) -> io::Result<Key> {
+    let mut key = KeyBuilder::new("cache/v1");
+    let file = File::open(cache)?;
+    key.field("size", file.metadata()?.len().to_string());
+    let mut start = Vec::new();
+    file.take(START).read_to_end(&mut start)?;
+    key.field("start", start);
+    Ok(key.finish())
+}
+
+/// Bytes of a cache that are looked at.
+const START: u64 = 4096;
 
 /// Where depots replace artifacts. Their own paths do not count, so that an image serves users who have a depot
 /// of their own in front of a shared one: of what lies in them images hold the folders of packages, which count
