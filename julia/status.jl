@@ -249,7 +249,7 @@ runs_code(plan) = !isempty(plan["workloads"]) || plan["script"] !== nothing
 "The packages that were asked for, as far as the project still has them."
 function requested_now(plan, environment)
     if plan["all_packages"]
-        excluded = get(plan, "exclude", [])
+        excluded = [get(plan, "exclude", []); without_source(environment)]
         return filter!(id -> !(id.name in excluded), requested_packages(environment, nothing))
     end
     asked = filter(package -> package["requested"], plan["packages"])

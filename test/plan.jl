@@ -179,9 +179,14 @@ end
             """)
         write(joinpath(dir, "Manifest.toml"), "[[Dates]]\nuuid = \"ade2ca70-3891-5945-98fb-dc099432e06a\"\n")
         options = PackageCompilerRS.Options(; sysimage_path="X.so", project=dir, quiet=true, dry_run=true)
+        requested(plan) = [p["name"] for p in plan["packages"] if p["requested"]]
         plan = PackageCompilerRS.make_plan(nothing, options)
-        @test plan["exclude"] == ["Unborn"]
-        @test [p["name"] for p in plan["packages"] if p["requested"]] == ["Dates"]
+        @test requested(plan) == ["Dates"]
+        # The user has not asked for that.
+        @test plan["exclude"] == []
+        mkdir(joinpath(dir, "src"))
+        write(joinpath(dir, "src", "Unborn.jl"), "module Unborn end")
+        @test requested(PackageCompilerRS.make_plan(nothing, options)) == ["Dates", "Unborn"]
     end
 end
 

@@ -27,6 +27,21 @@ end
     foreach(key -> plan[key] == again[key] || println(key, ": ", plan[key], " and ", again[key]), keys(plan))
 end
 
+@testset "the project itself goes in when its source is there" begin
+    with_fixtures() do fixtures
+        project = joinpath(fixtures, "project")
+        requested(plan) = [p["name"] for p in plan["packages"] if p["requested"]]
+        source, away = joinpath(project, "src"), joinpath(fixtures, "away")
+        mv(source, away)
+        plan = parse_json(write_json(plan_of(; project=project)))
+        @test !("Home" in requested(plan))
+        mv(away, source)
+        named, keywords = call_of(plan)
+        again = make_plan(named, Options(; sysimage_path="X.so", project=project, quiet=true, dry_run=true, keywords...))
+        @test "Home" in requested(again)
+    end
+end
+
 @testset "what cannot be built again" begin
     mktempdir() do dir
         image = joinpath(dir, "x.so")

@@ -335,6 +335,27 @@ end
     end
 end
 
+@testset "a project whose own source comes after the image was built" begin
+    with_place() do place
+        text = read(inside(place, "project", "Project.toml"), String)
+        write(inside(place, "project", "Project.toml"), """
+            name = "Unborn"
+            uuid = "$(uuid_of(8))"
+            version = "0.1.0"
+
+            """ * text)
+        write_stamp(place.image, plan_of(; project=inside(place, "project"), sysimage_path=place.image))
+        check_answer(status_in(place), :fresh, nothing, "")
+        mkpath(inside(place, "project", "src"))
+        write(inside(place, "project", "src", "Unborn.jl"), "module Unborn end\n")
+        check_answer(status_in(place), :stale, :package, "Unborn 0.1.0 not in the image")
+        # Not asked for, it may come.
+        write_stamp(place.image, plan_of(; project=inside(place, "project"), sysimage_path=place.image,
+            exclude="Unborn"))
+        check_answer(status_in(place), :fresh, nothing, "")
+    end
+end
+
 @testset "what lies in the depots" begin
     with_place() do place
         depot = joinpath(place.root, "depot")

@@ -373,10 +373,11 @@ function requested_packages(environment, names)
 end
 
 "The project's own name, where it is a package whose source is not there, as in a container that installs what it needs first."
-function without_source(environment, project_file)
-    own = filter(pair -> pair.second.path == dirname(project_file), environment.packages)
-    names = [package.id.name for package in values(own) if haskey(environment.direct, package.id.name)]
-    return filter(name -> !isfile(joinpath(dirname(project_file), "src", "$name.jl")), names)
+function without_source(environment)
+    folder = dirname(environment.project_file)
+    own = filter(pair -> pair.second.path == folder, environment.packages)
+    names = String[package.id.name for package in values(own) if haskey(environment.direct, package.id.name)]
+    return filter!(name -> !isfile(joinpath(folder, "src", "$name.jl")), names)
 end
 
 """

@@ -46,12 +46,14 @@ function make_plan(packages, options::Options)
         installed_environment(project_file; quiet=options.quiet)
     requested = requested_packages(environment, names)
     if names === nothing
-        for name in setdiff(without_source(environment, project_file), excluded)
+        unborn = setdiff(without_source(environment), excluded)
+        for name in unborn
             options.quiet || @info "`$name` itself is left out of the image: the project has no `src/$name.jl`"
-            excluded = String[excluded; name]
         end
+        # Not among what the user excludes: its source may come.
+        left_out = String[excluded; unborn]
+        isempty(left_out) || (requested = without(environment, requested, left_out))
     end
-    isempty(excluded) || (requested = without(environment, requested, excluded))
     stdlibs = stdlibs_of(options)
     order = load_order(environment, [requested; add_stdlibs!(environment, stdlibs)])
     base = base_of(options)

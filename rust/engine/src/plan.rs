@@ -24,7 +24,7 @@ pub struct BuildPlan {
     pub packages: Vec<Package>,
     /// No names were given: all that the project can load was asked for.
     pub all_packages: bool,
-    /// Names of packages of the project that were left out of all of them.
+    /// Names of packages of the project that the user left out of all of them.
     #[serde(default)]
     pub exclude: Vec<String>,
     /// Names of standard libraries that go in though the project does not name them.
