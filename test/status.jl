@@ -287,7 +287,8 @@ end
                 noticed = PackageCompilerRS.notices(plan)
                 @test length(noticed) == 1 && occursin("Needed", noticed[1])
                 preview = PackageCompilerRS.BuildPreview(plan,
-                    Dict("sysimage_path" => "", "up_to_date" => false, "linker" => "", "log" => "", "commands" => []), noticed)
+                    Dict("sysimage_path" => "", "up_to_date" => false, "not_linked" => nothing, "linker" => "", "log" => "",
+                        "commands" => []), noticed)
                 @test occursin("warning:  preferences of Needed", sprint(show, MIME"text/plain"(), preview))
                 # Where the project has the same, nothing is unseen.
                 append(place, "project/Project.toml", "[extras]\nNeeded = \"$(uuid_of(2))\"\n")

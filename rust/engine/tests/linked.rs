@@ -56,7 +56,7 @@ fn each_thing_that_speaks_against_it_is_named() {
     );
     named(reason(|plan| plan.interposer = None), "not built");
     named(
-        reason(|plan| plan.interposer = Some("/a b/x.so".into())),
+        reason(|plan| plan.interposer = Some("/a:b/x.so".into())),
         "cannot be preloaded",
     );
     for several in ["generic;haswell", "sysimage"] {
