@@ -152,13 +152,17 @@ function options_of_words(words)
         if name === :json
             json = true
         elseif haskey(given, name)
-            given[name] = vcat(given[name], value)
+            given[name] = joined(given[name], value)
         else
             given[name] = value
         end
     end
     return Pair{Symbol,Any}[name => given[name] for name in sort!(collect(keys(given)))], json
 end
+
+"The value of an option that is given twice: words of one command, else a vector."
+joined(before, value) = vcat(before, value)
+joined(before::Cmd, value::Cmd) = `$before $value`
 
 function split_option(word)
     parts = split(SubString(word, 3), '='; limit=2)
@@ -175,7 +179,7 @@ function option_value(name, text)
             "give it as `--executables=NAME=FUNCTION`"))
         return Pair{String,String}[parts[1] => parts[2]]
     end
-    name === :sysimage_build_args && return Cmd(Base.shell_split(text))
+    name === :sysimage_build_args && return command_of_words(text)
     # No package has a dot in its name.
     name === :workload && return endswith(text, ".jl") ? text : TestSuite(text)
     name === :verify && return text == "false" ? false : Symbol(text)
@@ -183,6 +187,15 @@ function option_value(name, text)
     expected = name in fieldnames(Options) ? fieldtype(Options, name) : AbstractString
     Real <: expected || Integer <: expected || return text
     return something(tryparse(Int, text), tryparse(Float64, text), Some(text))
+end
+
+function command_of_words(text)
+    try
+        return Cmd(Base.shell_split(text))
+    catch err
+        err isa ErrorException || rethrow()
+        throw(Misunderstood("`--sysimage-build-args=$text` cannot be split into words: $(err.msg)"))
+    end
 end
 
 if isdefined(Base, Symbol("@main"))

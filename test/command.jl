@@ -27,6 +27,10 @@ end
     @test Dict(given) == Dict(:force => true, :cpu_target => "native", :incremental => false,
         :precompile_execution_file => ["a.jl", "b=c.jl"], :idle_limit => 2.5, :trace_jobs => 3)
     @test option_value(:sysimage_build_args, "-O1 --strip-metadata") == `-O1 --strip-metadata`
+    given, _ = options_of_words(["--sysimage-build-args=-O1", "--sysimage-build-args=-g1 --check-bounds=yes"])
+    @test Dict(given) == Dict(:sysimage_build_args => `-O1 -g1 --check-bounds=yes`)
+    given, _ = options_of_words(["--workload=Suited", "--workload=run.jl", "--workload=Other"])
+    @test [item isa TestSuite ? item.package : item for item in given[1].second] == ["Suited", "run.jl", "Other"]
     @test option_value(:workload, "run.jl") == "run.jl"
     @test option_value(:workload, "Suited").package == "Suited"
     @test option_value(:verify, "trace") === :trace
@@ -44,7 +48,8 @@ end
         @test (code, out) == (2, "")
         @test startswith(err, "ERROR: ")
     end
-    for (words, message) in (["build", "--sysimage-path=X.so", "--incrementl"] => "`build` has no option `--incrementl`, did you mean `--incremental`?",
+    for (words, message) in (["build", "--sysimage-build-args='-O1"] => "`--sysimage-build-args='-O1` cannot be split into words: unterminated single quote",
+        ["build", "--sysimage-path=X.so", "--incrementl"] => "`build` has no option `--incrementl`, did you mean `--incremental`?",
         ["status", "X.so", "--force"] => "`status` has no option `--force`",
         ["status", "X.so", "--project"] => "`--project` is true, it must be a path",
         ["bundle", "X.so", "folder", "--include-lazy-artifacts=yes"] => "it must be `true` or `false`",
