@@ -1,5 +1,5 @@
 using PackageCompilerRS: edit_distance, find_project, installed_environment, is_installed, load_order, nearest,
-    needs_no_registry, read_environment, requested_packages
+    needs_no_registry, read_environment, requested_packages, resolved_environment
 
 const ENVIRONMENT = read_environment(joinpath(PROJECT, "Project.toml"))
 
@@ -65,6 +65,46 @@ end
             @test environment.manifest_file == joinpath(dirname(project), "Manifest.toml")
             @test sort!(collect(keys(environment.direct))) == (isempty(deps) ? ["Alone"] : ["Alone", "Dates"])
             @test !isdir(joinpath(depot, "registries"))
+        end
+    end
+end
+
+@testset "a weak dependency that older Julias are told of is none" begin
+    mktempdir() do dir
+        project = joinpath(dir, "Project.toml")
+        write(project, """
+            name = "Own"
+            uuid = "22222222-bbbb-4bbb-8bbb-00000000000a"
+            [deps]
+            Dates = "ade2ca70-3891-5945-98fb-dc099432e06a"
+            Other = "22222222-bbbb-4bbb-8bbb-00000000000B"
+            [weakdeps]
+            Other = "22222222-bbbb-4bbb-8bbb-00000000000b"
+            [extensions]
+            OtherExt = "Other"
+            """)
+        write(joinpath(dir, "Manifest.toml"), """
+            manifest_format = "2.0"
+            [[deps.Dates]]
+            uuid = "ade2ca70-3891-5945-98fb-dc099432e06a"
+            """)
+        environment = read_environment(project)
+        # Weak dependencies came with Julia 1.9.
+        weak = VERSION >= v"1.9"
+        @test haskey(environment.direct, "Other") == !weak
+        @test is_installed(environment) == weak
+        @test needs_no_registry(PackageCompilerRS.read_toml(project)) == weak
+        if weak
+            @test resolved_environment(project).packages[Base.UUID("22222222-bbbb-4bbb-8bbb-00000000000a")].dependencies ==
+                [Base.UUID("ade2ca70-3891-5945-98fb-dc099432e06a")]
+            for ask in (() -> requested_packages(environment, ["Other"]),
+                    () -> PackageCompilerRS.planned_tests(environment, TestSuite("Other")))
+                err = @test_throws BuildError ask()
+                @test occursin("only a weak dependency", err.value.cause)
+            end
+        else
+            err = @test_throws BuildError resolved_environment(project)
+            @test occursin("lacks `Other`", err.value.message)
         end
     end
 end

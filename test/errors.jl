@@ -31,6 +31,7 @@ mktempdir() do dir
             [A.extensions]
             ABExt = "B"
         """, "[deps]\nA = \"5f2a1e6c-6a0e-4b6e-9a55-0e6c3c9d1b7a\"\n")
+    unresolved = broken_manifest("", "[deps]\nA = \"5f2a1e6c-6a0e-4b6e-9a55-0e6c3c9d1b7a\"\n")
     plain_file = joinpath(dir, "plain.txt")
     write(plain_file, "no image")
     script = joinpath(WORKLOADS, "script.jl")
@@ -113,6 +114,9 @@ mktempdir() do dir
         ("a startup file for the image process", "Greeter", merge(ok, (sysimage_build_args=`--startup-file=yes`,)), ["--startup-file=yes"], ["script"]),
         ("a Manifest of another Julia", "Greeter", merge(ok, (project=versioned,)), ["does not read `Manifest-v1.4.toml`"], ["Pkg.instantiate"]),
         ("a Manifest of another Julia, in a dry run", "Greeter", merge(ok, (project=versioned, dry_run=true)), ["does not read `Manifest-v1.4.toml`"], []),
+        ("a dependency that the Manifest lacks", nothing, merge(ok, (project=unresolved, dry_run=true)), ["lacks `A`"], ["Pkg.resolve"]),
+        ("one by its name", "A", merge(ok, (project=unresolved, dry_run=true)), ["lacks `A`"], ["Pkg.resolve"]),
+        ("one by its tests", String[], merge(ok, (project=unresolved, dry_run=true, workload=TestSuite("A"))), ["lacks `A`"], ["Pkg.resolve"]),
         ("the name of an extension", "ABExt", merge(ok, (project=extended, dry_run=true)), ["`ABExt` is an extension of `A`"], ["when A and B do"]),
         ("no jobs", "Greeter", merge(ok, (trace_jobs=0,)), ["trace_jobs"], []),
         ("no threads", "Greeter", merge(ok, (workload_threads=0,)), ["workload_threads"], []),

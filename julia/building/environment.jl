@@ -107,7 +107,24 @@ function installed_environment(project_file; quiet)
         is_installed(environment) && return environment
     end
     instantiate(project_file; quiet=quiet)
-    return read_environment(project_file)
+    return resolved_environment(project_file)
+end
+
+"""
+    resolved_environment(project_file) -> Environment
+
+What `read_environment` gives, where the Manifest has all that the project names.
+
+# Errors
+`BuildError` for a dependency that it lacks.
+"""
+function resolved_environment(project_file)
+    environment = read_environment(project_file)
+    lacking = String[name for (name, uuid) in environment.direct if !haskey(environment.packages, uuid)]
+    isempty(lacking) && return environment
+    throw(BuildError("the Manifest of the project `$project_file` lacks `$(join(sort!(lacking), "`, `"))`";
+        cause="the project has it as a dependency, `$(environment.manifest_file)` has not",
+        hint="run `Pkg.resolve()` in it"))
 end
 
 "Path of the project's Manifest, or `nothing` when there is none."
@@ -232,7 +249,7 @@ project without dependencies (Julia 1.12), where `Pkg.resolve` does not.
 function needs_no_registry(project)
     sources = get(project, "sources", Dict{String,Any}())
     return all(name -> is_stdlib(name) || haskey(get(sources, name, Dict{String,Any}()), "path"),
-        keys(get(project, "deps", Dict{String,Any}())))
+        keys(direct_dependencies(project)))
 end
 
 """
@@ -254,12 +271,33 @@ end
 function read_environment(project_file, manifest_file)
     project = read_toml(project_file)
     packages = read_manifest(manifest_file)
-    return with_cause("`$project_file` is not as Pkg writes a project";
-        hint="correct it, and run `Pkg.resolve()` in it") do
+    return as_project(project_file) do
         direct = add_project!(packages, project, project_file)
         keep_reachable!(packages, direct)
         Environment(project_file, manifest_file, direct, packages)
     end
+end
+
+as_project(f, project_file) = with_cause(f, "`$project_file` is not as Pkg writes a project";
+    hint="correct it, and run `Pkg.resolve()` in it")
+
+"""
+Names and UUIDs of what a Project.toml depends on. One that is weak as well is there for Julias before 1.9, which know
+no weak dependencies: for Pkg it is none.
+"""
+function direct_dependencies(project)
+    direct = uuids_in(project, "deps")
+    VERSION < v"1.9" && return direct
+    weak = uuids_in(project, "weakdeps")
+    return filter!(pair -> get(weak, pair.first, nothing) != pair.second, direct)
+end
+
+function uuids_in(project, table)
+    found = Dict{String,Base.UUID}()
+    for (name, uuid) in get(project, table, Dict{String,Any}())
+        found[name] = Base.UUID(uuid)
+    end
+    return found
 end
 
 "The Manifest of a workspace (Julia 1.12) has the packages of all its projects; those of others go."
@@ -277,10 +315,7 @@ end
 
 "Adds the project to `packages` if it is one, and gives the names that it can load."
 function add_project!(packages, project, project_file)
-    direct = Dict{String,Base.UUID}()
-    for (name, uuid) in get(project, "deps", Dict{String,Any}())
-        direct[name] = Base.UUID(uuid)
-    end
+    direct = direct_dependencies(project)
     if haskey(project, "name") && haskey(project, "uuid")
         id = Base.PkgId(Base.UUID(project["uuid"]), project["name"])
         packages[id.uuid] = EnvironmentPackage(id, version_in(project),
@@ -408,6 +443,9 @@ function unknown_package(environment, name)
             hint="leave it out: it goes in by itself when $owner and $others do")
     end
     message = "`$name` is not in the project `$(environment.project_file)`"
+    weak = get(read_toml(environment.project_file), "weakdeps", Dict{String,Any}())
+    VERSION >= v"1.9" && haskey(weak, name) && return BuildError(message; cause="it is only a weak " *
+        "dependency there, which Pkg does not install for it", hint="give as `project` one that depends on it")
     near = nearest(name, keys(environment.direct))
     hint = if !isempty(near)
         "did you mean $(join(string.('`', near, '`'), " or "))?"

@@ -42,7 +42,7 @@ function make_plan(packages, options::Options)
         hint="it is for builds of all that the project has, without `packages`"))
     project_file = find_project(options.project)
     check_text("the project's path", project_file)
-    environment = options.dry_run ? read_environment(project_file) :
+    environment = options.dry_run ? resolved_environment(project_file) :
         installed_environment(project_file; quiet=options.quiet)
     requested = requested_packages(environment, names)
     if names === nothing
