@@ -5,6 +5,7 @@
 
 Builds the image at `sysimage_path` again, as it was built: with the packages, workloads, files and options that its
 stamp names. What has not changed is not built again, so that this is done at once for an image that is up to date.
+A package that was left out (`exclude`) may be gone from the project.
 
 # Arguments
 - `sysimage_path::AbstractString`: an image that [`create_sysimage`](@ref) made.
@@ -35,11 +36,21 @@ function refresh_sysimage(sysimage_path::AbstractString;
     check_text("the path of the sysimage", sysimage_path)
     image = abspath(sysimage_path)
     stamp = stamp_to_follow(image)
-    packages, keywords = call_of(stamp["plan"])
-    options = options_from(merge(keywords, Dict{Symbol,Any}(:sysimage_path => image, :quiet => quiet, :log => log,
-        :project => something(project, project_of(stamp)))))
-    plan = make_plan(packages, options)
+    plan = plan_again(stamp["plan"], image, something(project, project_of(stamp)); quiet=quiet, log=log)
     return follow_plan(plan, notices(plan); quiet=quiet)
+end
+
+"What `create_sysimage` would do now if it were called for `project` as it was for `plan`."
+function plan_again(plan, image, project; quiet, log)
+    packages, keywords = call_of(plan)
+    excluded = keywords[:exclude]
+    # What the project has no more is left out by itself.
+    isempty(excluded) || (keywords[:exclude] = intersect(excluded, names_in_project(find_project(project))))
+    again = make_plan(packages, options_from(merge(keywords, Dict{Symbol,Any}(:sysimage_path => image, :quiet => quiet,
+        :log => log, :project => project))))
+    # It may come back.
+    again["exclude"] = sort!(union(again["exclude"], excluded))
+    return again
 end
 
 """

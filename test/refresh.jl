@@ -1,6 +1,6 @@
 # Building an image again by its stamp.
 
-using PackageCompilerRS: Options, call_of, make_plan, parse_json, write_json
+using PackageCompilerRS: Options, call_of, make_plan, parse_json, plan_again, write_json
 
 "The plan of a call, as a stamp has it, and the one of the call that is made of it."
 function there_and_back(packages; kwargs...)
@@ -39,6 +39,23 @@ end
         named, keywords = call_of(plan)
         again = make_plan(named, Options(; sysimage_path="X.so", project=project, quiet=true, dry_run=true, keywords...))
         @test "Home" in requested(again)
+    end
+end
+
+@testset "a package that was left out may leave the project" begin
+    with_fixtures() do fixtures
+        project = joinpath(fixtures, "project")
+        asked(plan) = [package["name"] for package in plan["packages"] if package["requested"]]
+        plan = plan_of(; project=project, exclude=["Home", "Trigger"])
+        file = joinpath(project, "Project.toml")
+        write(file, replace(read(file, String), r"^Trigger = .*\n"m => ""))
+        again = plan_again(plan, "X.so", project; quiet=true, log=nothing)
+        # It may come back.
+        @test again["exclude"] == ["Home", "Trigger"]
+        @test asked(again) == asked(plan)
+        # Of a call it may be a slip.
+        err = @test_throws BuildError plan_of(; project=project, exclude=["Home", "Trigger"])
+        @test occursin("`Trigger` is not in the project", err.value.message)
     end
 end
 

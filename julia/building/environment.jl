@@ -281,6 +281,14 @@ end
 as_project(f, project_file) = with_cause(f, "`$project_file` is not as Pkg writes a project";
     hint="correct it, and run `Pkg.resolve()` in it")
 
+"Names that the project itself can load, whether its Manifest has them or not."
+function names_in_project(project_file)
+    project = read_toml(project_file)
+    return as_project(project_file) do
+        keys(add_project!(Dict{Base.UUID,EnvironmentPackage}(), project, project_file))
+    end
+end
+
 """
 Names and UUIDs of what a Project.toml depends on. One that is weak as well is there for Julias before 1.9, which know
 no weak dependencies: for Pkg it is none.
