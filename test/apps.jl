@@ -3,11 +3,12 @@
 module Apps
 
 using PackageCompilerRS
-using PackageCompilerRS: LIBRARIES_OF, Libdl, checked_executables, copy_folder, copy_library, in_work_folder,
-    is_version_of, library_folders, library_names, loaded_by, log_place, packages_of_image, part_of, parts_of,
+using PackageCompilerRS: LIBRARIES_OF, Libdl, check_target, checked_executables, copy_folder, copy_library,
+    in_work_folder, is_version_of, library_folders, library_names, loaded_by, log_place, packages_of_image, part_of, parts_of,
     read_toml, replace_folder, runtime_libraries, stems, toml, unlike_bundle, wanted_libraries, work_prefix
 using Test
-using ..Main: CLEAN, FIXTURES, HASH, LINKABLE, run_app, with_fixtures, with_herald, with_variables
+using ..Main: CLEAN, FIXTURES, HASH, LINKABLE, run_app, while_something_comes, with_fixtures, with_herald,
+    with_variables
 
 "What `f` throws, as users read it."
 function refusal(f)
@@ -241,10 +242,32 @@ end
             remains = joinpath(dir, string(work_prefix(target), dead_pid(), "-x"))
             alive = joinpath(dir, string(work_prefix(target), getpid(), "-x"))
             foreach(mkdir, (remains, alive, joinpath(dir, ".app.app-elsewhere-1-x")))
-            name = in_work_folder(work -> (touch(joinpath(work, "file")); basename(work)), target)
+            name = in_work_folder(work -> (touch(joinpath(work, "file")); basename(work)), () -> nothing, target)
             @test startswith(name, work_prefix(target))
             @test readdir(target) == ["file"]
             @test sort(readdir(dir)) == sort(["app", ".app.app-elsewhere-1-x", basename(alive)])
+        end
+    end
+end
+
+@testset "a folder that comes while it is made stays" begin
+    if Sys.islinux()
+        mktempdir() do dir
+            target, package = joinpath(dir, "app"), mkdir(joinpath(dir, "package"))
+            comes(force; table=false) = in_work_folder(() -> check_target(target, package; force=force), target) do work
+                touch(joinpath(work, "new"))
+                with_files(target, "mine", (table ? ("share/julia/app.json",) : ())...)
+                nothing
+            end
+            for (force, why) in (false => "exists", true => "is no app or library")
+                err = @test_throws BuildError comes(force)
+                @test err.value.stage === :publish
+                @test occursin(why, err.value.message)
+                @test readdir(target) == ["mine"]
+                @test sort(readdir(dir)) == ["app", "package"]
+            end
+            comes(true; table=true)
+            @test readdir(target) == ["new"]
         end
     end
 end
@@ -463,6 +486,19 @@ if LINKABLE
                 # Whatever its name is.
                 mv(bin("only"), bin("renamed"))
                 @test run_app(`$(bin("renamed"))`) == (0, "second\n", "")
+            end
+
+            @testset "but nothing that came meanwhile" begin
+                second = joinpath(dirname(place), "second")
+                before = sort([readdir(dirname(place)); "second"])
+                # Its image is in the cache.
+                text = while_something_comes(second) do
+                    refusal(() -> create_app(package, second; executables="only" => "second", incremental=true,
+                        cpu_target="native", quiet=true))
+                end
+                @test occursin("in stage publish: the folder `$second` exists", text)
+                @test readdir(second) == ["mine"]
+                @test sort(readdir(dirname(place))) == before
             end
         end
     end

@@ -5,7 +5,7 @@ module BundledSysimage
 using PackageCompilerRS
 using PackageCompilerRS: Libdl, bundled_script
 using Test
-using ..Main: HASH, LINKABLE, run_app, with_herald
+using ..Main: HASH, LINKABLE, run_app, while_something_comes, with_herald
 
 "What `f` throws, as users read it."
 refusal(f) = try f(); "nothing was thrown" catch err; err isa BuildError || rethrow(); sprint(showerror, err) end
@@ -139,6 +139,11 @@ if LINKABLE
                 rm(joinpath(made, "mine"))
                 @test occursin("holds the project itself",
                     refusal(() -> bundle_sysimage(image, fixtures; force=true)))
+                come = joinpath(mkdir(joinpath(fixtures, "come")), "herald")
+                @test occursin("in stage publish: the folder `$come` exists",
+                    while_something_comes(() -> refusal(() -> bundle_sysimage(image, come)), come))
+                @test readdir(come) == ["mine"]
+                @test readdir(dirname(come)) == ["herald"]
                 # An artifact that cannot be had: nothing appears.
                 artifact = joinpath(fixtures, "depot", "artifacts")
                 mv(artifact, artifact * " away")

@@ -82,6 +82,23 @@ function fake_julia(folder; cases="")
     return julia
 end
 
+"Runs `f`, and puts a folder at `target` as soon as the work folder of a bundle there is seen."
+function while_something_comes(f, target)
+    prefix, ended = PackageCompilerRS.work_prefix(target), Ref(false)
+    coming = @async begin
+        while !ended[] && !any(name -> startswith(name, prefix), readdir(dirname(target)))
+            sleep(0.001)
+        end
+        write(joinpath(mkdir(target), "mine"), "")
+    end
+    try
+        return f()
+    finally
+        ended[] = true
+        wait(coming)
+    end
+end
+
 const CLEAN = ("JULIA_LOAD_PATH" => nothing, "JULIA_DEPOT_PATH" => nothing, "JULIA_PROJECT" => nothing)
 
 "Exit code, and what was written to `stdout` and `stderr`."

@@ -36,6 +36,7 @@ struct Bundle
     package::Union{Base.PkgId,Nothing}
     order::Vector{EnvironmentPackage}
     options::Options
+    force::Bool
     include_lazy_artifacts::Bool
     include_preferences::Bool
 end
@@ -62,11 +63,12 @@ function plan_bundle(call, package_dir, target, keywords; incremental, cpu_targe
     options.project = package_dir
     check_options(options)
     project_file = find_project(package_dir)
-    check_target(target, dirname(project_file); force=check_flag(:force, force))
+    force = check_flag(:force, force)
+    check_target(target, dirname(project_file); force=force)
     environment = installed_environment(project_file; quiet=options.quiet)
     package = package_of(environment)
     roots = requested_packages(environment, package === nothing ? nothing : [package.name])
-    return Bundle(target, environment, package, load_order(environment, roots), options,
+    return Bundle(target, environment, package, load_order(environment, roots), options, force,
         check_flag(:include_lazy_artifacts, include_lazy_artifacts),
         check_flag(:include_preferences, include_preferences))
 end
@@ -89,7 +91,8 @@ which `library` starts; `add(work)` adds what else there is to be.
 function make_bundle(add, bundle, image, functions; library=nothing)
     start = time()
     quiet = bundle.options.quiet
-    image_report, artifacts, warnings = in_work_folder(bundle.target) do work
+    check() = check_target(bundle.target, dirname(bundle.environment.project_file); force=bundle.force)
+    image_report, artifacts, warnings = in_work_folder(check, bundle.target) do work
         library === nothing || copy_file(library, joinpath(work, "lib", "julia", basename(library)))
         report = build_image(bundle, joinpath(work, image), functions, library)
         packages = packages_of_image(report.sysimage_path)

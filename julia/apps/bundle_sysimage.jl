@@ -100,11 +100,12 @@ function bundle_sysimage(sysimage_path::AbstractString, folder::AbstractString;
     isempty(basename(target)) && (target = dirname(target))
     stamp = stamp_to_bundle(image)
     project_file = find_project(something(project, project_of(stamp)))
-    check_target(target, dirname(project_file); force=force, unlike=unlike_sysimage_bundle, what="bundled sysimage",
-        kept="the project")
+    check() = check_target(target, dirname(project_file); force=force, unlike=unlike_sysimage_bundle,
+        what="bundled sysimage", kept="the project")
+    check()
     packages = packages_to_bundle(stamp)
     warnings = problems_elsewhere(stamp, image, project_file)
-    artifacts = in_work_folder(target) do work
+    artifacts = in_work_folder(check, target) do work
         with_cause("the sysimage cannot be copied") do
             copy_image(image, stamp, work)
             copy_project(project_file, joinpath(work, "project"))

@@ -69,12 +69,12 @@ folders_in(folder) = isdir(folder) ? filter(name -> isdir(joinpath(folder, name)
 real_path(path) = ispath(path) ? realpath(path) : abspath(path)
 
 """
-    in_work_folder(make, target)
+    in_work_folder(make, check, target)
 
-Runs `make(folder)` on an empty folder beside `target`, and puts that in the place of `target`. If `make`
-fails, nothing is left.
+Runs `make(folder)` on an empty folder beside `target`, and puts that in the place of `target`, if `check()` finds that
+it may. If one of them fails, nothing is left.
 """
-function in_work_folder(make, target)
+function in_work_folder(make, check, target)
     parent = dirname(target)
     remove_remains(target)
     work = with_cause("a folder in `$parent` cannot be made") do
@@ -83,11 +83,26 @@ function in_work_folder(make, target)
     try
         result = make(work)
         chmod(work, 0o755 & ~current_umask())
-        with_cause(() -> replace_folder(work, target), "`$target` cannot be put in its place")
+        in_stage(:publish) do
+            # Something may have come there meanwhile.
+            check()
+            with_cause(() -> replace_folder(work, target), "`$target` cannot be put in its place")
+        end
         return result
     finally
         rm(work; force=true, recursive=true)
     end
+end
+
+"Runs `f`, whose `BuildError` is then one of `stage`."
+function in_stage(f, stage)
+    failure = try
+        return f()
+    catch err
+        err isa BuildError || rethrow()
+        err
+    end
+    throw(BuildError(stage, failure.message, failure.cause, failure.hint, failure.log, failure.output))
 end
 
 "How the names of folders begin in which this machine makes `target`."
