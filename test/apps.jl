@@ -3,11 +3,11 @@
 module Apps
 
 using PackageCompilerRS
-using PackageCompilerRS: LIBRARIES_OF, Libdl, check_target, checked_executables, copy_folder, copy_library,
+using PackageCompilerRS: LIBRARIES_OF, Libdl, bundle_artifacts, check_target, checked_executables, copy_folder, copy_library,
     in_work_folder, is_version_of, library_folders, library_names, loaded_by, log_place, packages_of_image, part_of, parts_of,
     read_toml, replace_folder, runtime_libraries, stems, toml, unlike_bundle, wanted_libraries, work_prefix
 using Test
-using ..Main: CLEAN, FIXTURES, HASH, LINKABLE, run_app, while_something_comes, with_fixtures, with_herald,
+using ..Main: CLEAN, FIXTURES, HASH, LINKABLE, downloadable_nowhere, run_app, while_something_comes, with_fixtures, with_herald,
     with_variables
 
 "What `f` throws, as users read it."
@@ -269,6 +269,21 @@ end
             comes(true; table=true)
             @test readdir(target) == ["new"]
         end
+    end
+end
+
+@testset "artifacts that nobody can download are told of" begin
+    # Older Julias have no package Artifacts.
+    VERSION >= v"1.6" && with_herald() do fixtures, package
+        herald = (id=Base.PkgId(Base.UUID("11111111-aaaa-4aaa-8aaa-000000000021"), "Herald"), path=package, tree_hash=nothing)
+        bundled() = bundle_artifacts(mktempdir(fixtures), [herald]; include_lazy=false)
+        @test bundled() == (1, [])
+        mv(joinpath(fixtures, "depot", "artifacts"), joinpath(fixtures, "away"))
+        number, warnings = bundled()
+        @test number == 0
+        @test startswith(only(warnings), "the artifact `greeting` of Herald is not in the folder")
+        write(joinpath(package, "Artifacts.toml"), downloadable_nowhere())
+        @test occursin("artifacts of Herald cannot be bundled", refusal(bundled))
     end
 end
 

@@ -5,7 +5,7 @@ module BundledSysimage
 using PackageCompilerRS
 using PackageCompilerRS: Libdl, bundled_script
 using Test
-using ..Main: HASH, LINKABLE, run_app, while_something_comes, with_herald
+using ..Main: HASH, LINKABLE, downloadable_nowhere, run_app, while_something_comes, with_herald
 
 "What `f` throws, as users read it."
 refusal(f) = try f(); "nothing was thrown" catch err; err isa BuildError || rethrow(); sprint(showerror, err) end
@@ -144,12 +144,19 @@ if LINKABLE
                     while_something_comes(() -> refusal(() -> bundle_sysimage(image, come)), come))
                 @test readdir(come) == ["mine"]
                 @test readdir(dirname(come)) == ["herald"]
-                # An artifact that cannot be had: nothing appears.
-                artifact = joinpath(fixtures, "depot", "artifacts")
+                artifact, table = joinpath(fixtures, "depot", "artifacts"), joinpath(package, "Artifacts.toml")
+                second, text = joinpath(fixtures, "made", "second"), read(table, String)
                 mv(artifact, artifact * " away")
-                @test occursin("artifacts of Herald cannot be bundled",
-                    refusal(() -> bundle_sysimage(image, joinpath(fixtures, "made", "second"))))
+                # One that nobody could download.
+                without = bundle_sysimage(image, second)
+                @test without.artifacts == 0
+                @test any(text -> occursin("the artifact `greeting` of Herald is not in the folder", text), without.warnings)
+                rm(second; recursive=true)
+                # One that cannot be had: nothing appears.
+                write(table, downloadable_nowhere())
+                @test occursin("artifacts of Herald cannot be bundled", refusal(() -> bundle_sysimage(image, second)))
                 @test readdir(dirname(made)) == ["herald"]
+                write(table, text)
                 mv(artifact * " away", artifact)
             end
 

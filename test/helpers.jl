@@ -43,6 +43,16 @@ of_project(packages) = filter(p -> !((p isa AbstractDict ? p["name"] : p.name) i
 # Of the artifact of the fixture Herald.
 const HASH = "0123456789abcdef0123456789abcdef01234567"
 
+"The fixture's `Artifacts.toml` with a place to download from at which nothing is."
+downloadable_nowhere() = """
+    [greeting]
+    git-tree-sha1 = "$HASH"
+
+        [[greeting.download]]
+        url = "file:///nowhere/greeting.tar.gz"
+        sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+    """
+
 "The app's folder in a copy of the fixtures, with its artifact in a depot."
 function with_herald(f)
     with_fixtures() do fixtures

@@ -111,7 +111,8 @@ function bundle_sysimage(sysimage_path::AbstractString, folder::AbstractString;
             copy_project(project_file, joinpath(work, "project"))
         end
         depot = mkpath(joinpath(work, "depot"))
-        number = bundle_artifacts(depot, packages; include_lazy=include_lazy_artifacts ? true : :installed)
+        number, missed = bundle_artifacts(depot, packages; include_lazy=include_lazy_artifacts ? true : :installed)
+        append!(warnings, missed)
         with_cause("the launcher cannot be written") do
             start = write_file(joinpath(work, "start"), bundled_script(basename(image)))
             chmod(start, 0o777 & ~current_umask())
