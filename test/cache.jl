@@ -34,7 +34,13 @@ end
         # Looking is not touching.
         plan_of("Greeter")
         @test isfile(old)
-        @test cache_info().dir == cache_dir()
+        info = cache_info()
+        @test info.dir == cache_dir()
+        kinds = [kind.kind for kind in info.kinds]
+        docstrings = Base.Docs.meta(PackageCompilerRS)[Base.Docs.Binding(PackageCompilerRS, :CacheInfo)].docs
+        @test all(kind -> occursin("`:$kind`", string([doc.text for doc in values(docstrings)])), kinds)
+        page = read(joinpath(dirname(@__DIR__), "docs", "src", "howto", "caches.md"), String)
+        @test all(kind -> occursin("\n| `$kind` |", page) && occursin(Regex("\n  $kind +\\d+ entries"), page), kinds)
         @test read(joinpath(cache_dir(), "timings.json"), String) == "{}"
         @test !ispath(former(depot))
         # One that an older version of this package makes later is left to it.

@@ -72,7 +72,7 @@ end
     CacheInfo
 
 What [`cache_info`](@ref) gives: `dir`, and `kinds`, a vector of `(kind, entries, bytes)` with the
-kinds `:image`, `:trace` and `:base`.
+kinds `:image`, `:trace`, `:base` and `:layer`.
 """
 struct CacheInfo
     dir::Union{String,Nothing}
