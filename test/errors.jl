@@ -1,4 +1,4 @@
-# Bad input, and what the user is told before any process is started: each row is what is wrong, the
+# Bad input, and what the user is told before anything is compiled: each row is what is wrong, the
 # arguments, and words of the message and of the hint or cause.
 
 const ROOT_CAN_WRITE_ANYWHERE = Sys.isunix() && ccall(:geteuid, Cuint, ()) == 0

@@ -120,7 +120,7 @@ say.
 A [`BuildReport`](@ref), or a [`BuildPreview`](@ref) with `dry_run=true`; a vector of these for a vector of targets.
 
 # Errors
-[`BuildError`](@ref). Wrong input is found before any process is started. An interrupted build
+[`BuildError`](@ref). Wrong input is found before anything is compiled. An interrupted build
 (Ctrl-C) ends its processes, removes what it made, and throws the `InterruptException` on.
 
 # Examples

@@ -3,8 +3,8 @@
 
 A sysimage that was not built. Fields:
 
-- `stage::Symbol`: where it failed: `:check` (before any child process was started), `:base`,
-  `:precompile`, `:trace`, `:statements`, `:image`, `:link`, `:verify` or `:publish`;
+- `stage::Symbol`: where it failed: `:check` (before anything was compiled; also what an app, library or bundle needs
+  beside its image), `:base`, `:precompile`, `:trace`, `:statements`, `:image`, `:link`, `:verify` or `:publish`;
 - `message::String`: what failed;
 - `cause::Union{String,Nothing}`: why, as far as is known;
 - `hint::Union{String,Nothing}`: what to do next;
