@@ -81,6 +81,21 @@ end
     end
 end
 
+"The part of a page below the heading, with that of the next of its kind left out."
+section(page, heading) = first(split(split(read(joinpath(REPOSITORY, "docs", "src", page), String), "\n## $heading\n")[2], "\n## "))
+
+@testset "lists in the docs are whole" begin
+    inputs = section("howto/caches.md", "What counts as an input")
+    # Files have words of their own there; `dry_run` and `image` say which build is meant.
+    in_words = (:project, :precompile_execution_file, :precompile_statements_file, :workload, :dry_run, :image)
+    @test filter(name -> !occursin(Regex("`$name\\b"), inputs), setdiff(collect(fieldnames(PackageCompilerRS.Options)), in_words)) == []
+    statements = read(joinpath(REPOSITORY, "docs", "src", "howto", "statements.md"), String)
+    entry = match(r"^\{\"text\".*\}$"m, statements).match
+    @test [Symbol(m[1]) for m in eachmatch(r"\"(\w+)\":", entry)] == collect(fieldnames(PackageCompilerRS.StatementRow))
+    fields = match(r"Each entry has the fields (.*?)\."s, statements)[1]
+    @test [Symbol(m[1]) for m in eachmatch(r"`(\w+)`", fields)] == collect(fieldnames(PackageCompilerRS.StatementRow))
+end
+
 mktempdir() do folder
     homes = ("HOME" => folder, "XDG_DATA_HOME" => nothing, "PCRS_CACHE_DIR" => joinpath(folder, "cache"))
     for (i, page) in enumerate(filter(page -> !isempty(examples(page)), pages()))
