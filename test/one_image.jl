@@ -6,8 +6,18 @@
         project = realpath(joinpath(fixtures, "project"))
         workload = joinpath(fixtures, "workloads", "greet.jl")
         image = joinpath(fixtures, "One." * PackageCompilerRS.Libdl.dlext)
-        build(; keywords...) = create_sysimage("Greeter"; sysimage_path=image, project=project,
+        build(; keywords...) = create_sysimage(["Greeter", "Trigger"]; sysimage_path=image, project=project,
             workload=workload, quiet=true, keywords...)
+        # What the extension takes from a package's `__init__` when it is loaded.
+        write(joinpath(fixtures, "packages", "Trigger", "src", "Trigger.jl"),
+            "module Trigger\nconst READY = Ref(0)\n__init__() = (READY[] = 42)\nend")
+        write_extension(number) = write(joinpath(fixtures, "packages", "Greeter", "ext", "GreeterTriggerExt.jl"), """
+            module GreeterTriggerExt
+            using Greeter, Trigger
+            const FOUND = ($number, Trigger.READY[])
+            end
+            """)
+        write_extension(1)
         clean = ("JULIA_LOAD_PATH" => nothing, "JULIA_PROJECT" => nothing,
             "PCRS_CACHE_DIR" => joinpath(fixtures, "cache"))
         withenv(clean...) do
@@ -17,7 +27,7 @@
             @test setdiff(readdir(DEPOT_PATH[1]), before) ⊆ ["compiled", "logs"]
             @test report.origin === :built
             @test report.how.linked == LINKABLE
-            @test "Greeter" in [p.name for p in report.packages]
+            @test issubset(["Greeter", "Trigger"], [p.name for p in report.packages])
             @test any(row -> row.package == "Greeter" && row.times > 0, report.named_folders)
             @test occursin(r"paths: .* into Greeter", sprint(show, MIME"text/plain"(), report))
             @test any(s -> s.outcome === :precompiled && occursin("Greeter.greet", s.text), report.statements)
@@ -69,10 +79,12 @@
                     is_built() = sysimage_status(image).state === :fresh && !islink(lock)
                     @test timedwait(is_built, 600.0; pollint=1.0) === :ok
                     @test start() == ("* Good day, x two * on $image", "")
-                    # As after each build of this image.
-                    write(source, replace(read(source, String), "Good day, " => "Hello, "))
-                    build()
-                    @test start() == ("* Hello, x two * on $image", "")
+                    # As after each build of this image. Here no package's own file has changed.
+                    write_extension(2)
+                    @test isempty(build().warnings)
+                    @test start() == ("* Good day, x two * on $image", "")
+                    found = "using Greeter, Trigger; print(Base.get_extension(Greeter, :GreeterTriggerExt).FOUND)"
+                    @test read(`$launcher --startup-file=no -e $found`, String) == "(2, 42)"
                 end
             end
             open(io -> println(io, "# an edit"), workload, "a")

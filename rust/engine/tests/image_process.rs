@@ -5,7 +5,9 @@ mod common;
 use common::script::Step;
 #[cfg(unix)]
 use common::steps::{at_statement, hang, write};
-use common::steps::{await_file, exists, exit, fail_with, note, say, sleep, touch, unless, when};
+use common::steps::{
+    await_file, exists, exit, fail_with, note, same, say, sleep, touch, unless, when,
+};
 use common::{Fake, app, build, text};
 #[cfg(unix)]
 use pcrs_engine::ErrorKind;
@@ -187,10 +189,15 @@ fn a_function_that_an_app_lacks_is_told_with_what_to_do() {
 #[test]
 fn packages_that_it_loads_from_their_source_are_named() {
     let fake = Fake::new();
-    fake.on("load", [note("uncached", "$name")]);
+    let extension = when(
+        same("$name", "Asked"),
+        [note("uncached", "NeededExt of Asked")],
+    );
+    fake.on("load", [note("uncached", "$name"), extension]);
     let built = fake.build();
     let warnings = built.warnings().join("\n");
     assert!(warnings.contains("loaded from source"), "{warnings}");
-    assert!(warnings.contains("`Needed`, `Asked`"), "{warnings}");
+    let named = "`Needed`, `Asked`, the extension `NeededExt` of `Asked`.";
+    assert!(warnings.contains(named), "{warnings}");
     built.report();
 }

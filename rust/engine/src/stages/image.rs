@@ -371,11 +371,15 @@ fn from_source(names: &[String]) -> Option<String> {
     if names.is_empty() {
         return None;
     }
-    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let named = |name: &String| match name.split_once(" of ") {
+        Some((extension, package)) => format!("the extension `{extension}` of `{package}`"),
+        None => format!("`{name}`"),
+    };
+    let names: Vec<String> = names.iter().map(named).collect();
     Some(format!(
         "loaded from source, for want of a precompile cache: {}. Julia makes none for a package that \
          overwrites another's method or says `__precompile__(false)`, nor for those that need it; in \
-         the image their code is compiled all the same",
+         the image their code is compiled all the same, but they are loaded where no `__init__` has run",
         names.join(", ")
     ))
 }
@@ -480,7 +484,7 @@ struct Follower<'a> {
     loads: u64,
     loaded: u64,
     loading: Option<String>,
-    /// Packages that were loaded from their source, for want of a cache.
+    /// Packages that were loaded from their source, for want of a cache, and each `Extension of Package`.
     uncached: Vec<String>,
     /// `Extension of Package`
     failed_extensions: Vec<String>,

@@ -46,10 +46,16 @@ pub fn run(ctx: &Context<'_>, base: &BaseImage) -> Result<bool, BuildError> {
     let parallel = plan.julia.version.has(Feature::ParallelPrecompile);
     records.push("parallel", parallel.to_string());
     for id in &base.stdlibs {
-        records.push("package", format!("{} {}", id.uuid, id.name));
+        let id = format!("{} {}", id.uuid, id.name);
+        records.push("package", &id).push("planned", &id);
     }
-    for package in plan.packages.iter().filter(|p| p.load) {
+    for package in &plan.packages {
         let id = format!("{} {}", package.uuid, package.name);
+        // What brings extensions in; a dependency may be left to the packages that need it.
+        records.push("planned", &id);
+        if !package.load {
+            continue;
+        }
         records.push("package", &id);
         if package.direct {
             records.push("direct", &id);

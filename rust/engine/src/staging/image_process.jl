@@ -13,15 +13,15 @@ function build_image(spec, folder)
     await_file(value_of(records, "packages_ready"))
     seed_random()
     packages = packages_of(records, "package")
-    new = filter(id -> !haskey(Base.loaded_modules, id), packages)
-    declined = any(declines_precompilation, new)
+    held = Set(keys(Base.loaded_modules))
+    declined = any(id -> !(id in held) && declines_precompilation(id), packages)
     declined && permit_declining()
     for id in loading_order(packages)
         note(journal, "load", id.name)
         load(id)
     end
-    for id in new
-        is_from_source(id) && note(journal, "uncached", id.name)
+    for name in loaded_from_source(held)
+        note(journal, "uncached", name)
     end
     for extension in failed_extensions()
         note(journal, "failed_extension", string(extension.id.name, " of ", extension.parentid.name))
@@ -126,6 +126,18 @@ function is_from_source(id)
     isdefined(Base, :PkgOrigin) && hasfield(Base.PkgOrigin, :cachepath) || return false
     origin = get(Base.pkgorigins, id, nothing)
     return origin !== nothing && origin.cachepath === nothing
+end
+
+"What was loaded from its source and is not among `held`, extensions too: as a name, or as `Extension of Package`."
+function loaded_from_source(held)
+    loaded = keys(Base.loaded_modules)
+    new = filter!(id -> !(id in held) && is_from_source(id), collect(loaded))
+    function described(id)
+        is_parent(other) = other.uuid !== nothing && Base.uuid5(other.uuid, id.name) == id.uuid
+        parents = isdefined(Base, :uuid5) ? filter!(is_parent, collect(loaded)) : Base.PkgId[]
+        return isempty(parents) ? id.name : string(id.name, " of ", first(parents).name)
+    end
+    return sort!(map(described, new))
 end
 
 "Those whose loading ended in an error, which Julia only shows and goes on (base/loading.jl, 1.9 and newer)."

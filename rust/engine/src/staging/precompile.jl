@@ -21,35 +21,55 @@ function precompile_in_parallel(ids)
     return nothing
 end
 
-"Whether every package has a cache that this process would load (Julia 1.9 and newer can tell)."
-function all_precompiled(ids)
-    isdefined(Base, :isprecompiled) || return false
+"""
+The extensions that Julia will load by itself (1.9 and newer) when all that is `planned` is loaded. It is told of each
+package's now rather than then, and keeps them by the packages that are still missing (base/loading.jl, to 1.12).
+"""
+function coming_extensions(planned)
+    isdefined(Base, :EXT_DORMITORY) || return Base.PkgId[]
+    foreach(Base.insert_extension_triggers, planned)
+    awaited = Dict{Base.PkgId,Vector{Base.PkgId}}()
+    for (package, extensions) in Base.EXT_DORMITORY, extension in extensions
+        push!(get!(() -> Base.PkgId[], awaited, extension.id), package)
+    end
+    # The base may hold a package with extensions that this project does not have.
+    return Base.PkgId[id for (id, packages) in awaited
+                      if issubset(packages, planned) && Base.locate_package(id) !== nothing]
+end
+
+"""
+Those of `packages` that have to be loaded for the caches that are missing to be made: all where it is an extension's,
+which is a cache of its own, and on which no package's depends. Julia 1.10 and newer can tell.
+"""
+function without_caches(packages, planned)
+    isdefined(Base, :isprecompiled) || return packages
     try
-        return all(Base.isprecompiled, ids)
+        all(Base.isprecompiled, coming_extensions(planned)) || return packages
+        # What the image holds is not loaded from a cache.
+        return filter(id -> !haskey(Base.loaded_modules, id) && !Base.isprecompiled(id), packages)
     catch
         # Precompiling says more plainly what is wrong.
-        return false
+        return packages
     end
 end
 
 function precompile_packages(records, journal)
-    # What the image holds is not loaded from a cache.
-    packages = filter(id -> !haskey(Base.loaded_modules, id), packages_of(records, "package"))
-    all_precompiled(packages) && return nothing
+    packages, planned = packages_of(records, "package"), packages_of(records, "planned")
+    left = without_caches(packages, planned)
     # Julia refuses when all that it is asked for is in the image (JuliaLang/julia issue 63189).
-    direct = intersect(packages_of(records, "direct"), packages)
-    if value_of(records, "parallel") == "true" && !isempty(direct) && can_precompile_in_parallel()
+    direct = filter(id -> !haskey(Base.loaded_modules, id), packages_of(records, "direct"))
+    if value_of(records, "parallel") == "true" && !isempty(left) && !isempty(direct) && can_precompile_in_parallel()
         try
             precompile_in_parallel(direct)
-            # The project's own package is none of its dependencies.
-            packages = filter(!Base.isprecompiled, packages)
         catch err
             # Loading one by one says more plainly which package it is.
             println(stderr, sprint(showerror, err))
         end
+        # The project's own package, which is none of its dependencies, and extensions of what the image holds.
+        left = without_caches(packages, planned)
     end
     # What a package needs comes before it.
-    for id in packages
+    for id in left
         try
             Base.require(id)
         catch
