@@ -651,3 +651,36 @@ fn so_is_one_for_what_llvm_cannot_compile() {
     // Not for its statement.
     assert!(report.how.not_linked.unwrap().contains("left no account"));
 }
+
+#[test]
+fn what_fails_on_the_layer_is_done_without_one() {
+    for stage in ["precompile", "trace"] {
+        let fake = Fake::new();
+        if !with_a_real_base(&fake) {
+            return;
+        }
+        with_a_real_image(&fake);
+        fake.on("generate", real_image());
+        fake.on("link", real_link());
+        let mut plan = linkable(&fake);
+        plan.cache = fake.cache();
+        plan.workloads = fake.plan_with_workloads(1).workloads;
+        let below = &mut plan.packages[0];
+        below.tree_hash = Some("1".repeat(40));
+        plan.packages[1].settled = false;
+        build(plan.clone()).report();
+        // The layer stays as it was.
+        fake.write("workload1.jl", "# an edit");
+        let steps = fail_with("ERROR: Evaluation into the closed module").into();
+        let folder = "$here/failed".into();
+        fake.on(stage, [Step::Once { folder, steps }]);
+        let before = fake.started().len();
+        let built = build(plan);
+        assert!(built.warnings().is_empty(), "{:?}", built.warnings());
+        let how = built.report().how;
+        assert!(how.linked.is_some() && how.layer.is_none(), "{how:?}");
+        let started = fake.started().split_off(before);
+        let mut failed = started.iter().filter(|line| line.starts_with(stage));
+        assert!(failed.next().unwrap().contains("layer.so"), "{started:?}");
+    }
+}

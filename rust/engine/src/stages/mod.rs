@@ -186,18 +186,30 @@ fn linked(
             statements: known.statements.clone(),
             layer: Some(layer),
         };
-        match linked_on(ctx, checked, &base, on_layer, times, warnings)? {
-            Linked::Made(mut image) => {
+        match linked_on(ctx, checked, &base, on_layer, times, warnings) {
+            Ok(Linked::Made(mut image)) => {
                 image.how.layer = Some(used);
                 return Ok(Linked::Made(image));
             }
-            Linked::Not { why, statements } => {
+            Ok(Linked::Not { why, statements }) => {
                 ctx.log(&format!("tried again without a layer: {why}"));
                 known.statements = Some(statements);
             }
+            Err(error) if may_be_of_layer(&error) => {
+                ctx.log(&format!("tried again without a layer: {error}"));
+            }
+            Err(error) => return Err(error),
         }
     }
     linked_on(ctx, checked, base, known, times, warnings)
+}
+
+/// Whether what failed on a layer may work without: there the `__init__` of its packages runs in each process
+/// that precompiles, and in each workload from the start.
+fn may_be_of_layer(error: &BuildError) -> bool {
+    error.kind == ErrorKind::Failed
+        && matches!(error.stage, Stage::Precompile | Stage::Trace)
+        && !full_disk::is_told_by(&error.to_string())
 }
 
 /// What is known before an image process has its turn.
