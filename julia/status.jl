@@ -168,11 +168,13 @@ unknown(name, message) = problem(:unknown, name, message)
 
 same_path(a, b) = a == b || (ispath(a) && ispath(b) && realpath(a) == realpath(b))
 
+"Whether this session's image is one of ours: its stamp may have been stripped to an empty one."
+holds_stamp() = isdefined(Base, :PACKAGECOMPILERRS_STAMP)
+
 "What this session's image was built from (`image_process.jl` leaves it there), or `nothing`."
 function stamp_of_session()
-    isdefined(Base, :PACKAGECOMPILERRS_STAMP) || return nothing
+    holds_stamp() || return nothing
     text = getfield(Base, :PACKAGECOMPILERRS_STAMP)[]::String
-    # Stripped of its metadata.
     isempty(text) && return nothing
     return parse_json(text)
 end

@@ -623,7 +623,7 @@ function test_no_packages(fixtures)
     return nothing
 end
 
-"A CPU by its name. The base has code for this one, whatever it is called."
+"A CPU by its name, and no metadata. The base has code for this one, whatever it is called."
 function test_named_cpu(fixtures)
     folder = write_package(joinpath(fixtures, "named", "Named"), "Named", UUIDS["Named"], """
         named(x) = join(sort!(map(abs, x)), '<')
@@ -633,7 +633,8 @@ function test_named_cpu(fixtures)
     image = joinpath(fixtures, "named.so")
     timed("an image for a CPU by its name") do
         # Julia masks these two for every CPU, so that this is no other one (src/processor_x86.cpp, `arg_target_data`).
-        report = build("Named", image, project; cpu_target="native,-rdrnd,-rdseed", include_stdlibs=[])
+        report = build("Named", image, project; cpu_target="native,-rdrnd,-rdseed", include_stdlibs=[],
+            sysimage_build_args=`--strip-metadata`)
         @test report.how.linked && report.how.refused == []
         @test report.how.from_base > 10_000 && report.how.from_packages == 0
         @test evaluated(image, project, "using Named; print(Named.named(Int16[2, -1]))") == "1<2"
@@ -642,6 +643,11 @@ function test_named_cpu(fixtures)
         # Sessions would take native code for another CPU, if theirs can run it.
         caches = readdir(joinpath(DEPOT_PATH[1], "compiled", "v$(VERSION.major).$(VERSION.minor)", "Named"))
         @test !isempty(caches) && all(endswith(".ji"), caches)
+        # The image has no stamp of its own.
+        path = join([dirname(@__DIR__), "@stdlib"], ':')
+        base = "using PackageCompilerRS; print(PackageCompilerRS.session_base(PackageCompilerRS.Options(; quiet=true)))"
+        @test output(image, project, `-e $base`; options=`--compiled-modules=no`,
+            variables=("JULIA_LOAD_PATH" => path,)) == STOCK
     end
     return nothing
 end

@@ -531,6 +531,19 @@ end
         :unknown, :unknown, "another version of PackageCompilerRS")
 end
 
+@testset "an image that was stripped of its stamp" begin
+    with_place() do place
+        write_stamp(place.image, plan_of(["Frames"]; project=inside(place, "project"), sysimage_path=place.image))
+        stamp_of(ours, held) = PackageCompilerRS.stamp_of_image(place.image, ours, held)
+        @test stamp_of(true, nothing)["plan"]["sysimage_path"] == place.image
+        @test stamp_of(true, Dict("plan" => 1)) == Dict("plan" => 1)
+        # One of another tool.
+        @test stamp_of(false, nothing) === nothing
+        rm(place.image * ".json")
+        @test stamp_of(true, nothing) === nothing
+    end
+end
+
 @testset "the image of the session" begin
     if PackageCompilerRS.stamp_of_session() === nothing
         @test sysimage_status(; project=PROJECT).state === :unknown

@@ -363,8 +363,14 @@ nothing replaces, so that what it was built on takes its place.
 """
 function session_base(options)
     running = running_sysimage()
-    stamp = stamp_of_session()
-    stamp === nothing && return running
+    ours = holds_stamp()
+    stamp = stamp_of_image(running, ours, stamp_of_session())
+    if stamp === nothing
+        ours && !options.quiet && @warn "Building on `$running`, the image of this session, whose packages stay as " *
+            "they are: it was stripped of what it was built on, and `$running.json` is not beside it. Give another image as " *
+            "`base_sysimage`."
+        return running
+    end
     below = get(stamp["plan"]["base"], "path", default_sysimage())
     isfile(below) || throw(BuildError("the image of this session was built on `$below`, which is gone";
         hint="give another image as `base_sysimage`; this session's own is `$running`"))
@@ -372,6 +378,12 @@ function session_base(options)
                            "holds packages as they were. Give it as `base_sysimage` to build on it."
     return below
 end
+
+"""
+What the image at `path` was built from: `held`, the stamp in it, or, where one of `ours` was stripped of that, the one
+beside it. `nothing` where there is none.
+"""
+stamp_of_image(path, ours, held) = held === nothing && ours ? inspect_image(path)["stamp"] : held
 
 function compiler_from_environment()
     haskey(ENV, "JULIA_CC") || return nothing
