@@ -26,7 +26,8 @@ in the project's `Sysimage.toml`, see below.
   those that their packages load late or not at all.
 - `import_into_main::Bool=true`: bind `packages` in `Main`, so that `using .Package` works without
   the project.
-- `base_sysimage`: path of the image to build upon instead of this session's.
+- `base_sysimage`: path of the image to build upon instead of this session's. Packages in it stay as they are: other versions
+  than the project's are an error.
 - `cpu_target="native"`: Julia's `--cpu-target`, such as `"haswell"`, or `"generic"` for any CPU of this architecture; on
   Julia 1.13 and newer also `"sysimage"`, that of the base. Of a CPU's instructions Julia uses those that this machine has
   too. An image that this machine cannot run is built and not started here; a warning says so. A vector of targets builds an image for each, one after the other: `Example.so` becomes

@@ -10,14 +10,14 @@ use std::process::Command;
 
 use common::script::{Condition, Step, Wait};
 use common::steps::{
-    append, at_statement, complain, copy, exists, exit, fail_with, run, say, touch, unless, when,
-    write,
+    append, at_statement, complain, copy, exists, exit, fail_with, note, run, say, touch, unless,
+    when, write,
 };
 use common::{Fake, OBJECT, build};
 use object::{Object, ObjectSection, ObjectSymbol};
 use pcrs_cache::Stop;
 use pcrs_engine::linked::Way;
-use pcrs_engine::plan::Base;
+use pcrs_engine::plan::{Base, Verify};
 use pcrs_engine::report::{BuildReport, Owner, SizePart, SpanKind};
 use pcrs_engine::{BuildPlan, Stage, dry_run};
 use pcrs_linked::handover::{Counts, Handover, UsedBase, UsedPackage};
@@ -530,6 +530,67 @@ fn so_is_one_that_does_not_start() {
             is_made_in_full(&fake, "the linked image does not work");
         }
     }
+}
+
+/// The build of `change`'s plan ends in `:verify` after its first image, which linked; the error holds `why`.
+fn is_refused_at_once(fake: &Fake, change: impl FnOnce(&mut BuildPlan), why: &str) {
+    with_a_real_image(fake);
+    fake.on("link", real_link());
+    let mut plan = linkable(fake);
+    change(&mut plan);
+    let built = build(plan);
+    assert!(built.warnings().is_empty(), "{:?}", built.warnings());
+    let error = built.error();
+    assert_eq!(error.stage, Stage::Verify);
+    assert!(error.to_string().contains(why), "{error}");
+    let started = fake.started();
+    let images = started.iter().filter(|line| line.starts_with("image "));
+    assert_eq!(images.count(), 1, "{started:?}");
+}
+
+#[test]
+fn what_another_way_to_make_it_would_not_mend_is_an_error() {
+    let fake = Fake::new();
+    if !with_a_real_base(&fake) {
+        return;
+    }
+    let of_other = note("version", "00000000-0000-0000-0000-000000000002 9.0.0");
+    fake.on("verify", [of_other]);
+    let registered = |plan: &mut BuildPlan| plan.packages[1].tree_hash = Some("1".repeat(40));
+    is_refused_at_once(&fake, registered, "holds `Asked` 9.0.0");
+
+    let fake = Fake::new();
+    with_a_real_base(&fake);
+    let again = Condition::Started("trace".into(), 2);
+    fake.on(
+        "trace",
+        [when(again, fail_with("ERROR: the folder exists"))],
+    );
+    let workloads = fake.plan_with_workloads(1).workloads;
+    let traced = |plan: &mut BuildPlan| {
+        plan.workloads = workloads;
+        plan.verify = Verify::Trace;
+    };
+    is_refused_at_once(&fake, traced, "a workload runs twice");
+}
+
+#[test]
+fn a_workload_that_crashes_on_the_linked_image_is_tried_on_one_compiled_in_full() {
+    let fake = Fake::new();
+    if !with_a_real_base(&fake) {
+        return;
+    }
+    with_a_real_image(&fake);
+    first_time(&fake, "link", real_link());
+    fake.on(
+        "trace",
+        [when(Condition::Started("trace".into(), 2), [Step::Crash])],
+    );
+    let mut plan = linkable(&fake);
+    plan.workloads = fake.plan_with_workloads(1).workloads;
+    plan.verify = Verify::Trace;
+    let why = build(plan).report().how.not_linked.unwrap();
+    assert!(why.contains("the linked image does not work"), "{why}");
 }
 
 #[test]

@@ -5,13 +5,13 @@ mod common;
 use std::fs;
 
 use common::steps::{keep, write};
-use common::{Fake, app, build};
+use common::{Fake, OBJECT, app, build};
 use pcrs_cache::Stop;
-use pcrs_engine::BuildPlan;
 use pcrs_engine::identity::inspect::inspect;
 use pcrs_engine::identity::stamp::{Part, PartKind, Stamp};
 use pcrs_engine::identity::{beside, parts};
-use pcrs_engine::plan::Base;
+use pcrs_engine::plan::{Base, Package, Verify};
+use pcrs_engine::{BuildPlan, ErrorKind, Stage, dry_run};
 
 /// A plan whose package `Asked` is tracked by path, with a folder of its own.
 fn plan(fake: &Fake) -> BuildPlan {
@@ -294,4 +294,81 @@ fn packages_of_the_image_below_stay_as_they_are() {
         parts::read(&upper, &fake.image(), &Stop::default()),
     );
     assert_eq!(stamp.unknown_base, Some(other));
+}
+
+/// The plan of an image on that of `plan`, which is built before.
+fn on_another(fake: &Fake, mut plan: BuildPlan) -> BuildPlan {
+    // Julia's version, as an image has it.
+    let mut content = OBJECT.as_bytes().to_vec();
+    content.extend("1.10.6".len().to_ne_bytes());
+    content.extend(b"1.10.6");
+    fake.write("content", content);
+    build(plan.clone()).report();
+    let below = fake.path("target/Below.so");
+    fs::rename(fake.image(), &below).unwrap();
+    fs::rename(beside::stamp(&fake.image()), beside::stamp(&below)).unwrap();
+    fs::remove_file(fake.path("started")).unwrap();
+    plan.base = Base::Existing { path: below };
+    plan
+}
+
+#[test]
+fn a_base_that_holds_another_version_is_refused_before_any_process_starts() {
+    let fake = Fake::new();
+    let mut registered = fake.plan();
+    registered.packages[1].tree_hash = Some("a".repeat(40));
+    let upper = on_another(&fake, registered);
+    let refused = |change: &dyn Fn(&mut Package), told: &str| {
+        let mut plan = upper.clone();
+        plan.verify = Verify::None;
+        change(&mut plan.packages[1]);
+        let error = build(plan.clone()).error();
+        assert_eq!((error.kind, error.stage), (ErrorKind::Input, Stage::Check));
+        let base = fake.path("target/Below.so").display().to_string();
+        assert!(error.message.contains(&base), "{error}");
+        assert!(error.message.contains(told), "{error}");
+        assert_eq!(
+            dry_run(&plan, &Stop::default()).unwrap_err().message,
+            error.message
+        );
+    };
+    let other = |package: &mut Package| {
+        package.version = Some("2.0.0".into());
+        package.tree_hash = Some("b".repeat(40));
+    };
+    refused(&other, "`Asked` 1.0.0, the Manifest says 2.0.0");
+    // The same version of a branch.
+    let tree = "b".repeat(40);
+    let told = format!("the Manifest says 1.0.0 of the tree {tree}");
+    refused(&|package| package.tree_hash = Some(tree.clone()), &told);
+    let folder = fake.path("project");
+    let told = format!("the Manifest says 1.0.0 from `{}`", folder.display());
+    let developed = |package: &mut Package| {
+        package.tree_hash = None;
+        package.path = Some(folder.clone());
+    };
+    refused(&developed, &told);
+    assert!(fake.started().is_empty());
+    build(upper).report();
+}
+
+#[test]
+fn a_package_that_was_edited_since_its_base_was_built_is_told_of() {
+    let fake = Fake::new();
+    let mut upper = on_another(&fake, plan(&fake));
+    upper.cache = fake.cache();
+    let quiet = build(upper.clone());
+    assert!(quiet.warnings().is_empty(), "{:?}", quiet.warnings());
+    fake.write("Asked/src/Asked.jl", "module Asked; f() = 1; end\n");
+    let told = |upper: &BuildPlan| {
+        let built = build(upper.clone());
+        let warnings = built.warnings().join("\n");
+        assert!(warnings.contains("holds `Asked` as it was"), "{warnings}");
+    };
+    told(&upper);
+    // As long as the image lasts.
+    told(&upper);
+    let elsewhere = fake.path("project");
+    upper.packages[1].path = Some(elsewhere);
+    told(&upper);
 }

@@ -167,6 +167,7 @@ pub fn dry_run(plan: &BuildPlan, stop: &Stop) -> Result<DryRun, BuildError> {
             sysimage_path: shown,
         });
     }
+    stages::held::check(plan, &stages::held::in_base(plan, stop))?;
     stages::check::output(plan, stop)?;
     let checked = stages::check::tools(plan)?;
     let prefix = beside::work_folder(&plan.sysimage_path);

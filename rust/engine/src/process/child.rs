@@ -89,6 +89,11 @@ impl Ended {
         is_illegal_instruction(self.status)
     }
 
+    /// Ended by a signal of its own making.
+    pub fn crashed(&self) -> bool {
+        !self.killed && signal(self.status).is_some_and(|number| number != 9)
+    }
+
     /// Ended by SIGKILL that was not ours: the kernel's, most likely, for want of memory.
     pub fn was_killed_from_outside(&self) -> bool {
         !self.killed && signal(self.status) == Some(9)

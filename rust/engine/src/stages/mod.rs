@@ -3,6 +3,7 @@
 mod about;
 pub mod base;
 pub mod check;
+pub mod held;
 pub mod image;
 pub mod layer;
 pub mod link;
@@ -38,6 +39,7 @@ use check::Checked;
 use image::ImageProcess;
 use layer::Layer;
 use statements::Statements;
+use verify::Refusal;
 
 /// Goes through all stages.
 ///
@@ -46,6 +48,7 @@ use statements::Statements;
 pub fn run(ctx: &Context<'_>) -> Result<BuildReport, BuildError> {
     let plan = ctx.plan;
     let mut times = Vec::new();
+    held::check(plan, &ctx.stamp.packages)?;
     let _lock = ctx.cache.lock(ctx, Kind::Image);
     if let Some(report) = from_cache(ctx)? {
         return Ok(report);
@@ -66,7 +69,10 @@ pub fn run(ctx: &Context<'_>) -> Result<BuildReport, BuildError> {
             })?
         }
     };
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = held::edited(plan, ctx.stamp).into_iter().collect();
+    for warning in &warnings {
+        ctx.warn(Stage::Check, warning);
+    }
     let way = Way::of(plan);
     if let Way::NotSo(why) = &way {
         ctx.warn(Stage::Image, in_full(why));
@@ -275,12 +281,17 @@ fn linked_on(
         Ok::<_, BuildError>((merged, outcome))
     })?;
     let outcome = outcome.and_then(|mut image| {
-        verify(ctx, base, &mut image, times, warnings).map_err(|error| match error.kind {
-            ErrorKind::Cancelled => Setback::Failed(error),
-            _ if full_disk::is_told_by(&error.to_string()) => Setback::Failed(error),
-            _ => Setback::Slower(format!("the linked image does not work: {error}")),
-        })?;
-        Ok(image)
+        match verify(ctx, base, &mut image, times, warnings) {
+            Ok(()) => Ok(image),
+            Err(Refusal { error, of_image }) => {
+                if of_image && !full_disk::is_told_by(&error.to_string()) {
+                    let why = format!("the linked image does not work: {error}");
+                    return Err(Setback::Slower(why));
+                }
+                // One that is compiled in full would be refused as well.
+                Err(Setback::Failed(error))
+            }
+        }
     });
     match outcome {
         Ok(image) => Ok(Linked::Made(Box::new(image))),
@@ -354,7 +365,8 @@ fn full(
         linker: checked.linker.describe(),
         origins: Origins::default(),
     };
-    verify(ctx, base, &mut image, times, warnings)?;
+    let tried = verify(ctx, base, &mut image, times, warnings);
+    tried.map_err(|refusal| refusal.error)?;
     Ok(image)
 }
 
@@ -364,13 +376,19 @@ fn verify(
     image: &mut Image,
     times: &mut Vec<(Stage, f64)>,
     warnings: &mut Vec<String>,
-) -> Result<(), BuildError> {
+) -> Result<(), Refusal> {
     if !verify::needed(ctx.plan) {
         return Ok(());
     }
-    let remark = ctx.stage(Stage::Verify, verify::what(ctx.plan), times, || {
-        verify::run(ctx, &image.path, base.caches, &mut image.statements)
-    })?;
+    let mut of_image = false;
+    let tried = ctx.stage(Stage::Verify, verify::what(ctx.plan), times, || {
+        let tried = verify::run(ctx, &image.path, base.caches, &mut image.statements);
+        tried.map_err(|refusal| {
+            of_image = refusal.of_image;
+            refusal.error
+        })
+    });
+    let remark = tried.map_err(|error| Refusal { error, of_image })?;
     warnings.extend(remark);
     Ok(())
 }
@@ -519,7 +537,8 @@ fn from_cache(ctx: &Context<'_>) -> Result<Option<BuildReport>, BuildError> {
             let caches = BaseImage::existing(&image)
                 .on_way(plan, Way::of(plan).is_linked())
                 .caches;
-            verify::run(ctx, &image, caches, &mut report.statements)
+            let tried = verify::run(ctx, &image, caches, &mut report.statements);
+            tried.map_err(|refusal| refusal.error)
         });
         match tried {
             Ok(remark) => report.warnings.extend(remark),

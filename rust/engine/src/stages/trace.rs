@@ -293,15 +293,38 @@ pub struct Remarks {
     pub untraced: BTreeMap<usize, String>,
 }
 
+/// The first script that failed, or tests that could not be started.
+#[derive(Debug)]
+pub struct Failed {
+    pub error: BuildError,
+    /// Ended by a signal, and neither by an error of its own nor for want of memory.
+    pub crashed: bool,
+}
+
+impl From<BuildError> for Failed {
+    fn from(error: BuildError) -> Self {
+        Self {
+            error,
+            crashed: false,
+        }
+    }
+}
+
+impl From<Failed> for BuildError {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
 /// Runs every job, several at once where cores and memory allow.
 ///
 /// # Errors
 /// That of the first script that fails, or of tests that could not be started.
-pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<Remarks, BuildError> {
+pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<Remarks, Failed> {
     let remarks: Mutex<Remarks> = Mutex::default();
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
-    let failed: Mutex<Option<BuildError>> = Mutex::default();
+    let failed: Mutex<Option<Failed>> = Mutex::default();
     // Each job stays on the thread that started it: Linux ends a child with that thread.
     std::thread::scope(|scope| {
         for _ in 0..parallel(ctx.plan, jobs.len()) {
@@ -322,7 +345,7 @@ pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<Remarks, BuildError> {
                         ctx.warn(job.invocation.stage, &warning);
                         lock(&remarks).untraced.insert(job.index, warning);
                     }
-                    let error = match ended {
+                    let failure = match ended {
                         Ok(ended) if ended.success() => None,
                         Ok(ended) if !ended.killed && job.tests_ran() => {
                             let warning = warning_of_tests(ctx, job, &ended);
@@ -330,12 +353,15 @@ pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<Remarks, BuildError> {
                             lock(&remarks).failed_tests.insert(job.index, warning);
                             None
                         }
-                        Ok(ended) => Some(child::failure(ctx, &job.invocation, &ended)),
-                        Err(error) => Some(error),
+                        Ok(ended) => Some(Failed {
+                            error: child::failure(ctx, &job.invocation, &ended),
+                            crashed: ended.crashed(),
+                        }),
+                        Err(error) => Some(error.into()),
                     };
-                    let error = error.or(job.settle_trace().err());
-                    if let Some(error) = error {
-                        lock(&failed).get_or_insert(error);
+                    let settled = job.settle_trace().err().map(Failed::from);
+                    if let Some(failure) = failure.or(settled) {
+                        lock(&failed).get_or_insert(failure);
                         return;
                     }
                     ctx.event(Event::Progress {

@@ -11,9 +11,9 @@ use super::about::Packages;
 use super::statements::hints;
 use super::{journal, spec, trace};
 use crate::build::context::Context;
-use crate::error::{BuildError, Stage};
+use crate::error::{BuildError, ErrorKind, Stage};
 use crate::julia::start::{Caches, julia};
-use crate::plan::{BuildPlan, Verify, Workload};
+use crate::plan::{Base, BuildPlan, Verify, Workload};
 use crate::process::child::{self, Verdict};
 use crate::process::invocation::Invocation;
 use crate::records::{self, Records};
@@ -99,6 +99,42 @@ fn workloads(plan: &BuildPlan, image: &Path, caches: Caches, folder: &Path) -> V
     trace::jobs(plan, &runs, folder)
 }
 
+/// Why an image is not taken.
+#[derive(Debug)]
+pub struct Refusal {
+    pub error: BuildError,
+    /// It may be how the image was made: it does not start, or crashes.
+    pub of_image: bool,
+}
+
+impl From<BuildError> for Refusal {
+    fn from(error: BuildError) -> Self {
+        Self {
+            error,
+            of_image: false,
+        }
+    }
+}
+
+impl Refusal {
+    fn of_image(error: BuildError) -> Self {
+        Self {
+            error,
+            of_image: true,
+        }
+    }
+
+    /// With what became of an older image.
+    fn unchanged(mut self) -> Self {
+        let kept = "an older image at `sysimage_path` was left as it was";
+        self.error.hint = Some(match self.error.hint.take() {
+            Some(hint) => format!("{hint}; {kept}"),
+            None => kept.to_string(),
+        });
+        self
+    }
+}
+
 /// Tries the image. What is to be said of it as long as it lasts comes back: that it is for another CPU
 /// than this one, on which it cannot be tried, or that it starts only in its project.
 ///
@@ -110,8 +146,9 @@ pub fn run(
     image: &Path,
     caches: Caches,
     statements: &mut StatementReport,
-) -> Result<Option<String>, BuildError> {
-    let Tried { at_start, remark } = check_packages(ctx, image, caches).map_err(unchanged)?;
+) -> Result<Option<String>, Refusal> {
+    let tried = check_packages(ctx, image, caches);
+    let Tried { at_start, remark } = tried.map_err(Refusal::unchanged)?;
     if let Some(remark) = &remark {
         ctx.warn(Stage::Verify, remark);
     }
@@ -121,12 +158,28 @@ pub fn run(
     }
     if runs_workloads(ctx.plan) {
         let jobs = workloads(ctx.plan, image, caches, ctx.workspace.path());
-        trace::run(ctx, &jobs).map_err(unchanged)?;
+        trace::run(ctx, &jobs).map_err(|failed| refused_by_workload(failed).unchanged())?;
         // What was compiled, without the calls that only might be.
         let traces: Vec<PathBuf> = jobs.into_iter().map(|job| job.raw).collect();
         statements.residual = Some(residual(ctx.plan, &traces, statements)?);
     }
     Ok(remark)
+}
+
+/// A workload that crashes the image may work on one that is made in another way. One that ends with an error of
+/// its own has run before, when it was traced, and would fail on any image.
+fn refused_by_workload(trace::Failed { mut error, crashed }: trace::Failed) -> Refusal {
+    if !crashed && error.kind == ErrorKind::Failed {
+        error.hint.get_or_insert_with(|| {
+            "with `verify=:trace` a workload runs twice: when it is traced, and on the image; make it work where its \
+             files are there already, or leave `verify=:trace` out"
+                .into()
+        });
+    }
+    Refusal {
+        error,
+        of_image: crashed,
+    }
 }
 
 /// What came of the first start.
@@ -137,7 +190,7 @@ struct Tried {
     remark: Option<String>,
 }
 
-fn check_packages(ctx: &Context<'_>, image: &Path, caches: Caches) -> Result<Tried, BuildError> {
+fn check_packages(ctx: &Context<'_>, image: &Path, caches: Caches) -> Result<Tried, Refusal> {
     let plan = ctx.plan;
     let folder = ctx.workspace.path();
     let mut records = Records::default();
@@ -165,7 +218,7 @@ fn start_anywhere_or_in_project(
     ctx: &Context<'_>,
     image: &Path,
     caches: Caches,
-) -> Result<Tried, BuildError> {
+) -> Result<Tried, Refusal> {
     let (plan, folder) = (ctx.plan, ctx.workspace.path());
     let anywhere = start(plan, image, caches, folder, None);
     let mut ended = child::run(ctx, &anywhere, &mut || Verdict::GoOn)?;
@@ -186,10 +239,15 @@ fn start_anywhere_or_in_project(
         });
     }
     if ended.idle.is_some() {
-        return Err(child::failure(ctx, &anywhere, &ended));
+        return Err(Refusal::of_image(child::failure(ctx, &anywhere, &ended)));
     }
     let project = &plan.project.dir;
-    let started = child::run_ok(ctx, &start(plan, image, caches, folder, Some(project)))?;
+    let in_project = start(plan, image, caches, folder, Some(project));
+    let started = child::run(ctx, &in_project, &mut || Verdict::GoOn)?;
+    if !started.success() {
+        let error = child::failure(ctx, &in_project, &started);
+        return Err(Refusal::of_image(error));
+    }
     let error = child::failure(ctx, &anywhere, &ended);
     let remark = format!(
         "the image starts only where its packages are in the project or the default environment, as \
@@ -245,15 +303,6 @@ fn for_other_cpu(plan: &BuildPlan, ended: &child::Ended) -> Option<String> {
     })
 }
 
-fn unchanged(mut error: BuildError) -> BuildError {
-    let kept = "an older image at `sysimage_path` was left as it was";
-    error.hint = Some(match error.hint.take() {
-        Some(hint) => format!("{hint}; {kept}"),
-        None => kept.to_string(),
-    });
-    error
-}
-
 fn compare(plan: &BuildPlan, told: &[(String, String)]) -> Result<(), BuildError> {
     let loaded: Vec<&str> = told
         .iter()
@@ -286,10 +335,23 @@ fn compare(plan: &BuildPlan, told: &[(String, String)]) -> Result<(), BuildError
                 Stage::Verify,
                 format!("the image holds `{name}` {held}, the Manifest says {planned}"),
             )
-            .hint("the environment changed while the image was built; build again"));
+            .hint(hint_of_other(plan)));
         }
     }
     Ok(())
+}
+
+/// What to do about a package of another version than is planned.
+fn hint_of_other(plan: &BuildPlan) -> String {
+    match &plan.base {
+        // One that tells what it holds was looked at in the check.
+        Base::Existing { path } if !plan.julia.is_default_sysimage(path) => format!(
+            "the base image `{}` may hold it, which one built on it cannot replace: build that again, or give \
+             another one as `base_sysimage`; or the environment changed while the image was built",
+            path.display()
+        ),
+        _ => "the environment changed while the image was built; build again".into(),
+    }
 }
 
 /// What the workloads still compiled on the image, with what the report says of the same statement.
