@@ -100,10 +100,10 @@ permit_declining() = redefine("@noinline __precompile__(::Bool=true) = nothing")
 Loads a package as a session does, which takes one without a cache from its source: Julia makes none
 for a package that says `__precompile__(false)` or overwrites another's method, nor for those that
 need one. What such a package may not do here has to be permitted before: one that failed is left half
-loaded, and a second `require` takes it for whole.
+loaded, and a second `require` takes it for whole. What the base holds is asked for too: to Julia 1.11.0 and 1.11.1 it
+triggers extensions only then.
 """
 function load(id)
-    haskey(Base.loaded_modules, id) && return nothing
     try
         Base.invokelatest(Base.require, id)
     catch err
