@@ -3,9 +3,9 @@
 module BundledSysimage
 
 using PackageCompilerRS
-using PackageCompilerRS: Libdl, bundled_script
+using PackageCompilerRS: Libdl, bundle_artifacts, bundled_script, installed_artifacts
 using Test
-using ..Main: HASH, LINKABLE, run_app, with_herald
+using ..Main: HASH, LINKABLE, run_app, with_herald, with_overrides
 
 "What `f` throws, as users read it."
 refusal(f) = try f(); "nothing was thrown" catch err; err isa BuildError || rethrow(); sprint(showerror, err) end
@@ -103,6 +103,31 @@ end
             @test occursin("rename it", said(joinpath(root, "start"), joinpath(root, "out")))
             @test sort(readdir(root)) == ["start", "x.so"]
         end
+    end
+end
+
+VERSION >= v"1.6" && @testset "an artifact that a depot replaces for one package" begin
+    mktempdir() do root
+        depot, package, instead = mkpath.(joinpath.(root, ("depot", "Needy", "instead")))
+        write(joinpath(instead, "text"), "from elsewhere")
+        write(joinpath(package, "Artifacts.toml"), "[data]\ngit-tree-sha1 = \"$HASH\"\n")
+        # What the depot has under that name is another.
+        write(joinpath(mkpath(joinpath(depot, "artifacts", HASH)), "text"), "from the depot")
+        id = Base.PkgId(Base.UUID("11111111-aaaa-4aaa-8aaa-000000000001"), "Needy")
+        order = [(id=id, path=package, tree_hash=nothing)]
+        text_in(place) = read(joinpath(place, "artifacts", HASH, "text"), String)
+        needed() = first.(Base.invokelatest(installed_artifacts, id.uuid, package, joinpath(package, "Artifacts.toml")))
+        with_overrides(depot, "") do
+            @test bundle_artifacts(joinpath(root, "plain"), order; include_lazy=false) == 1
+            @test needed() == ["data"]
+        end
+        with_overrides(depot, "[$(id.uuid)]\ndata = $(repr(instead))\n") do
+            @test bundle_artifacts(joinpath(root, "replaced"), order; include_lazy=false) == 1
+            # A launcher would look for it in depots.
+            @test isempty(needed())
+        end
+        @test text_in(joinpath(root, "plain")) == "from the depot"
+        @test text_in(joinpath(root, "replaced")) == "from elsewhere"
     end
 end
 

@@ -158,6 +158,11 @@ end
                     sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
                 """)
             @test !installed(registered)
+            # Where a depot has another in its place, for this package or for all.
+            there(text) = with_overrides(() -> installed(registered), dir, "$text = $(repr(dir))\n")
+            @test there("[5f2a1e6c-6a0e-4b6e-9a55-0e6c3c9d1b7a]\ndata")
+            @test there("0123456789012345678901234567890123456789")
+            @test !there("[11111111-aaaa-4aaa-8aaa-000000000001]\ndata")
             write(artifacts, "[")
             @test_throws BuildError installed(registered)
             @test !installed(byside)

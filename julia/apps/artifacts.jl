@@ -18,7 +18,7 @@ function bundle_artifacts(depot, order; include_lazy)
         file = artifacts_file(source)
         file === nothing && continue
         with_cause("the artifacts of $(package.id.name) cannot be bundled") do
-            for (hash, path) in Base.invokelatest(artifacts_of, source, file, include_lazy)
+            for (hash, path) in Base.invokelatest(artifacts_of, package.id.uuid, source, file, include_lazy)
                 target = joinpath(folder, hash)
                 isdir(target) || copy_folder(path, target)
             end
@@ -27,11 +27,11 @@ function bundle_artifacts(depot, order; include_lazy)
     return isdir(folder) ? length(readdir(folder)) : 0
 end
 
-"Hash and folder of each artifact of the package in the folder `source`."
-function artifacts_of(source, file, include_lazy)
+"Hash and folder of each artifact of the package `uuid` in the folder `source`."
+function artifacts_of(uuid, source, file, include_lazy)
     artifacts = standard_library("56f22d72-fd6d-98f1-02f0-08ddc0907c33", "Artifacts")
     found = Pair{String,String}[]
-    for (name, entry) in selected_artifacts(artifacts, source, file, include_lazy)
+    for (name, entry) in selected_artifacts(artifacts, uuid, source, file, include_lazy)
         hash = Base.SHA1(entry["git-tree-sha1"])
         if !Base.invokelatest(artifacts.artifact_exists, hash)
             Base.invokelatest(pkg(:Artifacts).ensure_artifact_installed, name, entry, file)
@@ -41,8 +41,12 @@ function artifacts_of(source, file, include_lazy)
     return found
 end
 
-"The artifacts for this platform."
-function selected_artifacts(artifacts, source, file, include_lazy)
+"""
+The artifacts for this platform. What an `Overrides.toml` says of the package `uuid` is heeded by all that is asked of
+them later.
+"""
+function selected_artifacts(artifacts, uuid, source, file, include_lazy)
+    all = Base.invokelatest(artifacts.load_artifacts_toml, file; pkg_uuid=uuid)
     if selects_artifacts(source)
         chosen = Dict{String,Any}()
         for (_, entries) in Base.invokelatest(pkg(:Operations).collect_artifacts, source)
@@ -51,7 +55,6 @@ function selected_artifacts(artifacts, source, file, include_lazy)
         return chosen
     end
     chosen = Dict{String,Any}()
-    all = Base.invokelatest(artifacts.load_artifacts_toml, file)
     for name in keys(all)
         # For this platform; not only those that can be downloaded.
         entry = Base.invokelatest(artifacts.artifact_meta, name, all, file)

@@ -142,7 +142,7 @@ function is_installed(environment)
     for package in values(environment.packages)
         folder = folder_of(package)
         folder === nothing && return false
-        has_its_artifacts(folder) || return false
+        has_its_artifacts(package.id.uuid, folder) || return false
     end
     return true
 end
@@ -156,16 +156,19 @@ end
 "Whether a package chooses its artifacts by a script, which Pkg runs."
 selects_artifacts(folder) = isfile(joinpath(folder, ".pkg", "select_artifacts.jl"))
 
-function has_its_artifacts(folder)
+"Whether the artifacts of the package `uuid` are installed, or lie where an `Overrides.toml` says."
+function has_its_artifacts(uuid, folder)
     file = artifacts_file(folder)
     file === nothing && return true
     return with_cause("the artifacts of `$folder` cannot be checked") do
         # The standard library Artifacts came with Julia 1.6.
         artifacts = loaded_module("56f22d72-fd6d-98f1-02f0-08ddc0907c33", "Artifacts")
         if artifacts === nothing || selects_artifacts(folder)
+            # That check does not know whose they are.
+            Base.invokelatest(pkg(:Artifacts).load_artifacts_toml, file; pkg_uuid=uuid)
             return Base.invokelatest(pkg(:Operations).check_artifacts_downloaded, folder)
         end
-        wanted = artifacts.select_downloadable_artifacts(file)
+        wanted = artifacts.select_downloadable_artifacts(file; pkg_uuid=uuid)
         return all(artifact -> artifacts.artifact_exists(Base.SHA1(artifact["git-tree-sha1"])), values(wanted))
     end
 end
