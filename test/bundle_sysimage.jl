@@ -3,7 +3,8 @@
 module BundledSysimage
 
 using PackageCompilerRS
-using PackageCompilerRS: Libdl, bundle_artifacts, bundled_script, installed_artifacts
+using PackageCompilerRS: Libdl, bundle_artifacts, bundled_script, copy_project, installed_artifacts,
+    preferences_by_name, read_environment
 using Test
 using ..Main: HASH, LINKABLE, run_app, with_herald, with_overrides
 
@@ -128,6 +129,33 @@ VERSION >= v"1.6" && @testset "an artifact that a depot replaces for one package
         end
         @test text_in(joinpath(root, "plain")) == "from the depot"
         @test text_in(joinpath(root, "replaced")) == "from elsewhere"
+    end
+end
+
+VERSION >= v"1.6" && @testset "the project's preferences come along, also those of the projects above it" begin
+    mktempdir() do root
+        uuid(digit) = "11111111-aaaa-4aaa-8aaa-00000000000$digit"
+        member = mkpath(joinpath(root, "member"))
+        # Nothing reads the projects above before Julia 1.12.
+        in_workspace = VERSION >= v"1.12-"
+        write(joinpath(root, "Project.toml"), "[workspace]\nprojects = [\"member\"]\n",
+            "[extras]\nBelow = \"$(uuid(2))\"\n[preferences.Direct]\na = 1\nb = 1\n[deps]\nDirect = \"$(uuid(1))\"\n")
+        write(joinpath(root, "LocalPreferences.toml"), "[Below]\nsize = 3\n")
+        write(joinpath(member, "Project.toml"), "[deps]\nDirect = \"$(uuid(1))\"\n[preferences.Direct]\nc = 1\n",
+            "[extras]\nOther = \"$(uuid(3))\"\n")
+        write(joinpath(member, "JuliaLocalPreferences.toml"), "[Direct]\nb = 2\n__clear__ = [\"c\"]\n")
+        entry(name, digit, rest) = "[[deps.$name]]\nuuid = \"$(uuid(digit))\"\nversion = \"1.0.0\"\n$rest"
+        write(joinpath(in_workspace ? root : member, "Manifest.toml"), "manifest_format = \"2.0\"\n",
+            entry("Below", 2, "path = \"Below\"\n"), entry("Direct", 1, "path = \"Direct\"\ndeps = [\"Below\"]\n"))
+        there = preferences_by_name(read_environment(joinpath(member, "Project.toml")))
+        @test (there["Direct"]["b"], haskey(there["Direct"], "c")) == (2, false)
+        @test get(there["Direct"], "a", nothing) === (in_workspace ? 1 : nothing)
+        @test haskey(there, "Below") == in_workspace
+        copied = joinpath(mkpath(joinpath(root, "bundle")), "Project.toml")
+        copy_project(joinpath(member, "Project.toml"), dirname(copied))
+        @test preferences_by_name(read_environment(copied)) == there
+        @test haskey(PackageCompilerRS.read_toml(copied)["extras"], "Other")
+        @test sort(readdir(dirname(copied))) == ["LocalPreferences.toml", "Manifest.toml", "Project.toml"]
     end
 end
 
