@@ -4,7 +4,7 @@ module BundledSysimage
 
 using PackageCompilerRS
 using PackageCompilerRS: Libdl, bundle_artifacts, bundled_script, copy_project, installed_artifacts,
-    preferences_by_name, read_environment
+    left_behind, preferences_by_name, read_environment
 using Test
 using ..Main: HASH, LINKABLE, run_app, with_herald, with_overrides
 
@@ -129,6 +129,17 @@ VERSION >= v"1.6" && @testset "an artifact that a depot replaces for one package
         end
         @test text_in(joinpath(root, "plain")) == "from the depot"
         @test text_in(joinpath(root, "replaced")) == "from elsewhere"
+    end
+end
+
+@testset "libraries of a JLL under development are told of" begin
+    mktempdir() do root
+        package(name) = (id=Base.PkgId(Base.UUID("11111111-aaaa-4aaa-8aaa-000000000001"), name),
+            path=mkpath(joinpath(root, name)), tree_hash=nothing)
+        mkpath(joinpath(root, "Any", "override"))
+        override = mkpath(joinpath(root, "Dev_jll", "override"))
+        told = only(left_behind(package.(["Any", "Plain_jll", "Dev_jll"])))
+        @test occursin("the libraries of Dev_jll", told) && occursin("`$override`", told)
     end
 end
 

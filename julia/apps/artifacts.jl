@@ -27,6 +27,25 @@ function bundle_artifacts(depot, order; include_lazy)
     return isdir(folder) ? length(readdir(folder)) : 0
 end
 
+"""
+    left_behind(order) -> Vector{String}
+
+Warnings of the packages in `order` whose libraries are in no artifact: a JLL under development takes them from the folder
+`override` in its own, by that path.
+"""
+function left_behind(order)
+    found = String[]
+    for package in order
+        source = folder_of(package)
+        source === nothing && continue
+        folder = joinpath(source, "override")
+        endswith(package.id.name, "_jll") && isdir(folder) && push!(found, string("the libraries of ",
+            "$(package.id.name) are not taken along: it has them in `$folder`, where it looks for them elsewhere too; ",
+            "remove that folder, or `Pkg.free` the package, for those of its artifact"))
+    end
+    return found
+end
+
 "Hash and folder of each artifact of the package `uuid` in the folder `source`."
 function artifacts_of(uuid, source, file, include_lazy)
     artifacts = standard_library("56f22d72-fd6d-98f1-02f0-08ddc0907c33", "Artifacts")

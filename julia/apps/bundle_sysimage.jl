@@ -103,7 +103,7 @@ function bundle_sysimage(sysimage_path::AbstractString, folder::AbstractString;
     check_target(target, dirname(project_file); force=force, unlike=unlike_sysimage_bundle, what="bundled sysimage",
         kept="the project")
     packages = packages_to_bundle(stamp)
-    warnings = problems_elsewhere(stamp, image, project_file)
+    warnings = append!(problems_elsewhere(stamp, image, project_file), left_behind(packages))
     artifacts = in_work_folder(target) do work
         with_cause("the sysimage cannot be copied") do
             copy_image(image, stamp, work)
