@@ -94,7 +94,10 @@ function make_bundle(add, bundle, image, functions; library=nothing)
         report = build_image(bundle, joinpath(work, image), functions, library)
         packages = packages_of_image(report.sysimage_path)
         say(quiet, "libraries, artifacts and certificates")
-        warnings = append!(bundle_libraries(work, packages), left_behind(bundle.order))
+        warnings = bundle_libraries(work, packages)
+        packages === nothing && push!(warnings, "the image could not be started here, so that it is not known which " *
+            "standard libraries it holds: what any of them needs was bundled")
+        append!(warnings, left_behind(bundle.order))
         artifacts = bundle_artifacts(joinpath(work, "share", "julia"), bundle.order; include_lazy=bundle.include_lazy_artifacts)
         bundle_resources(work, packages)
         bundle_project(work, bundle.environment, bundle.package; include_preferences=bundle.include_preferences)
@@ -179,7 +182,11 @@ function packages_of_image(path)
         names = joinpath(folder, "names")
         command = `$(joinpath(Sys.BINDIR, Base.julia_exename())) --sysimage=$path --startup-file=no
             $(joinpath(package_folder(), "julia", "apps", "packages_in_image.jl")) $names`
-        process = run(pipeline(ignorestatus(addenv(command, "JULIA_LOAD_PATH" => "@stdlib"));
+        variables = Dict{String,String}("JULIA_LOAD_PATH" => "@stdlib")
+        # As for the children of the build: packages may need what is in a depot that startup.jl named.
+        depots = depots_for_children(get(ENV, "JULIA_DEPOT_PATH", nothing), DEPOT_PATH)
+        depots === nothing || (variables["JULIA_DEPOT_PATH"] = depots)
+        process = run(pipeline(ignorestatus(addenv(command, variables));
             stdin=devnull, stdout=devnull, stderr=devnull))
         process.exitcode == 0 && process.termsignal == 0 && isfile(names) || return nothing
         Set{String}(split(read(names, String), '\0'))
