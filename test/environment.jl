@@ -1,5 +1,5 @@
-using PackageCompilerRS: edit_distance, find_project, installed_environment, is_installed, load_order, nearest,
-    needs_no_registry, read_environment, requested_packages
+using PackageCompilerRS: edit_distance, find_project, installed_environment, instantiate_with, is_installed, load_order,
+    nearest, needs_no_registry, packages_of_workspace, read_environment, requested_packages
 
 const ENVIRONMENT = read_environment(joinpath(PROJECT, "Project.toml"))
 
@@ -41,12 +41,12 @@ end
 end
 
 @testset "a project of what is here gets its Manifest without a registry" begin
-    table(text) = (mktemp((path, io) -> (write(io, text); close(io); PackageCompilerRS.read_toml(path))))
+    needs_none(text) = mktemp((path, io) -> (write(io, text); close(io); needs_no_registry(path)))
     elsewhere = "A = \"00000000-0000-0000-0000-000000000001\""
-    @test needs_no_registry(table(""))
-    @test needs_no_registry(table("[deps]\n$elsewhere\n[sources]\nA = {path = \"../A\"}"))
-    @test !needs_no_registry(table("[deps]\n$elsewhere\n[sources]\nA = {url = \"https://a.b/A\"}"))
-    @test !needs_no_registry(table("[deps]\n$elsewhere"))
+    @test needs_none("")
+    @test needs_none("[deps]\n$elsewhere\n[sources]\nA = {path = \"../A\"}")
+    @test !needs_none("[deps]\n$elsewhere\n[sources]\nA = {url = \"https://a.b/A\"}")
+    @test !needs_none("[deps]\n$elsewhere")
     VERSION < v"1.6" && println("skipped: the Pkg of Julia 1.5 wants a registry for every new Manifest")
     VERSION < v"1.6" || mktempdir() do depot
         # Before the depots change, which may have its cache.
@@ -66,6 +66,61 @@ end
             @test sort!(collect(keys(environment.direct))) == (isempty(deps) ? ["Alone"] : ["Alone", "Dates"])
             @test !isdir(joinpath(depot, "registries"))
         end
+    end
+end
+
+VERSION >= v"1.6" && @testset "what a package at a path needs may be in a registry that is not there yet" begin
+    mktempdir() do dir
+        project = joinpath(dir, "Project.toml")
+        write(project, "")
+        asked = []
+        # In the place of Pkg's modules.
+        types = (Context=(; env) -> env, EnvCache=file -> Ref(file))
+        pkg(; fails) = (resolve=(context; io) -> (push!(asked, :resolve => context); fails && error("not registered")),
+            instantiate=(context; io, allow_autoprecomp) -> push!(asked, :instantiate => context))
+        instantiate_with(pkg(; fails=false), types, project; quiet=true)
+        @test first.(asked) == [:resolve]
+        instantiate_with(pkg(; fails=true), types, project; quiet=true)
+        @test first.(asked) == [:resolve, :resolve, :instantiate]
+        # What failed may have left something in its own.
+        @test asked[2].second !== asked[3].second
+        write(project, "[deps]\nA = \"00000000-0000-0000-0000-000000000001\"\n")
+        instantiate_with(pkg(; fails=false), types, project; quiet=true)
+        @test first.(asked[4:end]) == [:instantiate]
+    end
+end
+
+isdefined(Base, :base_project) && @testset "the packages of a workspace need no registry" begin
+    mktempdir() do depot
+        PackageCompilerRS.pkg(:API)
+        root = joinpath(realpath(depot), "Root")
+        id(digit) = "00000000-0000-0000-0000-00000000000$digit"
+        function package(folder, name, digit, rest)
+            write(joinpath(mkpath(joinpath(folder, "src")), "$name.jl"), "module $name end")
+            rm(joinpath(folder, "Project.toml"); force=true)
+            write(joinpath(folder, "Project.toml"), "name = \"$name\"\nuuid = \"$(id(digit))\"\n", rest)
+            return joinpath(folder, "Project.toml")
+        end
+        # In a circle, and with one that is gone.
+        package(root, "Root", 1, "[workspace]\nprojects = [\"member\", \".\", \"gone\"]\n")
+        member = package(joinpath(root, "member"), "Member", 2,
+            "[deps]\nRoot = \"$(id(1))\"\n[workspace]\nprojects = [\"below\", \"..\"]\n")
+        below = package(joinpath(root, "member", "below"), "Below", 3, "[deps]\nOther = \"$(id(4))\"\n")
+        @test sort(packages_of_workspace(below)) == sort(packages_of_workspace(member)) == ["Below", "Member", "Root"]
+        @test needs_no_registry(member) && !needs_no_registry(below)
+        rm(dirname(below); recursive=true)
+        package(root, "Root", 1, "[workspace]\nprojects = [\"member\"]\n")
+        package(joinpath(root, "member"), "Member", 2, "[deps]\nRoot = \"$(id(1))\"\n")
+        depots = copy(DEPOT_PATH)
+        environment = try
+            copy!(DEPOT_PATH, [depot; filter(folder -> !isdir(joinpath(folder, "registries")), depots)])
+            installed_environment(member; quiet=true)
+        finally
+            copy!(DEPOT_PATH, depots)
+        end
+        @test environment.manifest_file == joinpath(root, "Manifest.toml")
+        @test sort!(collect(keys(environment.direct))) == ["Member", "Root"]
+        @test !isdir(joinpath(depot, "registries"))
     end
 end
 

@@ -214,28 +214,66 @@ end
 
 function instantiate_with(api, types, project_file; quiet)
     # Pkg's own session state stays as it is: the context is this project's, not the active one.
-    context = types.Context(; env=types.EnvCache(project_file))
+    context() = types.Context(; env=types.EnvCache(project_file))
     if VERSION < v"1.6"
-        api.instantiate(context)
+        api.instantiate(context())
         return nothing
     end
     io = quiet ? devnull : stderr
-    if manifest_of(project_file) === nothing && needs_no_registry(read_toml(project_file))
-        api.resolve(context; io=io)
-    else
-        api.instantiate(context; io=io, allow_autoprecomp=false)
-    end
+    manifest_of(project_file) === nothing && needs_no_registry(project_file) &&
+        is_resolved(api, context(); io=io) && return nothing
+    api.instantiate(context(); io=io, allow_autoprecomp=false)
     return nothing
+end
+
+"Whether Pkg could make a Manifest with the registries that there are; what a package at a path needs may be in none."
+function is_resolved(api, context; io)
+    try
+        api.resolve(context; io=io)
+        return true
+    catch err
+        err isa InterruptException && rethrow()
+        return false
+    end
 end
 
 """
 Whether all that a project without a Manifest names is here: `Pkg.instantiate` clones General even for a
 project without dependencies (Julia 1.12), where `Pkg.resolve` does not.
 """
-function needs_no_registry(project)
+function needs_no_registry(project_file)
+    project = read_toml(project_file)
     sources = get(project, "sources", Dict{String,Any}())
-    return all(name -> is_stdlib(name) || haskey(get(sources, name, Dict{String,Any}()), "path"),
-        keys(get(project, "deps", Dict{String,Any}())))
+    names = collect(keys(get(project, "deps", Dict{String,Any}())))
+    filter!(name -> !is_stdlib(name) && !haskey(get(sources, name, Dict{String,Any}()), "path"), names)
+    return isempty(names) || issubset(names, packages_of_workspace(project_file))
+end
+
+"Names of the packages in the workspace (Julia 1.12) that the project at `file` is part of."
+function packages_of_workspace(file)
+    isdefined(Base, :base_project) || return String[]
+    root = Base.base_project(file)
+    while root !== nothing
+        file, root = root, Base.base_project(root)
+    end
+    names = String[]
+    for project in projects_below(file)
+        table = read_toml(project)
+        haskey(table, "uuid") && haskey(table, "name") && push!(names, table["name"])
+    end
+    return names
+end
+
+"The project file `file`, and those of the workspace that it describes, each once."
+function projects_below(file, found=String[])
+    file in found && return found
+    push!(found, file)
+    table = get(read_toml(file), "workspace", nothing)
+    for folder in (table isa AbstractDict ? get(table, "projects", String[]) : String[])
+        project = project_file_in(normpath(joinpath(dirname(file), folder)))
+        project === nothing || projects_below(project, found)
+    end
+    return found
 end
 
 """
@@ -425,11 +463,8 @@ end
 
 "The folder of the project called `name` in the workspace (Julia 1.12) that `file` describes; `nothing` if there is none."
 function workspace_member(file, name)
-    table = get(read_toml(file), "workspace", nothing)
-    for folder in (table isa AbstractDict ? get(table, "projects", String[]) : String[])
-        path = joinpath(dirname(file), folder)
-        project = project_file_in(path)
-        project !== nothing && get(read_toml(project), "name", nothing) == name && return path
+    for project in projects_below(file)
+        project != file && get(read_toml(project), "name", nothing) == name && return dirname(project)
     end
     return nothing
 end
