@@ -182,6 +182,17 @@ end
         plan = PackageCompilerRS.make_plan(nothing, options)
         @test plan["exclude"] == ["Unborn"]
         @test [p["name"] for p in plan["packages"] if p["requested"]] == ["Dates"]
+        # Its file may have another name than `src/Unborn.jl`.
+        file = joinpath(dir, "Project.toml")
+        table = read(file, String)
+        touch(joinpath(mkdir(joinpath(dir, "code")), "main.jl"))
+        for key in (VERSION >= v"1.12-" ? ["path", "entryfile"] : ["path"])
+            rm(file)
+            write(file, "$key = \"code/main.jl\"\n", table)
+            @test PackageCompilerRS.make_plan(nothing, options)["exclude"] == []
+            write(file, "$key = \"code/none.jl\"\n", table)
+            @test PackageCompilerRS.make_plan(nothing, options)["exclude"] == ["Unborn"]
+        end
     end
 end
 

@@ -417,7 +417,18 @@ end
 function without_source(environment, project_file)
     own = filter(pair -> pair.second.path == dirname(project_file), environment.packages)
     names = [package.id.name for package in values(own) if haskey(environment.direct, package.id.name)]
-    return filter(name -> !isfile(joinpath(dirname(project_file), "src", "$name.jl")), names)
+    return filter(name -> !isfile(main_file(project_file, name)), names)
+end
+
+"The file at which Julia begins to load the package `name` of the project, as far as that names another than `src/NAME.jl`."
+function main_file(project_file, name)
+    project, folder = read_toml(project_file), dirname(project_file)
+    given = text_of(project, "path")
+    if VERSION >= v"1.12-"
+        return joinpath(folder, something(given, text_of(project, "entryfile"), joinpath("src", "$name.jl")))
+    end
+    path = joinpath(folder, something(given, ""))
+    return isfile(path) ? path : joinpath(path, "src", "$name.jl")
 end
 
 """

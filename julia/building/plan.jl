@@ -47,7 +47,7 @@ function make_plan(packages, options::Options)
     requested = requested_packages(environment, names)
     if names === nothing
         for name in setdiff(without_source(environment, project_file), excluded)
-            options.quiet || @info "`$name` itself is left out of the image: the project has no `src/$name.jl`"
+            options.quiet || @info "`$name` itself is left out of the image: there is no `$(main_file(project_file, name))`"
             excluded = String[excluded; name]
         end
     end
