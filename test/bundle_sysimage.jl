@@ -138,8 +138,47 @@ end
             path=mkpath(joinpath(root, name)), tree_hash=nothing)
         mkpath(joinpath(root, "Any", "override"))
         override = mkpath(joinpath(root, "Dev_jll", "override"))
-        told = only(left_behind(package.(["Any", "Plain_jll", "Dev_jll"])))
+        told = only(left_behind(root, package.(["Any", "Plain_jll", "Dev_jll"]); include_lazy=true))
         @test occursin("the libraries of Dev_jll", told) && occursin("`$override`", told)
+    end
+end
+
+VERSION >= v"1.7" && @testset "artifacts that a script chooses" begin
+    mktempdir() do root
+        depot, package = mkpath.(joinpath.(root, ("depot", "Choosy")))
+        chosen, here, elsewhere, any_place = string.(collect("abcd")) .^ 40
+        entry(name, hash, os) = """
+            [[$name]]
+            git-tree-sha1 = "$hash"
+            lazy = true
+            arch = "$(Sys.ARCH)"
+            os = "$os"
+            """
+        write(joinpath(package, "Artifacts.toml"), entry("chosen", chosen, "linux"), entry("late", here, "linux"),
+            entry("late", elsewhere, "windows"), "[always]\ngit-tree-sha1 = \"$any_place\"\nlazy = true\n")
+        write(joinpath(mkpath(joinpath(package, ".pkg")), "select_artifacts.jl"),
+            "print(\"[chosen]\\ngit-tree-sha1 = \\\"$chosen\\\"\\nlazy = true\\n\")")
+        place(hash) = mkpath(joinpath(depot, "artifacts", hash))
+        foreach(place, (chosen, elsewhere))
+        order = [(id=Base.PkgId(Base.UUID("11111111-aaaa-4aaa-8aaa-000000000001"), "Choosy"), path=package,
+            tree_hash=nothing)]
+        function bundled(include_lazy)
+            to = mktempdir(root)
+            bundle_artifacts(to, order; include_lazy=include_lazy)
+            return readdir(joinpath(to, "artifacts")), left_behind(to, order; include_lazy=include_lazy)
+        end
+        push!(DEPOT_PATH, depot)
+        try
+            @test bundled(false) == bundled(:installed) == ([chosen], [])
+            hashes, told = bundled(true)
+            @test hashes == [chosen] && length(told) == 2
+            @test occursin("`always` of Choosy is not taken along", told[1]) && occursin("`late` of Choosy", told[2])
+            foreach(place, (here, any_place))
+            @test bundled(false) == ([chosen], [])
+            @test bundled(:installed) == bundled(true) == ([chosen, here, any_place], [])
+        finally
+            pop!(DEPOT_PATH)
+        end
     end
 end
 

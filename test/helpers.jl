@@ -43,7 +43,7 @@ of_project(packages) = filter(p -> !((p isa AbstractDict ? p["name"] : p.name) i
 "Runs `f` with `depot` before the others, and `text` as its Overrides.toml, which Julia reads once."
 function with_overrides(f, depot, text)
     artifacts = VERSION < v"1.6" ? PackageCompilerRS.pkg(:Artifacts) :
-        PackageCompilerRS.standard_library("56f22d72-fd6d-98f1-02f0-08ddc0907c33", "Artifacts")
+        PackageCompilerRS.artifacts_library()
     overrides = joinpath(mkpath(joinpath(depot, "artifacts")), "Overrides.toml")
     write(overrides, text)
     pushfirst!(DEPOT_PATH, depot)

@@ -97,8 +97,9 @@ function make_bundle(add, bundle, image, functions; library=nothing)
         warnings = bundle_libraries(work, packages)
         packages === nothing && push!(warnings, "the image could not be started here, so that it is not known which " *
             "standard libraries it holds: what any of them needs was bundled")
-        append!(warnings, left_behind(bundle.order))
-        artifacts = bundle_artifacts(joinpath(work, "share", "julia"), bundle.order; include_lazy=bundle.include_lazy_artifacts)
+        depot, include_lazy = joinpath(work, "share", "julia"), bundle.include_lazy_artifacts
+        artifacts = bundle_artifacts(depot, bundle.order; include_lazy=include_lazy)
+        append!(warnings, left_behind(depot, bundle.order; include_lazy=include_lazy))
         bundle_resources(work, packages)
         bundle_project(work, bundle.environment, bundle.package; include_preferences=bundle.include_preferences)
         add(work)

@@ -103,14 +103,16 @@ function bundle_sysimage(sysimage_path::AbstractString, folder::AbstractString;
     check_target(target, dirname(project_file); force=force, unlike=unlike_sysimage_bundle, what="bundled sysimage",
         kept="the project")
     packages = packages_to_bundle(stamp)
-    warnings = append!(problems_elsewhere(stamp, image, project_file), left_behind(packages))
+    warnings = problems_elsewhere(stamp, image, project_file)
     artifacts = in_work_folder(target) do work
         with_cause("the sysimage cannot be copied") do
             copy_image(image, stamp, work)
             copy_project(project_file, joinpath(work, "project"))
         end
         depot = mkpath(joinpath(work, "depot"))
-        number = bundle_artifacts(depot, packages; include_lazy=include_lazy_artifacts ? true : :installed)
+        include_lazy = include_lazy_artifacts ? true : :installed
+        number = bundle_artifacts(depot, packages; include_lazy=include_lazy)
+        append!(warnings, left_behind(depot, packages; include_lazy=include_lazy))
         with_cause("the launcher cannot be written") do
             start = write_file(joinpath(work, "start"), bundled_script(basename(image)))
             chmod(start, 0o777 & ~current_umask())

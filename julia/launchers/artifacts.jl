@@ -28,7 +28,7 @@ end
 
 "Name and hash of the artifacts of a package that are in a depot; those that a depot replaces lie elsewhere."
 function installed_artifacts(uuid, folder, file)
-    artifacts = standard_library("56f22d72-fd6d-98f1-02f0-08ddc0907c33", "Artifacts")
+    artifacts = artifacts_library()
     chosen = selected_artifacts(artifacts, uuid, folder, file, false)
     hashes = [name => Base.SHA1(chosen[name]["git-tree-sha1"]) for name in sort!(collect(keys(chosen)))]
     is_installed(hash) = Base.invokelatest(artifacts.artifact_exists, hash) &&
