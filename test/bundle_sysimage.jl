@@ -6,7 +6,7 @@ using PackageCompilerRS
 using PackageCompilerRS: Libdl, bundle_artifacts, bundled_script, copy_project, installed_artifacts,
     left_behind, preferences_by_name, read_environment
 using Test
-using ..Main: HASH, LINKABLE, run_app, with_herald, with_overrides
+using ..Main: HASH, LINKABLE, run_app, with_herald, with_overrides, with_variables
 
 "What `f` throws, as users read it."
 refusal(f) = try f(); "nothing was thrown" catch err; err isa BuildError || rethrow(); sprint(showerror, err) end
@@ -140,6 +140,36 @@ end
         override = mkpath(joinpath(root, "Dev_jll", "override"))
         told = only(left_behind(root, package.(["Any", "Plain_jll", "Dev_jll"]); include_lazy=true))
         @test occursin("the libraries of Dev_jll", told) && occursin("`$override`", told)
+    end
+end
+
+VERSION >= v"1.6" && Sys.isunix() && @testset "lazy artifacts are installed where they are asked for" begin
+    mktempdir() do root
+        depot, package = mkpath.(joinpath.(root, ("depot", "Lazy")))
+        artifacts, archive = PackageCompilerRS.pkg(:Artifacts), joinpath(root, "late.tar.gz")
+        order = [(id=Base.PkgId(Base.UUID("11111111-aaaa-4aaa-8aaa-000000000001"), "Lazy"), path=package,
+            tree_hash=nothing)]
+        function bundled(include_lazy)
+            to = mktempdir(root)
+            number = bundle_artifacts(to, order; include_lazy=include_lazy)
+            @test isempty(left_behind(to, order; include_lazy=include_lazy))
+            return number == 0 ? "" : read(joinpath(to, "artifacts", only(readdir(joinpath(to, "artifacts"))), "text"), String)
+        end
+        pushfirst!(DEPOT_PATH, depot)
+        try
+            hash = Base.invokelatest(artifacts.create_artifact, folder -> write(joinpath(folder, "text"), "late"))
+            sha = Base.invokelatest(artifacts.archive_artifact, hash, archive)
+            Base.invokelatest(artifacts.remove_artifact, hash)
+            write(joinpath(package, "Artifacts.toml"), "[data]\ngit-tree-sha1 = \"$hash\"\nlazy = true\n",
+                "[[data.download]]\nurl = \"file://$archive\"\nsha256 = \"$sha\"\n")
+            with_variables("JULIA_PKG_SERVER" => "") do
+                @test bundled(false) == bundled(:installed) == ""
+                @test bundled(true) == bundled(:installed) == "late"
+                @test bundled(false) == ""
+            end
+        finally
+            popfirst!(DEPOT_PATH)
+        end
     end
 end
 
