@@ -82,7 +82,7 @@ function artifacts_of(uuid, source, file, include_lazy)
     for (name, entry) in selected_artifacts(artifacts, uuid, source, file, include_lazy)
         hash = Base.SHA1(entry["git-tree-sha1"])
         if !Base.invokelatest(artifacts.artifact_exists, hash)
-            Base.invokelatest(pkg(:Artifacts).ensure_artifact_installed, name, entry, file)
+            Base.invokelatest(pkg(:Artifacts, :ensure_artifact_installed), name, entry, file)
         end
         push!(found, string(hash) => Base.invokelatest(artifacts.artifact_path, hash))
     end
@@ -104,7 +104,7 @@ function selected_artifacts(artifacts, uuid, source, file, include_lazy)
     all = Base.invokelatest(artifacts.load_artifacts_toml, file; pkg_uuid=uuid)
     if selects_artifacts(source)
         chosen = Dict{String,Any}()
-        for (_, entries) in Base.invokelatest(pkg(:Operations).collect_artifacts, source)
+        for (_, entries) in Base.invokelatest(pkg(:Operations, :collect_artifacts), source)
             merge!(chosen, entries)
         end
         return chosen

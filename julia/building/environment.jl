@@ -165,8 +165,8 @@ function has_its_artifacts(uuid, folder)
         artifacts = loaded_module("56f22d72-fd6d-98f1-02f0-08ddc0907c33", "Artifacts")
         if artifacts === nothing || selects_artifacts(folder)
             # That check does not know whose they are.
-            Base.invokelatest(pkg(:Artifacts).load_artifacts_toml, file; pkg_uuid=uuid)
-            return Base.invokelatest(pkg(:Operations).check_artifacts_downloaded, folder)
+            Base.invokelatest(pkg(:Artifacts, :load_artifacts_toml), file; pkg_uuid=uuid)
+            return Base.invokelatest(pkg(:Operations, :check_artifacts_downloaded), folder)
         end
         wanted = artifacts.select_downloadable_artifacts(file; pkg_uuid=uuid)
         return all(artifact -> artifacts.artifact_exists(Base.SHA1(artifact["git-tree-sha1"])), values(wanted))
@@ -181,6 +181,9 @@ A module of Pkg. It is loaded when something has to be installed: since Julia 1.
 own image, and an image without it needs minutes to precompile it and all that it depends on.
 """
 pkg(part) = Base.invokelatest(getproperty, Base.require(@__MODULE__, :Pkg), part)
+
+"What such a module has under `name`, which is as young as the module."
+pkg(part, name) = Base.invokelatest(getproperty, pkg(part), name)
 
 "The folder of a package, or `nothing` when it is not there."
 function folder_of(package)
