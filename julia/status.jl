@@ -430,7 +430,7 @@ function find_missing_artifacts!(problems, stamp, environment)
         folder = package === nothing ? nothing : folder_of(package)
         folder === nothing && continue
         try
-            has_its_artifacts(folder) || push!(problems, problem(:artifacts, held["name"], string(titled(held),
+            has_its_artifacts(package.id.uuid, folder) || push!(problems, problem(:artifacts, held["name"], string(titled(held),
                 " needs artifacts that are not installed, without which sessions may fail to start: run ",
                 "`Pkg.instantiate()` in the project")))
         catch err

@@ -460,6 +460,10 @@ if LINKABLE
                     @test all(Base.isidentifier, packages)
                 end
                 @test packages_of_image(joinpath(place, "nowhere")) === nothing
+                # It lies in a depot that this session alone knows.
+                with_variables("HERALD_NEEDS_ITS_ARTIFACT" => "yes") do
+                    @test "Herald" in something(packages_of_image(image), [])
+                end
             end
 
             @testset "a table that is gone is told" begin

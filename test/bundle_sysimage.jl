@@ -3,9 +3,11 @@
 module BundledSysimage
 
 using PackageCompilerRS
-using PackageCompilerRS: Libdl, bundled_script
+using PackageCompilerRS: Libdl, bundle_artifacts, bundled_script, copy_project, installed_artifacts,
+    left_behind, preferences_by_name, read_environment
 using Test
-using ..Main: HASH, LINKABLE, downloadable_nowhere, run_app, while_something_comes, with_herald
+using ..Main: HASH, LINKABLE, downloadable_nowhere, run_app, while_something_comes, with_herald, with_overrides,
+    with_variables
 
 "What `f` throws, as users read it."
 refusal(f) = try f(); "nothing was thrown" catch err; err isa BuildError || rethrow(); sprint(showerror, err) end
@@ -103,6 +105,138 @@ end
             @test occursin("rename it", said(joinpath(root, "start"), joinpath(root, "out")))
             @test sort(readdir(root)) == ["start", "x.so"]
         end
+    end
+end
+
+VERSION >= v"1.6" && @testset "an artifact that a depot replaces for one package" begin
+    mktempdir() do root
+        depot, package, instead = mkpath.(joinpath.(root, ("depot", "Needy", "instead")))
+        write(joinpath(instead, "text"), "from elsewhere")
+        write(joinpath(package, "Artifacts.toml"), "[data]\ngit-tree-sha1 = \"$HASH\"\n")
+        # What the depot has under that name is another.
+        write(joinpath(mkpath(joinpath(depot, "artifacts", HASH)), "text"), "from the depot")
+        id = Base.PkgId(Base.UUID("11111111-aaaa-4aaa-8aaa-000000000001"), "Needy")
+        order = [(id=id, path=package, tree_hash=nothing)]
+        text_in(place) = read(joinpath(place, "artifacts", HASH, "text"), String)
+        needed() = first.(Base.invokelatest(installed_artifacts, id.uuid, package, joinpath(package, "Artifacts.toml")))
+        with_overrides(depot, "") do
+            @test first(bundle_artifacts(joinpath(root, "plain"), order; include_lazy=false)) == 1
+            @test needed() == ["data"]
+        end
+        with_overrides(depot, "[$(id.uuid)]\ndata = $(repr(instead))\n") do
+            @test first(bundle_artifacts(joinpath(root, "replaced"), order; include_lazy=false)) == 1
+            # A launcher would look for it in depots.
+            @test isempty(needed())
+        end
+        @test text_in(joinpath(root, "plain")) == "from the depot"
+        @test text_in(joinpath(root, "replaced")) == "from elsewhere"
+    end
+end
+
+@testset "libraries of a JLL under development are told of" begin
+    mktempdir() do root
+        package(name) = (id=Base.PkgId(Base.UUID("11111111-aaaa-4aaa-8aaa-000000000001"), name),
+            path=mkpath(joinpath(root, name)), tree_hash=nothing)
+        mkpath(joinpath(root, "Any", "override"))
+        override = mkpath(joinpath(root, "Dev_jll", "override"))
+        told = only(left_behind(root, package.(["Any", "Plain_jll", "Dev_jll"]); include_lazy=true))
+        @test occursin("the libraries of Dev_jll", told) && occursin("`$override`", told)
+    end
+end
+
+VERSION >= v"1.6" && Sys.isunix() && @testset "lazy artifacts are installed where they are asked for" begin
+    mktempdir() do root
+        depot, package = mkpath.(joinpath.(root, ("depot", "Lazy")))
+        artifacts, archive = PackageCompilerRS.pkg(:Artifacts), joinpath(root, "late.tar.gz")
+        order = [(id=Base.PkgId(Base.UUID("11111111-aaaa-4aaa-8aaa-000000000001"), "Lazy"), path=package,
+            tree_hash=nothing)]
+        function bundled(include_lazy)
+            to = mktempdir(root)
+            number, _ = bundle_artifacts(to, order; include_lazy=include_lazy)
+            @test isempty(left_behind(to, order; include_lazy=include_lazy))
+            return number == 0 ? "" : read(joinpath(to, "artifacts", only(readdir(joinpath(to, "artifacts"))), "text"), String)
+        end
+        pushfirst!(DEPOT_PATH, depot)
+        try
+            hash = Base.invokelatest(artifacts.create_artifact, folder -> write(joinpath(folder, "text"), "late"))
+            sha = Base.invokelatest(artifacts.archive_artifact, hash, archive)
+            Base.invokelatest(artifacts.remove_artifact, hash)
+            write(joinpath(package, "Artifacts.toml"), "[data]\ngit-tree-sha1 = \"$hash\"\nlazy = true\n",
+                "[[data.download]]\nurl = \"file://$archive\"\nsha256 = \"$sha\"\n")
+            with_variables("JULIA_PKG_SERVER" => "") do
+                @test bundled(false) == bundled(:installed) == ""
+                @test bundled(true) == bundled(:installed) == "late"
+                @test bundled(false) == ""
+            end
+        finally
+            popfirst!(DEPOT_PATH)
+        end
+    end
+end
+
+VERSION >= v"1.7" && @testset "artifacts that a script chooses" begin
+    mktempdir() do root
+        depot, package = mkpath.(joinpath.(root, ("depot", "Choosy")))
+        chosen, here, elsewhere, any_place = string.(collect("abcd")) .^ 40
+        entry(name, hash, os) = """
+            [[$name]]
+            git-tree-sha1 = "$hash"
+            lazy = true
+            arch = "$(Sys.ARCH)"
+            os = "$os"
+            """
+        write(joinpath(package, "Artifacts.toml"), entry("chosen", chosen, "linux"), entry("late", here, "linux"),
+            entry("late", elsewhere, "windows"), "[always]\ngit-tree-sha1 = \"$any_place\"\nlazy = true\n")
+        write(joinpath(mkpath(joinpath(package, ".pkg")), "select_artifacts.jl"),
+            "print(\"[chosen]\\ngit-tree-sha1 = \\\"$chosen\\\"\\nlazy = true\\n\")")
+        place(hash) = mkpath(joinpath(depot, "artifacts", hash))
+        foreach(place, (chosen, elsewhere))
+        order = [(id=Base.PkgId(Base.UUID("11111111-aaaa-4aaa-8aaa-000000000001"), "Choosy"), path=package,
+            tree_hash=nothing)]
+        function bundled(include_lazy)
+            to = mktempdir(root)
+            bundle_artifacts(to, order; include_lazy=include_lazy)
+            return readdir(joinpath(to, "artifacts")), left_behind(to, order; include_lazy=include_lazy)
+        end
+        push!(DEPOT_PATH, depot)
+        try
+            @test bundled(false) == bundled(:installed) == ([chosen], [])
+            hashes, told = bundled(true)
+            @test hashes == [chosen] && length(told) == 2
+            @test occursin("`always` of Choosy is not taken along", told[1]) && occursin("`late` of Choosy", told[2])
+            foreach(place, (here, any_place))
+            @test bundled(false) == ([chosen], [])
+            @test bundled(:installed) == bundled(true) == ([chosen, here, any_place], [])
+        finally
+            pop!(DEPOT_PATH)
+        end
+    end
+end
+
+VERSION >= v"1.6" && @testset "the project's preferences come along, also those of the projects above it" begin
+    mktempdir() do root
+        uuid(digit) = "11111111-aaaa-4aaa-8aaa-00000000000$digit"
+        member = mkpath(joinpath(root, "member"))
+        # Nothing reads the projects above before Julia 1.12.
+        in_workspace = VERSION >= v"1.12-"
+        write(joinpath(root, "Project.toml"), "[workspace]\nprojects = [\"member\"]\n",
+            "[extras]\nBelow = \"$(uuid(2))\"\n[preferences.Direct]\na = 1\nb = 1\n[deps]\nDirect = \"$(uuid(1))\"\n")
+        write(joinpath(root, "LocalPreferences.toml"), "[Below]\nsize = 3\n")
+        write(joinpath(member, "Project.toml"), "[deps]\nDirect = \"$(uuid(1))\"\n[preferences.Direct]\nc = 1\n",
+            "[extras]\nOther = \"$(uuid(3))\"\n")
+        write(joinpath(member, "JuliaLocalPreferences.toml"), "[Direct]\nb = 2\n__clear__ = [\"c\"]\n")
+        entry(name, digit, rest) = "[[deps.$name]]\nuuid = \"$(uuid(digit))\"\nversion = \"1.0.0\"\n$rest"
+        write(joinpath(in_workspace ? root : member, "Manifest.toml"), "manifest_format = \"2.0\"\n",
+            entry("Below", 2, "path = \"Below\"\n"), entry("Direct", 1, "path = \"Direct\"\ndeps = [\"Below\"]\n"))
+        there = preferences_by_name(read_environment(joinpath(member, "Project.toml")))
+        @test (there["Direct"]["b"], haskey(there["Direct"], "c")) == (2, false)
+        @test get(there["Direct"], "a", nothing) === (in_workspace ? 1 : nothing)
+        @test haskey(there, "Below") == in_workspace
+        copied = joinpath(mkpath(joinpath(root, "bundle")), "Project.toml")
+        copy_project(joinpath(member, "Project.toml"), dirname(copied))
+        @test preferences_by_name(read_environment(copied)) == there
+        @test haskey(PackageCompilerRS.read_toml(copied)["extras"], "Other")
+        @test sort(readdir(dirname(copied))) == ["LocalPreferences.toml", "Manifest.toml", "Project.toml"]
     end
 end
 

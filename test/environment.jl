@@ -1,5 +1,5 @@
-using PackageCompilerRS: edit_distance, find_project, installed_environment, is_installed, load_order, nearest,
-    needs_no_registry, read_environment, requested_packages, resolved_environment
+using PackageCompilerRS: edit_distance, find_project, installed_environment, instantiate_with, is_installed, load_order,
+    nearest, needs_no_registry, packages_of_workspace, read_environment, requested_packages, resolved_environment
 
 const ENVIRONMENT = read_environment(joinpath(PROJECT, "Project.toml"))
 
@@ -41,12 +41,12 @@ end
 end
 
 @testset "a project of what is here gets its Manifest without a registry" begin
-    table(text) = (mktemp((path, io) -> (write(io, text); close(io); PackageCompilerRS.read_toml(path))))
+    needs_none(text) = mktemp((path, io) -> (write(io, text); close(io); needs_no_registry(path)))
     elsewhere = "A = \"00000000-0000-0000-0000-000000000001\""
-    @test needs_no_registry(table(""))
-    @test needs_no_registry(table("[deps]\n$elsewhere\n[sources]\nA = {path = \"../A\"}"))
-    @test !needs_no_registry(table("[deps]\n$elsewhere\n[sources]\nA = {url = \"https://a.b/A\"}"))
-    @test !needs_no_registry(table("[deps]\n$elsewhere"))
+    @test needs_none("")
+    @test needs_none("[deps]\n$elsewhere\n[sources]\nA = {path = \"../A\"}")
+    @test !needs_none("[deps]\n$elsewhere\n[sources]\nA = {url = \"https://a.b/A\"}")
+    @test !needs_none("[deps]\n$elsewhere")
     VERSION < v"1.6" && println("skipped: the Pkg of Julia 1.5 wants a registry for every new Manifest")
     VERSION < v"1.6" || mktempdir() do depot
         # Before the depots change, which may have its cache.
@@ -93,7 +93,7 @@ end
         weak = VERSION >= v"1.9"
         @test haskey(environment.direct, "Other") == !weak
         @test is_installed(environment) == weak
-        @test needs_no_registry(PackageCompilerRS.read_toml(project)) == weak
+        @test needs_no_registry(project) == weak
         if weak
             @test resolved_environment(project).packages[Base.UUID("22222222-bbbb-4bbb-8bbb-00000000000a")].dependencies ==
                 [Base.UUID("ade2ca70-3891-5945-98fb-dc099432e06a")]
@@ -106,6 +106,61 @@ end
             err = @test_throws BuildError resolved_environment(project)
             @test occursin("lacks `Other`", err.value.message)
         end
+    end
+end
+
+VERSION >= v"1.6" && @testset "what a package at a path needs may be in a registry that is not there yet" begin
+    mktempdir() do dir
+        project = joinpath(dir, "Project.toml")
+        write(project, "")
+        asked = []
+        # In the place of Pkg's modules.
+        types = (Context=(; env) -> env, EnvCache=file -> Ref(file))
+        pkg(; fails) = (resolve=(context; io) -> (push!(asked, :resolve => context); fails && error("not registered")),
+            instantiate=(context; io, allow_autoprecomp) -> push!(asked, :instantiate => context))
+        instantiate_with(pkg(; fails=false), types, project; quiet=true)
+        @test first.(asked) == [:resolve]
+        instantiate_with(pkg(; fails=true), types, project; quiet=true)
+        @test first.(asked) == [:resolve, :resolve, :instantiate]
+        # What failed may have left something in its own.
+        @test asked[2].second !== asked[3].second
+        write(project, "[deps]\nA = \"00000000-0000-0000-0000-000000000001\"\n")
+        instantiate_with(pkg(; fails=false), types, project; quiet=true)
+        @test first.(asked[4:end]) == [:instantiate]
+    end
+end
+
+isdefined(Base, :base_project) && @testset "the packages of a workspace need no registry" begin
+    mktempdir() do depot
+        PackageCompilerRS.pkg(:API)
+        root = joinpath(realpath(depot), "Root")
+        id(digit) = "00000000-0000-0000-0000-00000000000$digit"
+        function package(folder, name, digit, rest)
+            write(joinpath(mkpath(joinpath(folder, "src")), "$name.jl"), "module $name end")
+            rm(joinpath(folder, "Project.toml"); force=true)
+            write(joinpath(folder, "Project.toml"), "name = \"$name\"\nuuid = \"$(id(digit))\"\n", rest)
+            return joinpath(folder, "Project.toml")
+        end
+        # In a circle, and with one that is gone.
+        package(root, "Root", 1, "[workspace]\nprojects = [\"member\", \".\", \"gone\"]\n")
+        member = package(joinpath(root, "member"), "Member", 2,
+            "[deps]\nRoot = \"$(id(1))\"\n[workspace]\nprojects = [\"below\", \"..\"]\n")
+        below = package(joinpath(root, "member", "below"), "Below", 3, "[deps]\nOther = \"$(id(4))\"\n")
+        @test sort(packages_of_workspace(below)) == sort(packages_of_workspace(member)) == ["Below", "Member", "Root"]
+        @test needs_no_registry(member) && !needs_no_registry(below)
+        rm(dirname(below); recursive=true)
+        package(root, "Root", 1, "[workspace]\nprojects = [\"member\"]\n")
+        package(joinpath(root, "member"), "Member", 2, "[deps]\nRoot = \"$(id(1))\"\n")
+        depots = copy(DEPOT_PATH)
+        environment = try
+            copy!(DEPOT_PATH, [depot; filter(folder -> !isdir(joinpath(folder, "registries")), depots)])
+            installed_environment(member; quiet=true)
+        finally
+            copy!(DEPOT_PATH, depots)
+        end
+        @test environment.manifest_file == joinpath(root, "Manifest.toml")
+        @test sort!(collect(keys(environment.direct))) == ["Member", "Root"]
+        @test !isdir(joinpath(depot, "registries"))
     end
 end
 
@@ -198,6 +253,11 @@ end
                     sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
                 """)
             @test !installed(registered)
+            # Where a depot has another in its place, for this package or for all.
+            there(text) = with_overrides(() -> installed(registered), dir, "$text = $(repr(dir))\n")
+            @test there("[5f2a1e6c-6a0e-4b6e-9a55-0e6c3c9d1b7a]\ndata")
+            @test there("0123456789012345678901234567890123456789")
+            @test !there("[11111111-aaaa-4aaa-8aaa-000000000001]\ndata")
             write(artifacts, "[")
             @test_throws BuildError installed(registered)
             @test !installed(byside)

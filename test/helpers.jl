@@ -40,6 +40,23 @@ names_of(packages) = [p.name for p in of_project(packages)]
 names_of(packages::AbstractVector{<:AbstractDict}) = [p["name"] for p in of_project(packages)]
 of_project(packages) = filter(p -> !((p isa AbstractDict ? p["name"] : p.name) in PROMPT), packages)
 
+"Runs `f` with `depot` before the others, and `text` as its Overrides.toml, which Julia reads once."
+function with_overrides(f, depot, text)
+    artifacts = VERSION < v"1.6" ? PackageCompilerRS.pkg(:Artifacts) :
+        PackageCompilerRS.artifacts_library()
+    overrides = joinpath(mkpath(joinpath(depot, "artifacts")), "Overrides.toml")
+    write(overrides, text)
+    pushfirst!(DEPOT_PATH, depot)
+    try
+        Base.invokelatest(artifacts.load_overrides; force=true)
+        f()
+    finally
+        popfirst!(DEPOT_PATH)
+        rm(overrides)
+        Base.invokelatest(artifacts.load_overrides; force=true)
+    end
+end
+
 # Of the artifact of the fixture Herald.
 const HASH = "0123456789abcdef0123456789abcdef01234567"
 

@@ -81,6 +81,34 @@ end
         @test told("/a:/c", ["/a", "/b", "/c"]) == "/a:/c:/b"
     end
     if Sys.isunix()
+        to_write = PackageCompilerRS.depots_to_write
+        mktempdir() do dir
+            shut, open, new = joinpath.(dir, ("shut", "open", "new"))
+            # Not even root can make folders below a file.
+            touch(joinpath(mkpath(shut), "compiled"))
+            mkpath(open)
+            @test to_write(String[]) === to_write([open, shut]) === to_write([new, shut]) === nothing
+            @test to_write([shut, open]) == "$open:$shut"
+            @test to_write([shut, "$open:", new, open]) == "$new:$shut:$open"
+            spare, rest = split(to_write([shut]), ':')
+            @test isempty(readdir(spare)) && rest == shut && to_write([shut]) == "$spare:$shut"
+            depots = copy(DEPOT_PATH)
+            try
+                pushfirst!(DEPOT_PATH, shut)
+                variables = Dict(plan_of("Home")["surroundings"]["environment"])
+                @test split(variables["JULIA_DEPOT_PATH"], ':') ⊇ [depots; shut]
+                @test !startswith(variables["JULIA_DEPOT_PATH"], shut)
+                # The session's own list stays.
+                @test DEPOT_PATH == [shut; depots]
+            finally
+                copy!(DEPOT_PATH, depots)
+            end
+            if ccall(:getuid, Cuint, ()) != 0
+                chmod(open, 0o500)
+                @test to_write([open, new]) == "$new:$open"
+                chmod(open, 0o700)
+            end
+        end
         withenv("PCRS_TEST_RAW" => String(UInt8[0xff, 0x41])) do
             @test Any["PCRS_TEST_RAW", [255, 65]] in plan_of("Home")["surroundings"]["environment"]
         end
@@ -184,6 +212,18 @@ end
         @test requested(plan) == ["Dates"]
         # The user has not asked for that.
         @test plan["exclude"] == []
+        # Its file may have another name than `src/Unborn.jl`.
+        file = joinpath(dir, "Project.toml")
+        table = read(file, String)
+        touch(joinpath(mkdir(joinpath(dir, "code")), "main.jl"))
+        for key in (VERSION >= v"1.12-" ? ["path", "entryfile"] : ["path"])
+            rm(file)
+            write(file, "$key = \"code/main.jl\"\n", table)
+            @test requested(PackageCompilerRS.make_plan(nothing, options)) == ["Dates", "Unborn"]
+            write(file, "$key = \"code/none.jl\"\n", table)
+            @test requested(PackageCompilerRS.make_plan(nothing, options)) == ["Dates"]
+        end
+        write(file, table)
         mkdir(joinpath(dir, "src"))
         write(joinpath(dir, "src", "Unborn.jl"), "module Unborn end")
         @test requested(PackageCompilerRS.make_plan(nothing, options)) == ["Dates", "Unborn"]

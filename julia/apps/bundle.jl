@@ -98,9 +98,11 @@ function make_bundle(add, bundle, image, functions; library=nothing)
         packages = packages_of_image(report.sysimage_path)
         say(quiet, "libraries, artifacts and certificates")
         warnings = bundle_libraries(work, packages)
-        artifacts, missed = bundle_artifacts(joinpath(work, "share", "julia"), bundle.order;
-            include_lazy=bundle.include_lazy_artifacts)
-        append!(warnings, missed)
+        packages === nothing && push!(warnings, "the image could not be started here, so that it is not known which " *
+            "standard libraries it holds: what any of them needs was bundled")
+        depot, include_lazy = joinpath(work, "share", "julia"), bundle.include_lazy_artifacts
+        artifacts, missed = bundle_artifacts(depot, bundle.order; include_lazy=include_lazy)
+        append!(warnings, missed, left_behind(depot, bundle.order; include_lazy=include_lazy))
         bundle_resources(work, packages)
         bundle_project(work, bundle.environment, bundle.package; include_preferences=bundle.include_preferences)
         add(work)
@@ -184,7 +186,11 @@ function packages_of_image(path)
         names = joinpath(folder, "names")
         command = `$(joinpath(Sys.BINDIR, Base.julia_exename())) --sysimage=$path --startup-file=no
             $(joinpath(package_folder(), "julia", "apps", "packages_in_image.jl")) $names`
-        process = run(pipeline(ignorestatus(addenv(command, "JULIA_LOAD_PATH" => "@stdlib"));
+        variables = Dict{String,String}("JULIA_LOAD_PATH" => "@stdlib")
+        # As for the children of the build: packages may need what is in a depot that startup.jl named.
+        depots = depots_for_children(get(ENV, "JULIA_DEPOT_PATH", nothing), DEPOT_PATH)
+        depots === nothing || (variables["JULIA_DEPOT_PATH"] = depots)
+        process = run(pipeline(ignorestatus(addenv(command, variables));
             stdin=devnull, stdout=devnull, stderr=devnull))
         process.exitcode == 0 && process.termsignal == 0 && isfile(names) || return nothing
         Set{String}(split(read(names, String), '\0'))

@@ -45,7 +45,7 @@ by another user, in a container, on a cluster. The folder has
 
 - `start`, which starts Julia on the image with the arguments that it is given;
 - the image, with its stamp;
-- `project`: Project.toml, Manifest.toml and LocalPreferences.toml;
+- `project`: Project.toml, Manifest.toml, and LocalPreferences.toml with all preferences of the project;
 - `depot`: the artifacts of the packages in the image.
 
 `start` takes the Julia that the environment variable `PCRS_JULIA` names, or else the first on `PATH`, and says so if
@@ -111,8 +111,9 @@ function bundle_sysimage(sysimage_path::AbstractString, folder::AbstractString;
             copy_project(project_file, joinpath(work, "project"))
         end
         depot = mkpath(joinpath(work, "depot"))
-        number, missed = bundle_artifacts(depot, packages; include_lazy=include_lazy_artifacts ? true : :installed)
-        append!(warnings, missed)
+        include_lazy = include_lazy_artifacts ? true : :installed
+        number, missed = bundle_artifacts(depot, packages; include_lazy=include_lazy)
+        append!(warnings, missed, left_behind(depot, packages; include_lazy=include_lazy))
         with_cause("the launcher cannot be written") do
             start = write_file(joinpath(work, "start"), bundled_script(basename(image)))
             chmod(start, 0o777 & ~current_umask())
@@ -224,14 +225,20 @@ function copy_image(image, stamp, work)
     return nothing
 end
 
+"""
+Copies project and Manifest, with all preferences that the build found: those of a member of a workspace (Julia 1.12)
+may be in the projects above it, which stay behind.
+"""
 function copy_project(project_file, folder)
     environment = read_environment(project_file)
-    copy_file(project_file, joinpath(folder, basename(project_file)))
+    preferences = preferences_by_name(environment)
+    project, copied = read_toml(project_file), joinpath(folder, basename(project_file))
+    named = get(project, "extras", Dict{String,Any}())
+    extras = merge(extras_for(preferences, environment), named)
+    length(extras) == length(named) ? copy_file(project_file, copied) :
+        write_file(copied, toml(merge(project, Dict{String,Any}("extras" => extras))))
     copy_file(environment.manifest_file, joinpath(folder, basename(environment.manifest_file)))
-    for name in ("JuliaLocalPreferences.toml", "LocalPreferences.toml")
-        path = joinpath(dirname(project_file), name)
-        isfile(path) && copy_file(path, joinpath(folder, name))
-    end
+    isempty(preferences) || write_file(joinpath(folder, "LocalPreferences.toml"), toml(preferences))
     return nothing
 end
 

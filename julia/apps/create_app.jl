@@ -26,7 +26,8 @@ Keywords and defaults are those of PackageCompiler 2.4.5. Linux, Julia $APPS_SIN
 - `filter_stdlibs::Bool=false`: with `incremental=false`, leave out standard libraries that no package needs.
 - `force::Bool=false`: replace an app at `compiled_app`, in one step, once the new one is complete. A folder
   that is no app, or holds other folders too, is never replaced.
-- `include_lazy_artifacts::Bool=false`: bundle lazy artifacts too.
+- `include_lazy_artifacts::Bool=false`: bundle lazy artifacts too; of a package that chooses its artifacts by a script
+  those that it chooses or that are installed.
 - `include_preferences::Bool=true`: bundle the project's preferences, for packages that read them when they
   run.
 - `cpu_target::String`: by default several, as in Julia's own binaries, so that the app runs on other CPUs;

@@ -17,15 +17,21 @@ function bundle_project(work, environment, package; include_preferences)
         version === nothing || (project["version"] = version)
     end
     preferences = include_preferences ? preferences_by_name(environment) : Dict{String,Any}()
-    # Preferences are found by the name that the project knows.
-    extras = Dict{String,Any}(entry.id.name => string(entry.id.uuid) for entry in values(environment.packages)
-        if haskey(preferences, entry.id.name) && !haskey(environment.direct, entry.id.name))
+    extras = extras_for(preferences, environment)
     isempty(extras) || (project["extras"] = extras)
     share = joinpath(work, "share", "julia")
     write_file(joinpath(share, "Project.toml"), toml(project))
     isempty(preferences) || write_file(joinpath(share, "LocalPreferences.toml"), toml(preferences))
     return nothing
 end
+
+"""
+The packages with `preferences` that the project does not name itself, as its `[extras]`: preferences are found by the
+name that the project knows.
+"""
+extras_for(preferences, environment) =
+    Dict{String,Any}(entry.id.name => string(entry.id.uuid) for entry in values(environment.packages)
+        if haskey(preferences, entry.id.name) && !haskey(environment.direct, entry.id.name))
 
 function preferences_by_name(environment)
     found = Dict{String,Any}()

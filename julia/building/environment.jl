@@ -159,7 +159,7 @@ function is_installed(environment)
     for package in values(environment.packages)
         folder = folder_of(package)
         folder === nothing && return false
-        has_its_artifacts(folder) || return false
+        has_its_artifacts(package.id.uuid, folder) || return false
     end
     return true
 end
@@ -173,16 +173,19 @@ end
 "Whether a package chooses its artifacts by a script, which Pkg runs."
 selects_artifacts(folder) = isfile(joinpath(folder, ".pkg", "select_artifacts.jl"))
 
-function has_its_artifacts(folder)
+"Whether the artifacts of the package `uuid` are installed, or lie where an `Overrides.toml` says."
+function has_its_artifacts(uuid, folder)
     file = artifacts_file(folder)
     file === nothing && return true
     return with_cause("the artifacts of `$folder` cannot be checked") do
         # The standard library Artifacts came with Julia 1.6.
         artifacts = loaded_module("56f22d72-fd6d-98f1-02f0-08ddc0907c33", "Artifacts")
         if artifacts === nothing || selects_artifacts(folder)
-            return Base.invokelatest(pkg(:Operations).check_artifacts_downloaded, folder)
+            # That check does not know whose they are.
+            Base.invokelatest(pkg(:Artifacts, :load_artifacts_toml), file; pkg_uuid=uuid)
+            return Base.invokelatest(pkg(:Operations, :check_artifacts_downloaded), folder)
         end
-        wanted = artifacts.select_downloadable_artifacts(file)
+        wanted = artifacts.select_downloadable_artifacts(file; pkg_uuid=uuid)
         return all(artifact -> artifacts.artifact_exists(Base.SHA1(artifact["git-tree-sha1"])), values(wanted))
     end
 end
@@ -195,6 +198,9 @@ A module of Pkg. It is loaded when something has to be installed: since Julia 1.
 own image, and an image without it needs minutes to precompile it and all that it depends on.
 """
 pkg(part) = Base.invokelatest(getproperty, Base.require(@__MODULE__, :Pkg), part)
+
+"What such a module has under `name`, which is as young as the module."
+pkg(part, name) = Base.invokelatest(getproperty, pkg(part), name)
 
 "The folder of a package, or `nothing` when it is not there."
 function folder_of(package)
@@ -228,28 +234,66 @@ end
 
 function instantiate_with(api, types, project_file; quiet)
     # Pkg's own session state stays as it is: the context is this project's, not the active one.
-    context = types.Context(; env=types.EnvCache(project_file))
+    context() = types.Context(; env=types.EnvCache(project_file))
     if VERSION < v"1.6"
-        api.instantiate(context)
+        api.instantiate(context())
         return nothing
     end
     io = quiet ? devnull : stderr
-    if manifest_of(project_file) === nothing && needs_no_registry(read_toml(project_file))
-        api.resolve(context; io=io)
-    else
-        api.instantiate(context; io=io, allow_autoprecomp=false)
-    end
+    manifest_of(project_file) === nothing && needs_no_registry(project_file) &&
+        is_resolved(api, context(); io=io) && return nothing
+    api.instantiate(context(); io=io, allow_autoprecomp=false)
     return nothing
+end
+
+"Whether Pkg could make a Manifest with the registries that there are; what a package at a path needs may be in none."
+function is_resolved(api, context; io)
+    try
+        api.resolve(context; io=io)
+        return true
+    catch err
+        err isa InterruptException && rethrow()
+        return false
+    end
 end
 
 """
 Whether all that a project without a Manifest names is here: `Pkg.instantiate` clones General even for a
 project without dependencies (Julia 1.12), where `Pkg.resolve` does not.
 """
-function needs_no_registry(project)
+function needs_no_registry(project_file)
+    project = read_toml(project_file)
     sources = get(project, "sources", Dict{String,Any}())
-    return all(name -> is_stdlib(name) || haskey(get(sources, name, Dict{String,Any}()), "path"),
-        keys(direct_dependencies(project)))
+    names = collect(keys(direct_dependencies(project)))
+    filter!(name -> !is_stdlib(name) && !haskey(get(sources, name, Dict{String,Any}()), "path"), names)
+    return isempty(names) || issubset(names, packages_of_workspace(project_file))
+end
+
+"Names of the packages in the workspace (Julia 1.12) that the project at `file` is part of."
+function packages_of_workspace(file)
+    isdefined(Base, :base_project) || return String[]
+    root = Base.base_project(file)
+    while root !== nothing
+        file, root = root, Base.base_project(root)
+    end
+    names = String[]
+    for project in projects_below(file)
+        table = read_toml(project)
+        haskey(table, "uuid") && haskey(table, "name") && push!(names, table["name"])
+    end
+    return names
+end
+
+"The project file `file`, and those of the workspace that it describes, each once."
+function projects_below(file, found=String[])
+    file in found && return found
+    push!(found, file)
+    table = get(read_toml(file), "workspace", nothing)
+    for folder in (table isa AbstractDict ? get(table, "projects", String[]) : String[])
+        project = project_file_in(normpath(joinpath(dirname(file), folder)))
+        project === nothing || projects_below(project, found)
+    end
+    return found
 end
 
 """
@@ -417,10 +461,21 @@ end
 
 "The project's own name, where it is a package whose source is not there, as in a container that installs what it needs first."
 function without_source(environment)
-    folder = dirname(environment.project_file)
-    own = filter(pair -> pair.second.path == folder, environment.packages)
+    file = environment.project_file
+    own = filter(pair -> pair.second.path == dirname(file), environment.packages)
     names = String[package.id.name for package in values(own) if haskey(environment.direct, package.id.name)]
-    return filter!(name -> !isfile(joinpath(folder, "src", "$name.jl")), names)
+    return filter!(name -> !isfile(main_file(file, name)), names)
+end
+
+"The file at which Julia begins to load the package `name` of the project, as far as that names another than `src/NAME.jl`."
+function main_file(project_file, name)
+    project, folder = read_toml(project_file), dirname(project_file)
+    given = text_of(project, "path")
+    if VERSION >= v"1.12-"
+        return joinpath(folder, something(given, text_of(project, "entryfile"), joinpath("src", "$name.jl")))
+    end
+    path = joinpath(folder, something(given, ""))
+    return isfile(path) ? path : joinpath(path, "src", "$name.jl")
 end
 
 """
@@ -469,11 +524,8 @@ end
 
 "The folder of the project called `name` in the workspace (Julia 1.12) that `file` describes; `nothing` if there is none."
 function workspace_member(file, name)
-    table = get(read_toml(file), "workspace", nothing)
-    for folder in (table isa AbstractDict ? get(table, "projects", String[]) : String[])
-        path = joinpath(dirname(file), folder)
-        project = project_file_in(path)
-        project !== nothing && get(read_toml(project), "name", nothing) == name && return path
+    for project in projects_below(file)
+        project != file && get(read_toml(project), "name", nothing) == name && return dirname(project)
     end
     return nothing
 end

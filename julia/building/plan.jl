@@ -48,7 +48,7 @@ function make_plan(packages, options::Options)
     if names === nothing
         unborn = setdiff(without_source(environment), excluded)
         for name in unborn
-            options.quiet || @info "`$name` itself is left out of the image: the project has no `src/$name.jl`"
+            options.quiet || @info "`$name` itself is left out of the image: there is no `$(main_file(project_file, name))`"
         end
         # Not among what the user excludes: its source may come.
         left_out = String[excluded; unborn]
@@ -107,7 +107,8 @@ look for themselves while this process may change them.
 function surroundings()
     variables = Vector{Any}[]
     told = Dict{String,String}(ENV)
-    depots = depots_for_children(get(ENV, "JULIA_DEPOT_PATH", nothing), DEPOT_PATH)
+    depots = depots_to_write(DEPOT_PATH)
+    depots === nothing && (depots = depots_for_children(get(ENV, "JULIA_DEPOT_PATH", nothing), DEPOT_PATH))
     depots === nothing || (told["JULIA_DEPOT_PATH"] = depots)
     for (name, value) in told
         push!(variables, Any[text_or_bytes(name), text_or_bytes(value)])
@@ -122,13 +123,44 @@ The `JULIA_DEPOT_PATH` by which children, who read no startup.jl, have all `depo
 are looked for; `variable` is the session's own. `nothing` where it stays as it is.
 """
 function depots_for_children(variable, depots)
-    separator = SYSTEM.list_separator
-    # One that holds the separator cannot be named.
-    nameable = String[abspath(depot) for depot in depots if !(separator in depot)]
+    nameable, separator = nameable_depots(depots), SYSTEM.list_separator
     variable === nothing && return isempty(nameable) ? nothing : join(nameable, separator)
     known = [abspath(at_home(entry)) for entry in split(variable, separator) if !isempty(entry)]
     more = setdiff(nameable, known)
     return isempty(more) ? nothing : join([variable; more], separator)
+end
+
+"""
+The `JULIA_DEPOT_PATH` by which children write their caches into one of `depots` that takes them, where the first does
+not: Julia writes to the first alone. `nothing` where that takes them.
+"""
+function depots_to_write(depots)
+    nameable = nameable_depots(depots)
+    (isempty(nameable) || takes_caches(first(nameable))) && return nothing
+    at = findfirst(takes_caches, nameable)
+    return join(unique!([at === nothing ? spare_depot() : nameable[at]; nameable]), SYSTEM.list_separator)
+end
+
+"Those that a list can name: one that holds the separator is left out."
+nameable_depots(depots) = String[abspath(depot) for depot in depots if !(SYSTEM.list_separator in depot)]
+
+"Whether this user can write precompile caches into `depot`, or make it."
+function takes_caches(depot)
+    place = joinpath(depot, "compiled", "v$(VERSION.major).$(VERSION.minor)")
+    while !ispath(place) && dirname(place) != place
+        place = dirname(place)
+    end
+    may_write_and_enter = 0x03
+    # Windows has no such permissions.
+    return isdir(place) && (!SYSTEM.posix || ccall(:access, Cint, (Cstring, Cint), place, may_write_and_enter) == 0)
+end
+
+const SPARE_DEPOT = Ref("")
+
+"A depot that goes with this session."
+function spare_depot()
+    isdir(SPARE_DEPOT[]) || (SPARE_DEPOT[] = mktempdir())
+    return SPARE_DEPOT[]
 end
 
 text_or_bytes(text) = isvalid(text) ? text : Int[byte for byte in codeunits(text)]

@@ -13,12 +13,12 @@ function needed_artifacts(image, version)
     stamp === nothing && return "", String[]
     lines = String[]
     for held in stamp["packages"]
-        folder = folder_of((id=Base.PkgId(Base.UUID(held["uuid"]), held["name"]), path=held["path"],
-            tree_hash=held["tree_hash"]))
+        uuid = Base.UUID(held["uuid"])
+        folder = folder_of((id=Base.PkgId(uuid, held["name"]), path=held["path"], tree_hash=held["tree_hash"]))
         file = folder === nothing || selects_artifacts(folder) ? nothing : artifacts_file(folder)
         file === nothing && continue
         found = outside_build(LauncherError) do
-            with_cause(() -> Base.invokelatest(installed_artifacts, folder, file),
+            with_cause(() -> Base.invokelatest(installed_artifacts, uuid, folder, file),
                 "the artifacts of $(held["name"]) cannot be read")
         end
         append!(lines, [string(hash, ' ', name, " of ", titled(held)) for (name, hash) in found if !('\n' in name)])
@@ -27,9 +27,9 @@ function needed_artifacts(image, version)
 end
 
 "Name and hash of the artifacts of a package that are in a depot; those that a depot replaces lie elsewhere."
-function installed_artifacts(folder, file)
-    artifacts = standard_library("56f22d72-fd6d-98f1-02f0-08ddc0907c33", "Artifacts")
-    chosen = selected_artifacts(artifacts, folder, file, false)
+function installed_artifacts(uuid, folder, file)
+    artifacts = artifacts_library()
+    chosen = selected_artifacts(artifacts, uuid, folder, file, false)
     hashes = [name => Base.SHA1(chosen[name]["git-tree-sha1"]) for name in sort!(collect(keys(chosen)))]
     is_installed(hash) = Base.invokelatest(artifacts.artifact_exists, hash) &&
         basename(Base.invokelatest(artifacts.artifact_path, hash)) == string(hash)
