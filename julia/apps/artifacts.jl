@@ -54,7 +54,7 @@ function left_behind(depot, order; include_lazy)
                 "script, which did not choose that one; use it here once, which installs it, and call this again")
         end
     end
-    return found, sort!(nowhere)
+    return found
 end
 
 "Names of the lazy artifacts in `file` of which `depot` has none."
@@ -100,7 +100,7 @@ function artifacts_of(uuid, source, file, include_lazy)
                 push!(found, string(hash) => Base.invokelatest(artifacts.artifact_path, hash))
         end
     end
-    return found
+    return found, sort!(nowhere)
 end
 
 """
