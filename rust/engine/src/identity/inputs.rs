@@ -392,7 +392,7 @@ impl<'a> Reader<'a> {
             }
         }
         let mains = source::mains(folder);
-        if mains.is_empty() {
+        if source::main(folder).is_none() {
             // Loaded in a way of its own.
             key.key("tree", &self.code(folder)?.key);
         }

@@ -27,10 +27,16 @@ pub fn is_litter(name: &[u8]) -> bool {
     name.ends_with(b".cov") || name.ends_with(b".mem")
 }
 
-/// The files at which Julia begins to load the package in `folder`, and its extensions.
+/// The file at which Julia begins to load the package in `folder`; none where its project file names another
+/// (`entryfile`, `path`).
+pub fn main(folder: &Path) -> Option<PathBuf> {
+    let main = folder.join("src").join(package_name(folder)? + ".jl");
+    main.is_file().then_some(main)
+}
+
+/// That file, and those of its extensions.
 pub fn mains(folder: &Path) -> Vec<PathBuf> {
-    let main = package_name(folder).map(|name| folder.join("src").join(name + ".jl"));
-    let mut mains: Vec<_> = main.into_iter().filter(|main| main.is_file()).collect();
+    let mut mains: Vec<_> = main(folder).into_iter().collect();
     let extensions = fs::read_dir(folder.join("ext")).into_iter().flatten();
     let mut extensions: Vec<_> = extensions
         .flatten()
@@ -102,5 +108,9 @@ mod tests {
         }
         fs::write(path("Project.toml"), "name = \"A\"\n").unwrap();
         assert_eq!(super::mains(folder.path()), mains);
+        assert_eq!(super::main(folder.path()).as_ref(), mains.first());
+        fs::rename(&mains[0], path("src/entry.jl")).unwrap();
+        assert_eq!(super::main(folder.path()), None);
+        assert_eq!(super::mains(folder.path()), mains[1..]);
     }
 }
