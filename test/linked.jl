@@ -643,10 +643,13 @@ function test_named_cpu(fixtures)
         # Sessions would take native code for another CPU, if theirs can run it.
         caches = readdir(joinpath(DEPOT_PATH[1], "compiled", "v$(VERSION.major).$(VERSION.minor)", "Named"))
         @test !isempty(caches) && all(endswith(".ji"), caches)
+        # Without those of Julia, docstrings can be added and asked for.
+        docs = "\"as told\" later(x) = x; print(@doc(later), @doc(sin) === nothing)"
+        @test occursin("as told", evaluated(image, project, docs))
         # The image has no stamp of its own.
         path = join([dirname(@__DIR__), "@stdlib"], ':')
         base = "using PackageCompilerRS; print(PackageCompilerRS.session_base(PackageCompilerRS.Options(; quiet=true)))"
-        @test output(image, project, `-e $base`; options=`--compiled-modules=no`,
+        @test output(image, project, `-e $base`; options=`--compiled-modules=no --compile=min`,
             variables=("JULIA_LOAD_PATH" => path,)) == STOCK
     end
     return nothing

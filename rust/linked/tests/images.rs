@@ -240,7 +240,11 @@ fn layers(layout: u32, first: &str, second: &str) {
     let folder = bench.path("base");
     std::fs::create_dir(&folder).unwrap();
     let base = unlink_base(&image, &folder).unwrap();
-    assert_eq!(base.julia, format!("1.{layout}"));
+    assert!(
+        base.julia.contains(&format!("1.{layout}")),
+        "{}",
+        base.julia
+    );
     assert_eq!((base.functions, base.globals, base.targets), (3, 2, 1));
     let selected = vec![at["base_one"], at["base_two"], at["base_three"]];
 

@@ -240,6 +240,18 @@ end
 # A name of `app` is as young as itself.
 compile_app(app, owner, functions) = app.compile(owner, functions)
 
+"""
+Julia takes the tables of docstrings out of the image. Since 1.12 their names stay defined, and to look one up is an
+error: for `@doc` of anything, and for the first docstring in `Main`.
+"""
+function forget_docs()
+    empty!(Base.Docs.modules)
+    if isdefined(Base, :delete_binding) && isdefined(Main, Base.Docs.META)
+        Base.delete_binding(Main, Base.Docs.META)
+    end
+    return nothing
+end
+
 "Removes what belongs to this process and not to the sessions that will start from the image."
 function forget_session(strip_metadata, folder)
     # Before Julia 1.12 a name that was looked up in Main counts as imported there, and could not be defined.
@@ -259,6 +271,7 @@ function forget_session(strip_metadata, folder)
         empty!(Base._included_files)
         empty!(Base.pkgorigins)
         empty!(Base.Docs.keywords)
+        forget_docs()
     end
     return nothing
 end
