@@ -139,7 +139,8 @@ impl Bench<'_> {
         let timed = Timed::start();
         let base = unlink_base(image, &out).unwrap();
         timed.told(format_args!("{version}, {name}: base unlinked"));
-        assert_eq!(base.julia, format!("1.{}", self.layout.number));
+        let wanted = format!("1.{}", self.layout.number);
+        assert!(base.julia.contains(&wanted), "{}", base.julia);
         let found = read(image, self.layout);
         let archive = self.archive(image, &found, &out);
 
