@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use std::ffi::{CString, c_int};
 use std::os::unix::ffi::OsStrExt;
 
-use super::{Raw, asked};
+use super::{Raw, asked, call_linked};
 use crate::julia::{Julia, Object};
 use crate::llvm::Llvm;
 use crate::objects::{CodeInstance, MethodInstance};
 use crate::originals::{function, original, symbol};
-use crate::rework::{Reworked, slots, thunks};
+use crate::rework::{Reworked, thunks};
 use crate::session::{self, Native, Session};
 use crate::trouble::{Trouble, ensure, there};
 
@@ -205,13 +205,7 @@ fn finish(session: &mut Session, native: Raw) -> Result<(), Trouble> {
     let generic = generic_code(&session.generic);
     llvm.with_module(module, |module| {
         let at = Reworked { llvm, module };
-        for (&ci, &slot) in external.iter().zip(&variables[values.len()..]) {
-            let address = session.objects().specptr(CodeInstance(ci));
-            let symbol = there("external-symbol", session.symbol(address)?, || {
-                "code is called that is in no image which is linked in".into()
-            })?;
-            slots::call_directly(at, slot, &symbol)?;
-        }
+        call_linked(session, at, &external, &variables[values.len()..])?;
         let objects: HashMap<usize, Object> = variables
             .iter()
             .copied()

@@ -2,16 +2,15 @@
 
 use std::ffi::c_int;
 
-use super::{Raw, asked};
+use super::{Raw, asked, call_linked};
 use crate::julia::{Julia, Object};
 use crate::layout::VectorLayout;
 use crate::llvm::Llvm;
 use crate::numbers::Ids;
-use crate::objects::CodeInstance;
 use crate::originals::{function, original, symbol};
-use crate::rework::{Reworked, again, slots};
+use crate::rework::{Reworked, again};
 use crate::session::{self, Native, Session};
-use crate::trouble::{Trouble, ensure, there};
+use crate::trouble::{Trouble, ensure};
 
 /// Items that an `arraylist_t` has room for without an allocation.
 const INLINE_ITEMS: usize = 29;
@@ -254,13 +253,7 @@ fn finish(session: &mut Session, vectors: VectorLayout, native: Raw) -> Result<(
         })?;
         let at = Reworked { llvm, module };
         replaced = replace_again(session, at, native)?;
-        for (&ci, &slot) in external.iter().zip(&globals[values.len()..]) {
-            let address = session.objects().specptr(CodeInstance(ci));
-            let symbol = there("external-symbol", session.symbol(address)?, || {
-                "code is called that is in no image which is linked in".into()
-            })?;
-            slots::call_directly(at, slot, &symbol)?;
-        }
+        call_linked(session, at, &external, &globals[values.len()..])?;
         Ok(())
     })?;
     session.native = Some(Native {

@@ -3,10 +3,12 @@
 pub mod collected;
 pub mod incremental;
 
+use crate::julia::Object;
 use crate::lean;
-use crate::objects::MethodInstance;
+use crate::objects::{CodeInstance, MethodInstance};
+use crate::rework::{Reworked, slots};
 use crate::session::Session;
-use crate::trouble::Trouble;
+use crate::trouble::{Trouble, there};
 
 /// Code, as Julia's functions hand it around.
 pub type Raw = *mut std::ffi::c_void;
@@ -55,4 +57,21 @@ fn asked(session: &mut Session, list: usize) -> Result<Asked, Trouble> {
     session.methods_asked = methods;
     session.left_out.extend(left_out);
     Ok(asked)
+}
+
+/// Lets the emitted code call each of `external`, code that an image has, by its symbol in place of its slot.
+fn call_linked(
+    session: &Session,
+    at: Reworked<'_, '_>,
+    external: &[Object],
+    slots: &[usize],
+) -> Result<(), Trouble> {
+    for (&ci, &slot) in external.iter().zip(slots) {
+        let address = session.objects().specptr(CodeInstance(ci));
+        let symbol = there("external-symbol", session.symbol(address)?, || {
+            "code is called that is in no image which is linked in".into()
+        })?;
+        slots::call_directly(at, slot, &symbol)?;
+    }
+    Ok(())
 }
