@@ -59,15 +59,15 @@ impl<'a> Context<'a> {
     }
 
     /// Runs one stage between its events and gives its seconds.
-    pub fn stage<T>(
+    pub fn stage<T, E: From<BuildError>>(
         &self,
         stage: Stage,
         what: impl Into<String>,
         seconds: &mut Vec<(Stage, f64)>,
-        run: impl FnOnce() -> Result<T, BuildError>,
-    ) -> Result<T, BuildError> {
+        run: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         if self.cancelled() {
-            return Err(BuildError::cancelled(stage));
+            return Err(BuildError::cancelled(stage).into());
         }
         let what = what.into();
         self.log(&format!("== {}: {what}", stage.name()));

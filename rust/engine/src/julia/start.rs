@@ -132,7 +132,9 @@ pub fn preload(plan: &BuildPlan, child: &mut Invocation, library: &Path) {
 /// may have spaces (ld.so(8)).
 fn entry_of(library: &Path) -> (Option<&OsStr>, &OsStr) {
     match (library.parent(), library.file_name()) {
-        (Some(folder), Some(name)) if holds(folder, b" ") => (Some(folder.as_os_str()), name),
+        (Some(folder), Some(name)) if holds(folder.as_os_str(), b" ") => {
+            (Some(folder.as_os_str()), name)
+        }
         _ => (None, library.as_os_str()),
     }
 }
@@ -158,10 +160,10 @@ fn append(plan: &BuildPlan, child: &mut Invocation, name: &str, entry: &OsStr) {
 /// with these bytes.
 pub fn can_be_preloaded(path: &Path) -> bool {
     let (folder, entry) = entry_of(path);
-    !holds(Path::new(entry), b" :") && !folder.is_some_and(|folder| holds(Path::new(folder), b":;"))
+    !holds(entry, b" :") && !folder.is_some_and(|folder| holds(folder, b":;"))
 }
 
-fn holds(path: &Path, bytes: &[u8]) -> bool {
-    let path = path.as_os_str().as_encoded_bytes();
+fn holds(path: &OsStr, bytes: &[u8]) -> bool {
+    let path = path.as_encoded_bytes();
     path.iter().any(|byte| bytes.contains(byte))
 }

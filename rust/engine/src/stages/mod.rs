@@ -317,7 +317,7 @@ fn enforce_and_link(
         times,
         || {
             linked = link::link_with(ctx, checked, foundation, layer, object);
-            Ok(())
+            Ok::<_, BuildError>(())
         },
     )?;
     let linked = linked?;
@@ -380,15 +380,9 @@ fn verify(
     if !verify::needed(ctx.plan) {
         return Ok(());
     }
-    let mut of_image = false;
-    let tried = ctx.stage(Stage::Verify, verify::what(ctx.plan), times, || {
-        let tried = verify::run(ctx, &image.path, base.caches, &mut image.statements);
-        tried.map_err(|refusal| {
-            of_image = refusal.of_image;
-            refusal.error
-        })
-    });
-    let remark = tried.map_err(|error| Refusal { error, of_image })?;
+    let remark = ctx.stage(Stage::Verify, verify::what(ctx.plan), times, || {
+        verify::run(ctx, &image.path, base.caches, &mut image.statements)
+    })?;
     warnings.extend(remark);
     Ok(())
 }
@@ -442,7 +436,7 @@ fn compile(
     let mut made = Err(Setback::Slower(String::new()));
     ctx.stage(Stage::Image, what, times, || {
         made = image_process.finish(Arc::clone(statements), image::Outcomes::new());
-        Ok(())
+        Ok::<_, BuildError>(())
     })?;
     made
 }
@@ -470,7 +464,7 @@ fn precompile(
         if usual {
             ctx.cache.keep_precompiled(ctx);
         }
-        Ok(learned)
+        Ok::<_, BuildError>(learned)
     })?;
     // The build begins again: its keys are to hold what is known now.
     if learned {
@@ -509,7 +503,7 @@ fn trace(
             ctx.cache.keep_traces(ctx, layer, &traces);
             warnings.extend(remarks.failed_tests.into_values());
             warnings.extend(remarks.untraced.into_values());
-            Ok(())
+            Ok::<_, BuildError>(())
         })?;
     }
     Ok(traces)
