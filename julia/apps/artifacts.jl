@@ -4,8 +4,8 @@
     bundle_artifacts(depot, order; include_lazy) -> (number, warnings)
 
 Copies the artifacts of the packages in `order`, for this platform, into the folder of a depot, and gives their
-number. Those that are not installed are installed; of those that nobody can download there is a warning. Lazy ones are
-taken with `include_lazy=true`, and with `:installed` where they are there already. Of a package that chooses by a script
+number. Those that are not installed are installed; of those that nobody can download there is a warning, as of what
+`left_behind` tells. Lazy ones are taken with `include_lazy=true`, and with `:installed` where they are there already. Of a package that chooses by a script
 all are taken that it chooses, and lazy ones as with `:installed`.
 
 # Errors
@@ -28,6 +28,7 @@ function bundle_artifacts(depot, order; include_lazy)
                 "and `$file` has no `download` for it" for name in nowhere])
         end
     end
+    append!(warnings, left_behind(depot, order; include_lazy=include_lazy))
     return isdir(folder) ? length(readdir(folder)) : 0, warnings
 end
 

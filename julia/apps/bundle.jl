@@ -102,7 +102,7 @@ function make_bundle(add, bundle, image, functions; library=nothing)
             "standard libraries it holds: what any of them needs was bundled")
         depot, include_lazy = joinpath(work, "share", "julia"), bundle.include_lazy_artifacts
         artifacts, missed = bundle_artifacts(depot, bundle.order; include_lazy=include_lazy)
-        append!(warnings, missed, left_behind(depot, bundle.order; include_lazy=include_lazy))
+        append!(warnings, missed)
         bundle_resources(work, packages)
         bundle_project(work, bundle.environment, bundle.package; include_preferences=bundle.include_preferences)
         add(work)
@@ -188,7 +188,7 @@ function packages_of_image(path)
             $(joinpath(package_folder(), "julia", "apps", "packages_in_image.jl")) $names`
         variables = Dict{String,String}("JULIA_LOAD_PATH" => "@stdlib")
         # As for the children of the build: packages may need what is in a depot that startup.jl named.
-        depots = depots_for_children(get(ENV, "JULIA_DEPOT_PATH", nothing), DEPOT_PATH)
+        depots = depots_of_children()
         depots === nothing || (variables["JULIA_DEPOT_PATH"] = depots)
         process = run(pipeline(ignorestatus(addenv(command, variables));
             stdin=devnull, stdout=devnull, stderr=devnull))

@@ -113,7 +113,7 @@ function bundle_sysimage(sysimage_path::AbstractString, folder::AbstractString;
         depot = mkpath(joinpath(work, "depot"))
         include_lazy = include_lazy_artifacts ? true : :installed
         number, missed = bundle_artifacts(depot, packages; include_lazy=include_lazy)
-        append!(warnings, missed, left_behind(depot, packages; include_lazy=include_lazy))
+        append!(warnings, missed)
         with_cause("the launcher cannot be written") do
             start = write_file(joinpath(work, "start"), bundled_script(basename(image)))
             chmod(start, 0o777 & ~current_umask())

@@ -107,8 +107,7 @@ look for themselves while this process may change them.
 function surroundings()
     variables = Vector{Any}[]
     told = Dict{String,String}(ENV)
-    depots = depots_to_write(DEPOT_PATH)
-    depots === nothing && (depots = depots_for_children(get(ENV, "JULIA_DEPOT_PATH", nothing), DEPOT_PATH))
+    depots = depots_of_children()
     depots === nothing || (told["JULIA_DEPOT_PATH"] = depots)
     for (name, value) in told
         push!(variables, Any[text_or_bytes(name), text_or_bytes(value)])
@@ -129,6 +128,10 @@ function depots_for_children(variable, depots)
     more = setdiff(nameable, known)
     return isempty(more) ? nothing : join([variable; more], separator)
 end
+
+"The `JULIA_DEPOT_PATH` of children; `nothing` where it stays this session's."
+depots_of_children() = something(depots_to_write(DEPOT_PATH),
+    Some(depots_for_children(get(ENV, "JULIA_DEPOT_PATH", nothing), DEPOT_PATH)))
 
 """
 The `JULIA_DEPOT_PATH` by which children write their caches into one of `depots` that takes them, where the first does
