@@ -38,3 +38,4 @@ pub use error::Refused;
 pub use heap::write_heap;
 pub use merge::{LinkInput, merge};
 pub use package::{Package, PackageObject, package_symbol};
+pub use tables::targets::{Target, parse as parse_targets};

@@ -8,6 +8,7 @@ use object::{
     Architecture, BinaryFormat, Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, ReadCache,
     ReadRef,
 };
+use pcrs_linked::{Target, parse_targets};
 
 /// What Julia calls a feature (src/features_x86.h: the bit, counted over 32-bit words) is a flag there
 /// (arch/x86/include/asm/cpufeatures.h). Those that Linux does not name are left out.
@@ -90,14 +91,6 @@ const LEVELS: [(&str, &str); 3] = [
 /// The longest list of targets that is read, in bytes.
 const MOST: u64 = 1 << 16;
 
-/// A CPU target that an image has code for.
-#[derive(Debug, PartialEq, Eq)]
-struct Target {
-    name: String,
-    /// Julia's bits of the features that its code uses.
-    features: Vec<u32>,
-}
-
 /// The flags that each target of the image at `path` needs, between spaces; a CPU with those of one target can run
 /// it. None where this is not known: of other files than images for x86-64 that Linux or a BSD loads.
 pub fn needed(path: &Path) -> Option<Vec<String>> {
@@ -133,7 +126,7 @@ pub fn name(target: &str) -> &str {
 fn targets(path: &Path) -> Option<Vec<Target>> {
     // Of a large file little is needed.
     let data = ReadCache::new(File::open(path).ok()?);
-    read_targets(target_ids(&data)?)
+    parse_targets(target_ids(&data)?).ok()
 }
 
 /// The same of an image for this very CPU: what this kernel does not name, as old ones do not, is not needed.
@@ -206,69 +199,19 @@ fn target_ids<'data>(data: impl ReadRef<'data>) -> Option<&'data [u8]> {
     section.data_range(address, left.min(MOST)).ok()?
 }
 
-fn read_targets(mut bytes: &[u8]) -> Option<Vec<Target>> {
-    let count = number(&mut bytes)?;
-    // More than anybody builds for.
-    if count == 0 || count > 1000 {
-        return None;
-    }
-    (0..count).map(|_| read_target(&mut bytes)).collect()
-}
-
-fn read_target(bytes: &mut &[u8]) -> Option<Target> {
-    let _flags = number(bytes)?;
-    let words = number(bytes)?;
-    if words > 64 {
-        return None;
-    }
-    let features = (0..words).map(|_| number(bytes)).collect::<Option<_>>()?;
-    let _disabled: Vec<u32> = (0..words).map(|_| number(bytes)).collect::<Option<_>>()?;
-    let name = text(bytes)?;
-    let _further = text(bytes)?;
-    Some(Target { name, features })
-}
-
-fn number(bytes: &mut &[u8]) -> Option<u32> {
-    let (number, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(u32::from_le_bytes(*number))
-}
-
-fn text(bytes: &mut &[u8]) -> Option<String> {
-    let length = usize::try_from(number(bytes)?).ok()?;
-    let (text, rest) = bytes.split_at_checked(length)?;
-    *bytes = rest;
-    String::from_utf8(text.to_vec()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn serialised(targets: &[(&str, &[u32])]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let mut add = |number: usize| bytes.extend(u32::try_from(number).unwrap().to_le_bytes());
-        add(targets.len());
-        for (name, features) in targets {
-            let mut add =
-                |number: usize| bytes.extend(u32::try_from(number).unwrap().to_le_bytes());
-            add(0);
-            add(features.len());
-            features.iter().for_each(|word| add(*word as usize));
-            features.iter().for_each(|_| add(0));
-            add(name.len());
-            bytes.extend(name.bytes());
-            bytes.extend(0_u32.to_le_bytes());
-        }
-        bytes
-    }
-
     fn needs(targets: &[(&str, &[u32])]) -> Vec<String> {
-        let targets = read_targets(&serialised(targets)).unwrap();
-        targets
-            .iter()
-            .map(|target| flags(target).join(" "))
-            .collect()
+        let told = targets.iter().map(|(name, features)| {
+            flags(&Target {
+                name: (*name).into(),
+                features: features.to_vec(),
+            })
+            .join(" ")
+        });
+        told.collect()
     }
 
     #[test]
@@ -284,14 +227,6 @@ mod tests {
         assert_eq!(told[0], "cx16 lahf_lm pni popcnt sse4_1 sse4_2 ssse3");
         assert!(told[1].contains("avx2") && told[1].contains("sse4_2"));
         assert!(!told[1].contains("avx512f"));
-    }
-
-    #[test]
-    fn what_is_cut_off_says_nothing() {
-        let whole = serialised(&[("haswell", &[1])]);
-        for length in 0..whole.len() {
-            assert_eq!(read_targets(&whole[..length]), None);
-        }
     }
 
     #[test]

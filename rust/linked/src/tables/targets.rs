@@ -8,6 +8,37 @@ use crate::read::Image;
 /// (`JL_TARGET_VEC_CALL` of `src/processor.h`). All targets of an image have it, or none.
 const VECTOR_CALLS: u8 = 1;
 
+/// A CPU target that an image has code for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// What LLVM calls it.
+    pub name: String,
+    /// The features that its code uses, as Julia's bits.
+    pub features: Vec<u32>,
+}
+
+/// The targets that `bytes` begin with.
+///
+/// # Errors
+/// When they are cut off, or no image would have so many.
+pub fn parse(bytes: &[u8]) -> Result<Vec<Target>, Refused> {
+    flags(bytes)?
+        .into_iter()
+        .map(|at| {
+            let words = word(bytes, at + 4)? as usize;
+            let features: Result<_, Refused> =
+                (0..words).map(|i| word(bytes, at + 8 + 4 * i)).collect();
+            let name = at + 8 + 8 * words;
+            let length = word(bytes, name)? as usize;
+            let name = bytes.get(name + 4..).and_then(|rest| rest.get(..length));
+            Ok(Target {
+                name: String::from_utf8_lossy(name.unwrap_or_default()).into_owned(),
+                features: features?,
+            })
+        })
+        .collect::<Result<_, Refused>>()
+}
+
 /// The targets at an address, as they are written there.
 pub fn read(image: &Image, start: u64) -> Result<Vec<u8>, Refused> {
     let (_, size) = walk(|at| image.u32(start.wrapping_add(at)))?;
@@ -92,6 +123,17 @@ mod tests {
             bytes.extend([0; 4]);
         }
         bytes
+    }
+
+    #[test]
+    fn what_is_cut_off_says_nothing() {
+        let whole = targets(&[(1, 7, "generic"), (9, 8, "haswell")]);
+        let parsed = parse(&[&whole[..], b"more"].concat()).unwrap();
+        let found: Vec<_> = parsed.iter().map(|t| (&*t.name, &*t.features)).collect();
+        assert_eq!(found, [("generic", &[7][..]), ("haswell", &[8])]);
+        for length in 0..whole.len() {
+            assert!(parse(&whole[..length]).is_err());
+        }
     }
 
     #[test]
