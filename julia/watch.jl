@@ -257,8 +257,8 @@ end
 "The owner of the lock in `folder`, as `PID@HOST`, if it lives as far as can be told; as `is_under_way` in `refresh.sh`."
 function refreshing_process(folder)
     lock = joinpath(folder, "lock")
-    islink(lock) || return nothing
-    owner = readlink(lock)
+    owner = link_or_nothing(lock)
+    owner === nothing && return nothing
     pid, host = (split(owner, '@'; limit=2)..., "")
     if host != this_host()
         # As `gives_sign_of_life`, but by this machine's clock: to ask writes nothing.
@@ -278,6 +278,16 @@ function this_host()
     GC.@preserve buffer begin
         ccall(:gethostname, Cint, (Ptr{UInt8}, Csize_t), buffer, 255) == 0 || return ""
         return unsafe_string(pointer(buffer))
+    end
+end
+
+"Where the link at `path` leads; `nothing` without one, as when its owner has just removed it."
+function link_or_nothing(path)
+    try
+        return islink(path) ? readlink(path) : nothing
+    catch err
+        is_refusal(err) || rethrow()
+        return nothing
     end
 end
 
@@ -318,7 +328,7 @@ the user sees it, and only why the build failed is kept.
 function refresh_for_launcher(image, mode)
     folder = watch_folder(image)
     lock, alive = joinpath(folder, "lock"), joinpath(folder, "alive")
-    holds_lock() = islink(lock) && readlink(lock) == "$(getpid())@$(this_host())"
+    holds_lock() = link_or_nothing(lock) == "$(getpid())@$(this_host())"
     # Another launcher has taken it for the one of a dead process in the same moment.
     holds_lock() || return 75
     release() = holds_lock() && foreach(path -> rm(path; force=true), (alive, lock))
