@@ -78,6 +78,31 @@ fn a_child_that_writes_or_computes_is_not_idle() {
 }
 
 #[test]
+fn packages_are_named_while_they_are_precompiled() {
+    let fake = Fake::new();
+    let of = |name: &str| format!("/depot/compiled/v1.10/{name}/jl_Xyz");
+    let (one, two) = (of("One"), of("Two"));
+    fake.on(
+        "precompile",
+        [
+            run("sh", &["-c", "sleep 3; :", &two], Wait::Later),
+            run("sh", &["-c", "sleep 3; :", &one], Wait::Here),
+        ],
+    );
+    let built = fake.build();
+    let mut labels = built.events.iter().filter_map(|event| match event {
+        Event::Progress {
+            stage: Stage::Precompile,
+            label,
+            ..
+        } => Some(label.as_str()),
+        _ => None,
+    });
+    assert!(labels.any(|label| label == "One, Two"));
+    built.report();
+}
+
+#[test]
 fn julias_own_lines_about_it_are_shown() {
     let fake = Fake::new();
     let lines = [

@@ -14,7 +14,7 @@ use super::last_words::LastWords;
 use super::quiet::{Idle, Quiet, WaitingLines};
 use super::status::{code, is_illegal_instruction, signal, signal_name};
 use super::untraced::{self, Untraced};
-use super::{descendants, lines, memory};
+use super::{descendants, lines, memory, precompiling};
 use crate::build::context::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
 use crate::full_disk;
@@ -143,6 +143,9 @@ pub fn run(
     let mut untraced = invocation
         .traced
         .then(|| untraced::Watch::new(&invocation.program, child.id));
+    let mut precompiling = invocation
+        .precompiles
+        .then(|| precompiling::Watch::new(ctx, stage, child.id));
     let mut idle = None;
     let mut waiting = WaitingLines::default();
     let status = loop {
@@ -187,6 +190,7 @@ pub fn run(
         }
         if exited.is_none() {
             untraced.iter_mut().for_each(untraced::Watch::look);
+            precompiling.iter_mut().for_each(precompiling::Watch::look);
             exited = child.try_wait(stage)?.map(|s| (s, Instant::now()));
         }
         match exited {

@@ -22,6 +22,8 @@ pub struct Invocation {
     pub show: bool,
     /// Whether a Julia is traced in it, so that those that it starts are to be counted.
     pub traced: bool,
+    /// Whether it precompiles packages, whose names are for the user.
+    pub precompiles: bool,
     /// Put before each line of output, to tell parallel scripts apart.
     pub prefix: String,
 }
@@ -37,6 +39,7 @@ impl Invocation {
             cwd: None,
             show: false,
             traced: false,
+            precompiles: false,
             prefix: String::new(),
         }
     }

@@ -9,6 +9,7 @@ mod job;
 pub mod last_words;
 pub mod lines;
 pub mod memory;
+pub mod precompiling;
 pub mod quiet;
 mod status;
 pub mod untraced;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::descendants::{self, Process, State};
 use super::invocation::Invocation;
+use super::precompiling;
 use crate::build::context::Context;
 use crate::error::Stage;
 
@@ -139,7 +140,7 @@ fn waiting(tree: &[Process]) -> String {
     let mut processes = Vec::new();
     for process in tree {
         let words = descendants::command_line(process.id);
-        match words.iter().find_map(|word| precompiled(word)) {
+        match words.iter().find_map(|word| precompiling::package(word)) {
             Some(name) => packages.push(format!("the package `{name}` (process {})", process.id)),
             None => {
                 let program = words.first().map_or("", |word| last_part(word));
@@ -156,19 +157,6 @@ fn waiting(tree: &[Process]) -> String {
         packages
     };
     found.join(" and ")
-}
-
-/// The package whose cache a Julia with the argument `word` is to write: `compiled/v1.10/A/jl_Xyz`.
-fn precompiled(word: &str) -> Option<&str> {
-    let path = word.strip_prefix("--output-").map_or(word, |option| {
-        option.split_once('=').map_or(option, |(_, path)| path)
-    });
-    let mut parts = path.rsplit(['/', '\\']);
-    let _file = parts.next()?;
-    let name = parts.next()?;
-    let version = parts.next()?;
-    let compiled = parts.next()? == "compiled" && version.starts_with('v');
-    compiled.then_some(name)
 }
 
 fn last_part(path: &str) -> &str {
@@ -197,15 +185,6 @@ impl WaitingLines {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn packages_are_known_by_the_cache_that_is_written() {
-        let name = |word| precompiled(word);
-        assert_eq!(name("/depot/compiled/v1.10/A/jl_AbC"), Some("A"));
-        assert_eq!(name("--output-ji=/d/compiled/v1.5/B/jl_x"), Some("B"));
-        assert_eq!(name("/depot/compiled/A/jl_AbC"), None);
-        assert_eq!(name("-e"), None);
-    }
 
     #[test]
     fn the_lines_of_julia_are_told_from_others() {

@@ -28,6 +28,7 @@ pub fn invocation(plan: &BuildPlan, base: &BaseImage, folder: &Path) -> Invocati
         Some(&base.path),
         base.caches,
     );
+    child.precompiles = true;
     child.option("project", &plan.project.dir);
     child.arg(staging::path(folder, "precompile.jl"));
     child.arg(spec(folder, NAME));
