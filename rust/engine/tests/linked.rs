@@ -745,3 +745,60 @@ fn what_fails_on_the_layer_is_done_without_one() {
         assert!(failed.next().unwrap().contains("layer.so"), "{started:?}");
     }
 }
+
+#[test]
+fn a_package_is_named_that_failed_in_the_last_process() {
+    let fake = Fake::new();
+    if !with_a_real_base(&fake) {
+        return;
+    }
+    with_a_real_image(&fake);
+    fake.on("generate", real_image());
+    fake.on("link", real_link());
+    let mut plan = linkable(&fake);
+    plan.cache = fake.cache();
+    plan.packages[0].tree_hash = Some("1".repeat(40));
+    plan.packages[1].settled = false;
+    build(plan.clone()).report();
+    // On the layer it is another one than without.
+    plan.import_into_main = false;
+    plan.packages[1].version = Some("2.0.0".into());
+    let fails = |name: &str| {
+        let [error, end] = fail_with(&format!("ERROR: {name} is broken"));
+        vec![note("failed", name), error, end]
+    };
+    let folder = "$here/failed".into();
+    let mut steps = vec![Step::Once {
+        folder,
+        steps: fails("Needed"),
+    }];
+    steps.extend(fails("Asked"));
+    fake.on("precompile", steps);
+    let error = build(plan).error();
+    assert_eq!(
+        error.message,
+        "the package Asked 2.0.0 cannot be precompiled"
+    );
+}
+
+#[test]
+fn what_another_image_held_says_nothing_of_this_one() {
+    let fake = Fake::new();
+    if !with_a_real_base(&fake) {
+        return;
+    }
+    with_a_real_image(&fake);
+    first_time(&fake, "link", real_link());
+    // The linked image tells of both packages, and does not work; the full one tells of one alone.
+    let of = |digit| {
+        note(
+            "loaded",
+            &format!("00000000-0000-0000-0000-00000000000{digit}"),
+        )
+    };
+    let of_linked = vec![of(1), of(2), Step::Crash];
+    let made_anew = Condition::Started("image".into(), 2);
+    fake.on("verify", [unless(made_anew, of_linked), of(2), exit(0)]);
+    let error = build(linkable(&fake)).error();
+    assert_eq!(error.message, "`Needed` is not in the image");
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use pcrs_cache::Kind;
 
-use super::{check::Checked, journal, spec};
+use super::{check::Checked, fresh_journal, spec};
 use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
 use crate::julia::link_args::Input;
@@ -250,7 +250,7 @@ fn list_stdlibs(plan: &BuildPlan, folder: &Path) -> Invocation {
 /// The packages of the default image, read from that image itself.
 fn default_stdlibs(ctx: &Context<'_>) -> Result<Vec<PkgId>, BuildError> {
     let folder = ctx.workspace.path();
-    let told = journal(folder, STDLIBS);
+    let told = fresh_journal(folder, STDLIBS, Stage::Base)?;
     let path = spec(folder, STDLIBS);
     Records::default()
         .push_path("journal", &told)

@@ -651,3 +651,14 @@ pub(crate) fn spec(folder: &Path, name: &str) -> PathBuf {
 pub(crate) fn journal(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.journal"))
 }
+
+/// That file, and none there: a child appends, and what an earlier one of its name has told is not its own.
+pub(crate) fn fresh_journal(
+    folder: &Path,
+    name: &str,
+    stage: Stage,
+) -> Result<PathBuf, BuildError> {
+    let path = journal(folder, name);
+    remove_if_there(&path).map_err(|e| BuildError::io(stage, "removing", &path, &e))?;
+    Ok(path)
+}

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::base::BaseImage;
-use super::{journal, spec};
+use super::{fresh_journal, spec};
 use crate::build::context::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
 use crate::identity::listed::Unlisted;
@@ -63,7 +63,7 @@ pub fn run(ctx: &Context<'_>, base: &BaseImage) -> Result<bool, BuildError> {
         }
     }
     let unlisted = unlisted(ctx);
-    let journal = journal(folder, NAME);
+    let journal = fresh_journal(folder, NAME, Stage::Precompile)?;
     records.push_path("journal", &journal);
     for (uuid, package) in &unlisted {
         for main in &package.mains {

@@ -9,7 +9,7 @@ use pcrs_statements::{SourceFile, SourceKind};
 
 use super::about::Packages;
 use super::statements::hints;
-use super::{journal, spec, trace};
+use super::{fresh_journal, journal, remove_if_there, spec, trace};
 use crate::build::context::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
 use crate::julia::start::{Caches, julia};
@@ -221,10 +221,10 @@ fn start_anywhere_or_in_project(
 ) -> Result<Tried, Refusal> {
     let (plan, folder) = (ctx.plan, ctx.workspace.path());
     let anywhere = start(plan, image, caches, folder, None);
-    let mut ended = child::run(ctx, &anywhere, &mut || Verdict::GoOn)?;
+    let mut ended = run_anew(ctx, &anywhere)?;
     // That says nothing of the image.
     if ended.was_killed_from_outside() {
-        ended = child::run(ctx, &anywhere, &mut || Verdict::GoOn)?;
+        ended = run_anew(ctx, &anywhere)?;
     }
     if ended.success() {
         return Ok(Tried {
@@ -243,7 +243,7 @@ fn start_anywhere_or_in_project(
     }
     let project = &plan.project.dir;
     let in_project = start(plan, image, caches, folder, Some(project));
-    let started = child::run(ctx, &in_project, &mut || Verdict::GoOn)?;
+    let started = run_anew(ctx, &in_project)?;
     if !started.success() {
         let error = child::failure(ctx, &in_project, &started);
         return Err(Refusal::of_image(error));
@@ -259,6 +259,16 @@ fn start_anywhere_or_in_project(
         at_start: Some(at_start(ctx, &started)?),
         remark: Some(remark),
     })
+}
+
+/// Runs a start of the image, without what an earlier one has left: that may have been of another image, and
+/// Julia makes no trace where it compiles nothing.
+fn run_anew(ctx: &Context<'_>, start: &Invocation) -> Result<child::Ended, BuildError> {
+    let folder = ctx.workspace.path();
+    fresh_journal(folder, NAME, Stage::Verify)?;
+    let trace = start_trace(folder);
+    remove_if_there(&trace).map_err(|e| BuildError::io(Stage::Verify, "removing", &trace, &e))?;
+    child::run(ctx, start, &mut || Verdict::GoOn)
 }
 
 /// What the start did that has `ended`.
