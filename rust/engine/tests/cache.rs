@@ -1049,6 +1049,19 @@ fn what_julias_caches_list_is_looked_for_again_when_the_package_changes() {
 }
 
 #[test]
+fn what_is_told_before_a_build_begins_again_is_told_once() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    listed(&fake, &["part.jl"]);
+    fake.write("part.jl", "1\n");
+    plan.workloads = vec![fake.write("workload.jl", "include(ARGS[1])\n").into()];
+    let built = build(plan);
+    assert_eq!(built.warnings().len(), 1, "{:?}", built.warnings());
+    assert!(built.warnings()[0].contains("`include(ARGS[1])`"));
+    built.report();
+}
+
+#[test]
 fn parts_of_what_julias_caches_list_follow_the_files() {
     let fake = fake();
     let plan = plan(&fake);

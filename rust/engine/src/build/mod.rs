@@ -202,8 +202,8 @@ fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError>
     if doubt.is_some() {
         ours.cache = None;
     }
-    let mut report = match build_in_place(&ours, doubt.clone(), true, channel) {
-        Err(Ended::ToBeginAgain) => build_in_place(&ours, doubt, false, channel),
+    let mut report = match build_in_place(&ours, doubt.clone(), None, channel) {
+        Err(Ended::ToBeginAgain(told)) => build_in_place(&ours, doubt, Some(told), channel),
         ended => ended,
     }
     .map_err(Ended::error)?;
@@ -215,8 +215,8 @@ fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError>
 /// How a build ends without an image.
 enum Ended {
     Failed(BuildError),
-    /// More is known now of what goes in, and its keys are to hold that.
-    ToBeginAgain,
+    /// More is known now of what goes in, and its keys are to hold that; with the warnings so far.
+    ToBeginAgain(Vec<String>),
 }
 
 impl From<BuildError> for Ended {
@@ -229,20 +229,21 @@ impl Ended {
     fn error(self) -> BuildError {
         match self {
             Self::Failed(error) => error,
-            Self::ToBeginAgain => BuildError::cancelled(Stage::Precompile),
+            Self::ToBeginAgain(_) => BuildError::cancelled(Stage::Precompile),
         }
     }
 }
 
-/// `doubt` says why the cache of the user's choice is not used; `learns` whether the build may begin
-/// again, with what it finds to go in.
+/// `doubt` says why the cache of the user's choice is not used. A build may begin again once, with what it finds to
+/// go in: then `told` are the warnings that its caller has heard.
 fn build_in_place(
     plan: &BuildPlan,
     doubt: Option<String>,
-    learns: bool,
+    told: Option<Vec<String>>,
     channel: &Channel,
 ) -> Result<BuildReport, Ended> {
     let started = Instant::now();
+    let learns = told.is_none();
     let timeline = Timeline::new(started);
     let what = "reading what goes into the image";
     let reading = timeline
@@ -302,7 +303,7 @@ fn build_in_place(
     };
     let monitor = Monitor::start(started);
     let timings = Timings::read(plan);
-    let voice = Voice::new(channel, log, started);
+    let voice = Voice::new(channel, log, started, told.unwrap_or_default());
     let ctx = Context {
         plan,
         workspace: &workspace,
@@ -337,14 +338,14 @@ fn build_in_place(
         ctx.log(&format!("failed: {error}"));
     }
     cache.trim(&ctx);
-    drop(voice);
+    let told = voice.told();
     let result = keep_log(plan, &log_path, result);
     // The folder goes while the watchdog still looks on, so that a kill in between leaves nothing.
     let closed = workspace.close();
     notes.into_iter().for_each(Note::settle);
     drop(watchdog);
     if result.is_err() && cache.has_learned() && !channel.cancelled() {
-        return Err(Ended::ToBeginAgain);
+        return Err(Ended::ToBeginAgain(told));
     }
     let mut report = result?;
     if let Err(error) = closed {

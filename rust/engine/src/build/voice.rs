@@ -15,15 +15,27 @@ pub struct Voice<'a> {
     channel: &'a Channel,
     log: Mutex<File>,
     started: Instant,
+    /// Warnings of before the build began again, which need not be told twice.
+    heard: Vec<String>,
+    /// Those of since then.
+    told: Mutex<Vec<String>>,
 }
 
 impl<'a> Voice<'a> {
-    pub fn new(channel: &'a Channel, log: File, started: Instant) -> Self {
+    /// `heard` are the warnings that the caller has heard before the build began again.
+    pub fn new(channel: &'a Channel, log: File, started: Instant, heard: Vec<String>) -> Self {
         Self {
             channel,
             log: Mutex::new(log),
             started,
+            heard,
+            told: Mutex::default(),
         }
+    }
+
+    /// The warnings that it has told.
+    pub fn told(self) -> Vec<String> {
+        self.told.into_inner().unwrap_or_else(|e| e.into_inner())
     }
 
     /// The wish to stop, for what reads.
@@ -42,6 +54,12 @@ impl<'a> Voice<'a> {
     pub fn warn(&self, stage: Stage, text: impl Into<String>) {
         let text = text.into();
         self.log(&format!("warning: {text}"));
+        if self.heard.contains(&text) {
+            return;
+        }
+        let mut told = self.told.lock().unwrap_or_else(|e| e.into_inner());
+        told.push(text.clone());
+        drop(told);
         self.event(Event::Warning { stage, text });
     }
 
