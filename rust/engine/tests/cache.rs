@@ -1049,6 +1049,37 @@ fn what_julias_caches_list_is_looked_for_again_when_the_package_changes() {
 }
 
 #[test]
+fn what_the_listed_files_read_in_turn_is_an_input_too() {
+    let fake = fake();
+    let mut plan = plan(&fake);
+    listed(&fake, &["part1.jl"]);
+    for part in ["part1.jl", "part2.jl", "part3.jl"] {
+        fake.write(part, "1\n");
+    }
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    // The text of the package is the same, that of a file elsewhere is not.
+    fake.write("part1.jl", "include(\"part2.jl\")\n");
+    listed(&fake, &["part1.jl", "part2.jl"]);
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    fake.write("part2.jl", "2\n");
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    // A variable that chooses files.
+    plan.environment_inputs = vec!["WHERE".into()];
+    listed(&fake, &["part1.jl", "part2.jl"]);
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    plan.surroundings
+        .environment
+        .push(("WHERE".into(), "there".into()));
+    listed(&fake, &["part3.jl"]);
+    expect(&fake, plan.clone(), Origin::Built, &ALL);
+    fake.write("part2.jl", "3\n");
+    expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+    fake.write("part3.jl", "2\n");
+    expect(&fake, plan, Origin::Built, &ALL);
+}
+
+#[test]
 fn what_is_told_before_a_build_begins_again_is_told_once() {
     let fake = fake();
     let mut plan = plan(&fake);

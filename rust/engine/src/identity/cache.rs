@@ -336,6 +336,15 @@ impl<'a> Cache<'a> {
         inputs.map_or(&[], |inputs| &inputs.unlisted)
     }
 
+    /// The packages whose caches are asked when they are made: one of which the files are known may have come to read
+    /// others, though its text is the same.
+    pub fn to_list(&self) -> impl Iterator<Item = &Unlisted> {
+        let inputs = self.inputs.as_ref().filter(|_| self.learns);
+        inputs
+            .into_iter()
+            .flat_map(|inputs| inputs.unlisted.iter().chain(&inputs.listed))
+    }
+
     /// What is not noticed unless these caches tell, a sentence each.
     pub fn gaps_to_close(&self) -> impl Iterator<Item = &String> {
         self.unlisted().iter().flat_map(|package| &package.gaps)

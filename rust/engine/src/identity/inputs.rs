@@ -40,6 +40,8 @@ pub struct Inputs {
     pub gaps: Vec<String>,
     /// Packages whose caches can tell what their text does not.
     pub unlisted: Vec<Unlisted>,
+    /// Those of which it is known what they have told.
+    pub listed: Vec<Unlisted>,
 }
 
 impl Inputs {
@@ -141,6 +143,7 @@ pub fn read(plan: &BuildPlan, stop: &Stop) -> Result<Inputs, Error> {
         layer: layer.finish(),
         traces,
         unlisted,
+        listed: reader.known,
         gaps: reader.gaps,
     })
 }
@@ -185,6 +188,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) gaps: Vec<String>,
     /// Packages whose caches can tell what their text does not.
     pub(crate) unlisted: Vec<Unlisted>,
+    /// Those of which it is known what they have told.
+    known: Vec<Unlisted>,
     /// Of the source read last, where its text does not tell all of it.
     pub(crate) listed: Option<Listed>,
     /// Of what was read last, the files of scripts, and what packages include or depend on elsewhere, be it there or not.
@@ -203,6 +208,7 @@ impl<'a> Reader<'a> {
             image: &plan.sysimage_path,
             gaps: Vec::new(),
             unlisted: Vec::new(),
+            known: Vec::new(),
             listed: None,
             included: Vec::new(),
         }
@@ -414,7 +420,8 @@ impl<'a> Reader<'a> {
         }
         let mut key = key.finish();
         if !dynamic.is_empty() {
-            let package = Unlisted::new(self.plan, folder, mains, &key);
+            let variables = variables(self.plan);
+            let package = Unlisted::new(self.plan, folder, mains, &key, &variables);
             key = self.with_listed(package, key, &dynamic)?;
         }
         self.sources.insert(folder.to_path_buf(), key);
@@ -463,6 +470,7 @@ impl<'a> Reader<'a> {
                 key.key("content", &listed::content(file, &self.ignore, &self.stop)?);
             }
         }
+        self.known.push(package.knowing(&listed));
         self.listed = Some(listed);
         Ok(key.finish())
     }

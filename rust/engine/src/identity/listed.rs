@@ -23,6 +23,8 @@ pub struct Unlisted {
     pub mains: Vec<PathBuf>,
     /// What is not noticed as long as its files are not known, a sentence each.
     pub gaps: Vec<String>,
+    /// The files that an earlier build found, which may have come to read others.
+    known: Option<Vec<PathBuf>>,
     /// Of what is known of it.
     key: Key,
 }
@@ -36,17 +38,26 @@ pub struct Listed {
 }
 
 impl Unlisted {
-    /// The package in `folder` with the files `mains`, of which `source` is what its text tells.
-    pub fn new(plan: &BuildPlan, folder: &Path, mains: Vec<PathBuf>, source: &Key) -> Self {
+    /// The package in `folder` with the files `mains`, of which `source` is what its text tells; `variables` are those
+    /// that the user named.
+    pub fn new(
+        plan: &BuildPlan,
+        folder: &Path,
+        mains: Vec<PathBuf>,
+        source: &Key,
+        variables: &Key,
+    ) -> Self {
         let mut key = KeyBuilder::new("listed/v1");
         key.key("source", source);
         // What code may ask when it chooses its files.
+        key.key("variables", variables);
         key.field("version", plan.julia.version.to_string());
         key.field("preferences", plan.preferences_that_count());
         Self {
             folder: folder.to_path_buf(),
             mains,
             gaps: Vec::new(),
+            known: None,
             key: key.finish(),
         }
     }
@@ -56,7 +67,14 @@ impl Unlisted {
         Self { gaps, ..self }
     }
 
-    /// What an earlier build found: the one that made `image`, or any of this cache.
+    /// Of which `listed` is known.
+    #[must_use]
+    pub fn knowing(self, listed: &Listed) -> Self {
+        let known = Some(listed.files.clone());
+        Self { known, ..self }
+    }
+
+    /// What an earlier build found: the last of this cache, or the one that made `image`.
     pub fn find(&self, plan: &BuildPlan, image: &Path) -> Option<Listed> {
         let key = self.key.to_string();
         let of_image = || {
@@ -68,11 +86,14 @@ impl Unlisted {
             let listed: Listed = serde_json::from_value(entry.meta().clone()).ok()?;
             (listed.key == key).then_some(listed)
         };
-        of_image().or_else(in_cache)
+        in_cache().or_else(of_image)
     }
 
-    /// Keeps what was found; whether the next build will see it.
+    /// Keeps what was found, if it was not known; whether the next build will see it.
     pub fn keep(&self, plan: &BuildPlan, files: Vec<PathBuf>) -> bool {
+        if self.known.as_ref() == Some(&files) {
+            return false;
+        }
         let listed = Listed {
             key: self.key.to_string(),
             files,
@@ -80,6 +101,7 @@ impl Unlisted {
         let keep = || {
             let store = trusted(plan.cache.as_ref()?)?;
             let meta = serde_json::to_value(&listed).ok()?;
+            store.remove(Kind::Trace, &self.key).ok()?;
             store.put(Kind::Trace, &self.key, &[], &meta).ok()
         };
         keep().is_some()

@@ -111,7 +111,7 @@ fn unlisted<'a>(ctx: &Context<'a>) -> Vec<(&'a str, &'a Unlisted)> {
         let package = packages.find(|p| p.path.as_ref() == Some(&unlisted.folder))?;
         Some((package.uuid.as_str(), unlisted))
     };
-    ctx.cache.unlisted().iter().filter_map(with_uuid).collect()
+    ctx.cache.to_list().filter_map(with_uuid).collect()
 }
 
 /// What the child told of them.
