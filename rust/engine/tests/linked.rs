@@ -735,14 +735,26 @@ fn what_fails_on_the_layer_is_done_without_one() {
         let steps = fail_with("ERROR: Evaluation into the closed module").into();
         let folder = "$here/failed".into();
         fake.on(stage, [Step::Once { folder, steps }]);
-        let before = fake.started().len();
-        let built = build(plan);
-        assert!(built.warnings().is_empty(), "{:?}", built.warnings());
-        let how = built.report().how;
-        assert!(how.linked.is_some() && how.layer.is_none(), "{how:?}");
-        let started = fake.started().split_off(before);
-        let mut failed = started.iter().filter(|line| line.starts_with(stage));
-        assert!(failed.next().unwrap().contains("layer.so"), "{started:?}");
+        let on_layer = |plan: &BuildPlan| {
+            let before = fake.started().len();
+            let built = build(plan.clone());
+            assert!(built.warnings().is_empty(), "{:?}", built.warnings());
+            let how = built.report().how;
+            assert!(how.linked.is_some() && how.layer.is_none(), "{how:?}");
+            let started = fake.started().split_off(before);
+            let failed = started.iter().find(|line| line.starts_with(stage));
+            let tried = |line: &String| line.contains("layer.so");
+            (failed.is_some_and(tried), started.iter().any(tried))
+        };
+        assert!(on_layer(&plan).0);
+        // Nor is it tried again, until that is asked for.
+        fake.write("workload1.jl", "# another");
+        assert!(!on_layer(&plan).1);
+        plan.force = true;
+        assert!(on_layer(&plan).1);
+        plan.force = false;
+        fake.write("workload1.jl", "# a third");
+        assert!(on_layer(&plan).1);
     }
 }
 

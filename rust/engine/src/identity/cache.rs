@@ -256,6 +256,31 @@ impl<'a> Cache<'a> {
         }
     }
 
+    /// Why nothing is to be built on the layer: an earlier build of the same packages and workloads failed on it and
+    /// worked without, for this reason.
+    pub fn refused_layer(&self) -> Option<String> {
+        let (store, inputs) = self.readable()?;
+        let entry = store.get(Kind::Trace, &inputs.above)?;
+        entry.meta().as_str().map(String::from)
+    }
+
+    /// Notes `why` the layer does not serve this build and those after it, or forgets it.
+    pub fn refuse_layer(&self, voice: &Voice<'_>, why: Option<&str>) {
+        let Some((store, inputs)) = self.writable() else {
+            return;
+        };
+        match why {
+            Some(why) => {
+                let why = Value::String(why.into());
+                self.keep(voice, Kind::Trace, &inputs.above, &[], &why);
+            }
+            None => {
+                // Best effort: the next build that is forced forgets it.
+                let _ = store.remove(Kind::Trace, &inputs.above);
+            }
+        }
+    }
+
     /// Copies the trace of workload `index` to `target`; whether there was one. One made on the layer with the
     /// statements in the file `layer` lacks these, and is for builds on a layer with the same only.
     pub fn trace(&self, index: usize, layer: Option<&Path>, target: &Path) -> bool {

@@ -34,6 +34,8 @@ pub struct Inputs {
     pub packages: Key,
     /// Of the layer of packages that only a new Manifest changes.
     pub layer: Key,
+    /// Of what is built on that layer: which packages, and which workloads run, whatever is in them.
+    pub above: Key,
     /// Of the traces, one a workload, or one for the bare start of Julia.
     pub traces: Vec<Key>,
     /// What the keys cannot cover, a sentence each.
@@ -100,6 +102,8 @@ pub fn read(plan: &BuildPlan, stop: &Stop) -> Result<Inputs, Error> {
         layer.field("arg", arg);
     }
     layer.key("packages", &reader.settled_packages()?);
+    let layer = layer.finish();
+    let above = above_layer(plan, &layer);
     let common = [julia, on, deps, way, variables];
     let traces = match environment.filter(|_| !plan.workloads.is_empty()) {
         Some(environment) => reader.traces(&common, &environment)?,
@@ -140,12 +144,25 @@ pub fn read(plan: &BuildPlan, stop: &Stop) -> Result<Inputs, Error> {
         image: image.finish(),
         base,
         packages: caches.finish(),
-        layer: layer.finish(),
+        layer,
+        above,
         traces,
         unlisted,
         listed: reader.known,
         gaps: reader.gaps,
     })
+}
+
+fn above_layer(plan: &BuildPlan, layer: &Key) -> Key {
+    let mut key = KeyBuilder::new("above layer/v1");
+    key.key("layer", layer);
+    for package in plan.packages.iter().filter(|package| !package.settled) {
+        key.field("package", &package.uuid);
+    }
+    for workload in &plan.workloads {
+        key.field("workload", bytes(&workload.file()));
+    }
+    key.finish()
 }
 
 /// Variables that change what Julia compiles.

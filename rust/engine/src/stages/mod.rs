@@ -174,6 +174,14 @@ fn linked(
     let Some(plan) = layer::plan_of(ctx.plan) else {
         return linked_on(ctx, checked, base, Known::default(), times, warnings);
     };
+    if ctx.plan.force {
+        ctx.cache.refuse_layer(ctx, None);
+    } else if let Some(why) = ctx.cache.refused_layer() {
+        ctx.log(&format!(
+            "without a layer, on which an earlier build failed: {why}"
+        ));
+        return linked_on(ctx, checked, base, Known::default(), times, warnings);
+    }
     let mut known = Known::default();
     let layer = match layer::kept(ctx) {
         Some(layer) => Some(layer),
@@ -185,6 +193,7 @@ fn linked(
             layer
         }
     };
+    let mut refused = None;
     if let Some(layer) = layer {
         let base = layer.base(ctx.plan);
         let used = layer.used(&plan);
@@ -203,11 +212,17 @@ fn linked(
             }
             Err(error) if may_be_of_layer(&error) => {
                 ctx.log(&format!("tried again without a layer: {error}"));
+                refused = Some(error.to_string());
             }
             Err(error) => return Err(error),
         }
     }
-    linked_on(ctx, checked, base, known, times, warnings)
+    let linked = linked_on(ctx, checked, base, known, times, warnings)?;
+    // Only what works without is not to be tried on it again at each edit.
+    if let (Some(why), Linked::Made(_)) = (refused, &linked) {
+        ctx.cache.refuse_layer(ctx, Some(&why));
+    }
+    Ok(linked)
 }
 
 /// Whether what failed on a layer may work without: there the `__init__` of its packages runs in each process
