@@ -4,7 +4,7 @@ module Apps
 
 using PackageCompilerRS
 using PackageCompilerRS: LIBRARIES_OF, Libdl, bundle_artifacts, check_target, checked_executables, copy_folder, copy_library,
-    in_work_folder, is_version_of, library_folders, library_names, loaded_by, log_place, packages_of_image, part_of, parts_of,
+    in_work_folder, is_version_of, library_folders, library_names, library_versions, loaded_by, packages_of_image, part_of, parts_of,
     read_toml, replace_folder, runtime_libraries, stems, toml, unlike_bundle, wanted_libraries, work_prefix
 using Test
 using ..Main: CLEAN, FIXTURES, HASH, LINKABLE, downloadable_nowhere, run_app, while_something_comes, with_fixtures, with_herald,
@@ -191,21 +191,6 @@ end
             @test occursin(why, something(unlike_bundle(with_files(place(name), files...)), "nothing"))
         end
         @test unlike_bundle(abspath(Sys.BINDIR, "..")) !== nothing
-    end
-end
-
-@testset "a log of a failed build takes nobody's place" begin
-    mktempdir() do dir
-        app = joinpath(dir, "app")
-        @test log_place(app) == app * ".log"
-        mkdir(app * ".log")
-        write(app * ".2.log", "mine")
-        symlink(joinpath(dir, "nowhere"), app * ".3.log")
-        write(app * ".4.log", "# Log of a build by PackageCompilerRS\n[    0.1] == check\n")
-        # An older one of ours.
-        @test log_place(app) == app * ".4.log"
-        foreach(number -> write("$app.$number.log", ""), 4:9)
-        @test log_place(app) === nothing
     end
 end
 

@@ -118,7 +118,7 @@ end
 
 say(quiet, text) = quiet ? nothing : println(stderr, stage_line("bundle", text))
 
-"Builds the image at `path`, without what lies beside an image; the log of a failed build stays."
+"Builds the image at `path`, without what lies beside an image; the log of a failed build is kept beside the folder."
 function build_image(bundle, path, functions, library)
     options = bundle.options
     options.sysimage_path = path
@@ -128,52 +128,10 @@ function build_image(bundle, path, functions, library)
         Dict{String,Any}("name" => "", "uuid" => "") :
         Dict{String,Any}("name" => bundle.package.name, "uuid" => string(bundle.package.uuid)))
     plan["library"] = library
-    report = try
-        follow_plan(plan, notices(plan); quiet=options.quiet)
-    catch err
-        err isa BuildError && err.log !== nothing && startswith(err.log, dirname(path)) || rethrow()
-        log = kept_log(err.log, bundle.target)
-        throw(BuildError(err.stage, err.message, err.cause, err.hint, log, err.output))
-    end
+    plan["logs_beside"] = bundle.target
+    report = follow_plan(plan, notices(plan); quiet=options.quiet)
     rm(path * ".json"; force=true)
     return report
-end
-
-"The first line of every log of a build (`rust/engine/src/build/log.rs`)."
-const LOG_HEAD = "# Log of a build by PackageCompilerRS\n"
-
-"Moves the log of a failed build beside `target`, and gives its path there; `nothing` where it cannot be kept."
-function kept_log(log, target)
-    place = log_place(target)
-    place === nothing && return nothing
-    try
-        rename_file(log, place)
-    catch err
-        # What the build failed of is told in any case.
-        err isa Base.IOError || rethrow()
-        return nothing
-    end
-    return place
-end
-
-"The first of the names for logs, as beside an image, that nobody else has taken."
-function log_place(target)
-    for number in 1:9
-        path = number == 1 ? "$target.log" : "$target.$number.log"
-        (ispath(path) || islink(path)) && !is_build_log(path) || return path
-    end
-    return nothing
-end
-
-function is_build_log(path)
-    isfile(path) && !islink(path) || return false
-    try
-        return open(io -> read(io, sizeof(LOG_HEAD)), path) == codeunits(LOG_HEAD)
-    catch err
-        # One that cannot be read is somebody else's.
-        err isa SystemError || rethrow()
-        return false
-    end
 end
 
 """

@@ -64,6 +64,9 @@ pub struct BuildPlan {
     pub work_dir: Option<PathBuf>,
     /// Where the full log goes; beside the image when `None`, and then kept only of a failed build.
     pub log: Option<PathBuf>,
+    /// What that is kept beside, if not the image: an app's lies in a folder that goes with a failed build.
+    #[serde(default)]
+    pub logs_beside: Option<PathBuf>,
     /// How the linked image is tried before it is published.
     pub verify: Verify,
     /// Whether a statement that is not precompiled fails the build.
@@ -319,6 +322,11 @@ impl BuildPlan {
     /// The folder the image appears in.
     pub fn target_dir(&self) -> &Path {
         self.sysimage_path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// What the log of a failed build is kept beside.
+    pub fn logs_beside(&self) -> &Path {
+        self.logs_beside.as_deref().unwrap_or(&self.sysimage_path)
     }
 
     /// The folder in which the work folder is made.

@@ -37,16 +37,16 @@ fn is_line(text: &[u8]) -> bool {
     number.is_some_and(|number| number.trim_start().parse::<f64>().is_ok())
 }
 
-/// Where the log of a failed build of `image` is kept: the first of its names that nobody else has
-/// taken; `None` if all are.
-pub fn place(image: &Path) -> Option<PathBuf> {
-    let mut names = beside::logs(image);
+/// Where the log of a failed build of `made`, an image or an app, is kept: the first of its names that nobody
+/// else has taken; `None` if all are.
+pub fn place(made: &Path) -> Option<PathBuf> {
+    let mut names = beside::logs(made);
     names.find(|path| fs::symlink_metadata(path).is_err() || is_log(path))
 }
 
-/// Removes the logs of earlier builds of `image`, whose failure is mended.
-pub fn clear(image: &Path) {
-    for path in beside::logs(image).filter(|path| is_log(path)) {
+/// Removes the logs of earlier builds of `made`, whose failure is mended.
+pub fn clear(made: &Path) {
+    for path in beside::logs(made).filter(|path| is_log(path)) {
         // Best effort: it only tells of what is over.
         let _ = fs::remove_file(path);
     }
@@ -73,5 +73,25 @@ mod tests {
             assert_eq!(is_log(&file), ours, "{text}");
         }
         assert!(!is_log(folder.path()));
+    }
+
+    #[test]
+    fn a_log_takes_nobodys_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = folder.path().join("app");
+        let log = |number: u32| match number {
+            1 => folder.path().join("app.log"),
+            _ => folder.path().join(format!("app.{number}.log")),
+        };
+        assert_eq!(place(&app), Some(log(1)));
+        fs::create_dir(log(1)).unwrap();
+        fs::write(log(2), "mine").unwrap();
+        // An older one of ours.
+        drop(create(&log(3)).unwrap());
+        assert_eq!(place(&app), Some(log(3)));
+        clear(&app);
+        assert!(log(1).exists() && log(2).exists() && !log(3).exists());
+        (3..=9).for_each(|number| fs::write(log(number), "").unwrap());
+        assert_eq!(place(&app), None);
     }
 }

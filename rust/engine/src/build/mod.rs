@@ -154,7 +154,7 @@ pub fn dry_run(plan: &BuildPlan, stop: &Stop) -> Result<DryRun, BuildError> {
     let log = plan
         .log
         .clone()
-        .or_else(|| log::place(&plan.sysimage_path))
+        .or_else(|| log::place(plan.logs_beside()))
         .unwrap_or_default();
     let key = || Cache::open(plan, false, stop).image_key().copied();
     if up_to_date(plan, key, stop, Instant::now()).is_some() {
@@ -428,7 +428,7 @@ fn up_to_date(
     Some(report)
 }
 
-/// Moves the log of a failed build beside the image and names it in the error; a log at a path of
+/// Moves the log of a failed build to where it is looked for and names it in the error; a log at a path of
 /// the user's stays where it is.
 fn keep_log(
     plan: &BuildPlan,
@@ -439,7 +439,7 @@ fn keep_log(
         Ok(mut report) => {
             report.log.clone_from(&plan.log);
             if plan.log.is_none() {
-                log::clear(&plan.sysimage_path);
+                log::clear(plan.logs_beside());
             }
             Ok(report)
         }
@@ -447,7 +447,7 @@ fn keep_log(
             if plan.log.is_some() {
                 error.log.clone_from(&plan.log);
             } else if error.kind == crate::ErrorKind::Failed
-                && let Some(kept) = log::place(&plan.sysimage_path)
+                && let Some(kept) = log::place(plan.logs_beside())
                 && (std::fs::rename(log, &kept).is_ok() || pcrs_cache::copy(log, &kept).is_ok())
             {
                 error.log = Some(kept);

@@ -770,7 +770,7 @@ fn ignored(plan: &BuildPlan, stop: &Stop) -> Ignore {
         beside::stamp(image),
         beside::refresh_folder(image),
     ];
-    known.extend(beside::logs(image));
+    known.extend(beside::logs(plan.logs_beside()));
     known.extend(plan.log.clone());
     known.extend(plan.cache.iter().map(|cache| cache.dir.clone()));
     known.extend(depots::paths(plan));

@@ -260,6 +260,7 @@ impl Fake {
             sysimage_path: self.image(),
             work_dir: None,
             log: None,
+            logs_beside: None,
             verify: Verify::Load,
             strict: false,
             statement_timeout: Some(60.0),
