@@ -49,13 +49,13 @@ end
 end
 
 @testset "executables" begin
-    @test checked_executables(nothing, "P") == ["P" => "julia_main"]
-    @test checked_executables("a" => :f, "P") == ["a" => "f"]
-    @test checked_executables(["a" => "f", "b c" => "g"], "P") == ["a" => "f", "b c" => "g"]
+    @test checked_executables(nothing) === nothing
+    @test checked_executables("a" => :f) == ["a" => "f"]
+    @test checked_executables(["a" => "f", "b c" => "g"]) == ["a" => "f", "b c" => "g"]
     for (given, told) in (("a" => "f; g", "names the function `f; g`"), ("x/y" => "f", "`x/y`, which no file"),
                           ("julia" => "f", "cannot be called `julia`"), (["a" => "f", "a" => "g"], "a name twice"),
                           ([], "is empty"), ("name", "must be a vector of pairs"), (["name"], "must hold pairs"))
-        @test occursin(told, refusal(() -> checked_executables(given, "P")))
+        @test occursin(told, refusal(() -> checked_executables(given)))
     end
 end
 
@@ -133,13 +133,13 @@ end
 
 @testset "names of a library" begin
     ext = Libdl.dlext
-    @test library_names("count", nothing, "major").file == "libcount.$ext"
-    names = library_names("libcount", v"1.2.3", "major")
+    @test library_names("count", library_versions(nothing, "major")).file == "libcount.$ext"
+    names = library_names("libcount", library_versions(v"1.2.3", "major"))
     @test names == (stem="libcount", plain="libcount.$ext", soname="libcount.$ext.1", file="libcount.$ext.1.2.3")
-    @test library_names("count", "1.2.3", "minor").soname == "libcount.$ext.1.2"
-    @test library_names("count", v"1.2.3", "patch").soname == "libcount.$ext.1.2.3"
-    @test occursin("use one of \"major\"", refusal(() -> library_names("x", v"1", "some")))
-    @test occursin("`version` is \"one\"", refusal(() -> library_names("x", "one", "major")))
+    @test library_names("count", library_versions("1.2.3", "minor")).soname == "libcount.$ext.1.2"
+    @test library_names("count", library_versions(v"1.2.3", "patch")).soname == "libcount.$ext.1.2.3"
+    @test occursin("use one of \"major\"", refusal(() -> library_versions(v"1", "some")))
+    @test occursin("`version` is \"one\"", refusal(() -> library_versions("one", "major")))
 end
 
 "The number of a process that has ended."
@@ -313,6 +313,18 @@ if VERSION >= v"1.10" && Sys.islinux()
             @test occursin("is no package", refusal(() -> create_app(workshop, joinpath(fixtures, "x"); quiet=true)))
             @test occursin("is no app or library", refusal(() -> audit_app(app)))
             @test filter(startswith(".app"), readdir(fixtures)) == []
+            # Before the Manifest is looked at, which this project lacks and Pkg would make.
+            project = mkdir(joinpath(fixtures, "without a Manifest"))
+            write(joinpath(project, "Project.toml"), "name = \"A\"\nuuid = \"5f2a1e6c-6a0e-4b6e-9a55-0e6c3c9d1b7a\"\n")
+            place = joinpath(fixtures, "x")
+            of_app(; kwargs...) = refusal(() -> create_app(project, place; quiet=true, kwargs...))
+            of_library(; kwargs...) = refusal(() -> create_library(project, place; quiet=true, kwargs...))
+            @test occursin("`executables` is empty", of_app(; executables=[]))
+            @test occursin("there is no header", of_library(; header_files="nowhere.h"))
+            @test occursin("`version` is \"one\"", of_library(; version="one"))
+            @test occursin("`compat_level` is \"some\"", of_library(; compat_level="some"))
+            @test occursin("`lib_name` holds `a/b`", of_library(; lib_name="a/b"))
+            @test readdir(project) == ["Project.toml"]
         end
     end
 end

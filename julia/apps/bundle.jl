@@ -49,7 +49,6 @@ end
 """
 function plan_bundle(call, package_dir, target, keywords; incremental, cpu_target, force,
     include_lazy_artifacts, include_preferences)
-    check_apps_here()
     check_bundle_keywords(call, keywords)
     target = abspath(target)
     # The folder may be given with a separator at its end.

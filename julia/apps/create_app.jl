@@ -60,15 +60,18 @@ function create_app(package_dir::AbstractString, compiled_app::AbstractString;
     @nospecialize(cpu_target=default_app_cpu_target()),
     keywords...,
 )
+    check_apps_here()
+    # What needs no Manifest, which may have to be installed first.
+    given = checked_executables(executables)
+    driver_path()
     bundle = plan_bundle("create_app", package_dir, compiled_app, keywords; incremental=incremental,
         cpu_target=cpu_target, force=force, include_lazy_artifacts=include_lazy_artifacts, include_preferences=include_preferences)
     package = bundle.package
     package === nothing && throw(BuildError("`$package_dir` is no package";
         cause="its Project.toml has no `name` and `uuid`",
         hint="make one with `Pkg.generate`, with a function `julia_main()::Cint`"))
-    executables = checked_executables(executables, package.name)
-    driver_path()
-    return make_bundle(bundle, joinpath("lib", "julia", "sys." * Libdl.dlext), last.(executables)) do work
-        bundle_executables(work, package, executables)
+    named = something(given, [package.name => "julia_main"])
+    return make_bundle(bundle, joinpath("lib", "julia", "sys." * Libdl.dlext), last.(named)) do work
+        bundle_executables(work, package, named)
     end
 end

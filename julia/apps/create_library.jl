@@ -55,15 +55,20 @@ function create_library(package_or_project::AbstractString, dest_dir::AbstractSt
     @nospecialize(cpu_target=default_app_cpu_target()),
     keywords...,
 )
-    bundle = plan_bundle("create_library", package_or_project, dest_dir, keywords; incremental=incremental,
-        cpu_target=cpu_target, force=force, include_lazy_artifacts=include_lazy_artifacts, include_preferences=include_preferences)
+    check_apps_here()
     Sys.ARCH === :x86_64 || throw(BuildError("libraries can be made on x86-64 only";
-        cause="the functions that start them are machine code of that processor"))
-    names = library_names(library_name(lib_name, bundle.package), version, compat_level)
+        cause="the functions that start them are machine code of that processor",
+        hint="`create_app` and `create_sysimage` serve this one"))
+    # What needs no Manifest, which may have to be installed first.
+    given_name = checked_library_name(lib_name)
+    versions = library_versions(version, compat_level)
     headers = checked_headers(header_files, julia_init_h_file)
     helper = library_path("packagecompilerrs_library")
     isfile(helper) || throw(BuildError("the library that starts libraries is not built: there is no `$helper`";
         hint="run `using Pkg; Pkg.build(\"PackageCompilerRS\")`"))
+    bundle = plan_bundle("create_library", package_or_project, dest_dir, keywords; incremental=incremental,
+        cpu_target=cpu_target, force=force, include_lazy_artifacts=include_lazy_artifacts, include_preferences=include_preferences)
+    names = library_names(library_name(given_name, bundle.package), versions)
     # The linker takes the soname from the file's name.
     image = joinpath("lib", names.soname)
     return make_bundle(bundle, image, String[]; library=helper) do work
@@ -80,37 +85,55 @@ function create_library(package_or_project::AbstractString, dest_dir::AbstractSt
     end
 end
 
-function library_name(lib_name, package)
-    if lib_name === nothing
-        package === nothing && throw(BuildError("`lib_name` is missing"; cause="the project is no package, " *
-            "which would name the library", hint="give the name of the library to be"))
-        return package.name
-    end
+checked_library_name(::Nothing) = nothing
+
+function checked_library_name(lib_name)
     lib_name isa Names || throw(wrong_value(:lib_name, lib_name, in_words(AbstractString)))
     check_file_name("`lib_name`", String(lib_name))
     return String(lib_name)
 end
 
+function library_name(lib_name, package)
+    lib_name === nothing || return lib_name
+    package === nothing && throw(BuildError("`lib_name` is missing"; cause="the project is no package, " *
+        "which would name the library", hint="give the name of the library to be"))
+    return package.name
+end
+
 const COMPAT_LEVELS = ("major", "minor", "patch", "full")
 
 """
-    library_names(name, version, level) -> NamedTuple
+    library_versions(version, level) -> Union{NamedTuple,Nothing}
 
-`stem`, as `libname`; `plain`, the name that linkers look for; `soname`; and `file`, which has the code.
+What of `version` is in the names of files: `compat`, as far as `level` says, and `patch`, all three numbers.
+
+# Errors
+`BuildError` for what is no version, or no such level.
 """
-function library_names(name, version, level)
+function library_versions(version, level)
     level in COMPAT_LEVELS || throw(BuildError("`compat_level` is $(shown(level))";
         hint="use one of $(join(repr.(COMPAT_LEVELS), ", "))"))
-    stem = startswith(name, "lib") ? name : "lib" * name
-    plain = string(stem, '.', Libdl.dlext)
-    version === nothing && return (stem=stem, plain=plain, soname=plain, file=plain)
+    version === nothing && return nothing
     version isa Union{VersionNumber,AbstractString} ||
         throw(wrong_value(:version, version, "a version such as v\"1.2.3\", or a String"))
-    number = with_cause(() -> VersionNumber(string(version)), "`version` is $(shown(version))")
+    number = with_cause(() -> VersionNumber(string(version)), "`version` is $(shown(version))";
+        hint="give one such as v\"1.2.3\"")
     patch = string(number.major, '.', number.minor, '.', number.patch)
     compat = level == "major" ? string(number.major) : level == "minor" ? string(number.major, '.', number.minor) :
         level == "patch" ? patch : string(number)
-    return (stem=stem, plain=plain, soname=string(plain, '.', compat), file=string(plain, '.', patch))
+    return (compat=compat, patch=patch)
+end
+
+"""
+    library_names(name, versions) -> NamedTuple
+
+`stem`, as `libname`; `plain`, the name that linkers look for; `soname`; and `file`, which has the code.
+"""
+function library_names(name, versions)
+    stem = startswith(name, "lib") ? name : "lib" * name
+    plain = string(stem, '.', Libdl.dlext)
+    versions === nothing && return (stem=stem, plain=plain, soname=plain, file=plain)
+    return (stem=stem, plain=plain, soname=string(plain, '.', versions.compat), file=string(plain, '.', versions.patch))
 end
 
 "Paths of the headers that go along."
@@ -119,9 +142,11 @@ function checked_headers(header_files, init)
     paths = absolute(check_paths(:header_files, header_files))
     append!(paths, init === nothing ? [own] : absolute(check_paths(:julia_init_h_file, init)))
     for path in unique!(paths)
-        isfile(path) || throw(BuildError("there is no header `$path`"))
+        isfile(path) || throw(BuildError("there is no header `$path`";
+            hint="check the path; relative ones start at the current folder, `pwd()`"))
     end
-    allunique(basename.(paths)) || throw(BuildError("two headers have the same name: " * join(paths, ", ")))
+    allunique(basename.(paths)) || throw(BuildError("two headers have the same name: " * join(paths, ", ");
+        cause="all of them go to the folder `include`", hint="rename one"))
     return paths
 end
 

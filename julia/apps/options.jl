@@ -54,9 +54,10 @@ function check_flag(name, value)
     return value
 end
 
+checked_executables(::Nothing) = nothing
+
 "Names of files for the executables, each with the function that it calls."
-function checked_executables(executables, package)
-    executables === nothing && return Pair{String,String}[package => "julia_main"]
+function checked_executables(executables)
     executables isa Union{AbstractVector,Pair} || throw(wrong_value(:executables, executables,
         "a vector of pairs such as [\"name\" => \"julia_main\"]"))
     found = Pair{String,String}[]
@@ -72,7 +73,7 @@ function checked_executables(executables, package)
         name == Base.julia_exename() && throw(BuildError("an executable cannot be called `$name`";
             cause="workers of Distributed start the one of that name", hint="choose another name"))
         Base.isidentifier(called) || throw(BuildError("`executables` names the function `$called`";
-            hint="give the name of a function of $package, such as \"julia_main\""))
+            hint="give the name of a function of the package, such as \"julia_main\""))
     end
     names = first.(found)
     allunique(names) || throw(BuildError("`executables` holds a name twice: " * join(names, ", ")))
