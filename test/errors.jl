@@ -241,3 +241,13 @@ end
         @test all(word -> occursin(word, text), words)
     end
 end
+
+@testset "a cause is a sentence, and not what announces one" begin
+    cause(text) = PackageCompilerRS.first_sentence(text)
+    @test cause("no such file\nStacktrace:\n [1] f()") == "no such file"
+    @test cause("Unsatisfiable requirements detected for package A [1]:\n A [1] log:\n ├─possible versions are: 1.0\n └─x") ==
+          "Unsatisfiable requirements detected for package A [1]: A [1] log: ├─possible versions are: 1.0"
+    @test cause("On worker 2:\n\nStacktrace:\n [1] f()") == "On worker 2"
+    @test cause("a:\n" * "b"^400 * ":\nc") == "a: " * "b"^400
+    @test cause("") == ""
+end

@@ -72,4 +72,21 @@ function with_cause(f, message; hint=nothing)
     throw(BuildError(message; cause=first_line(failure), hint=hint))
 end
 
-first_line(err) = String(first(split(sprint(showerror, err), '\n')))
+first_line(err) = first_sentence(sprint(showerror, err))
+
+"The first line of `text`, with the next ones where it only announces them, by a colon at its end."
+function first_sentence(text)
+    sentence = ""
+    for line in split(text, '\n')
+        line = strip(line)
+        # What would follow is no reason.
+        startswith(line, "Stacktrace:") && break
+        isempty(line) && continue
+        sentence = isempty(sentence) ? String(line) : string(sentence, ' ', line)
+        endswith(sentence, ':') && length(sentence) < MOST_OF_SENTENCE || break
+    end
+    return String(rstrip(sentence, ':'))
+end
+
+"Characters after which no further line is added."
+const MOST_OF_SENTENCE = 300

@@ -42,6 +42,7 @@ impl LastWords {
             self.targets.push(name.to_string());
         }
         self.take_parse_error(&line);
+        self.take_what_is_announced(&line);
         // Julia shows the error on the line below.
         let fatal = |above: &String| above.starts_with("fatal: error thrown");
         if names_an_error(&line) || self.tail.back().is_some_and(fatal) {
@@ -80,10 +81,26 @@ impl LastWords {
         }
     }
 
+    /// Of some errors the line only announces what the next ones say, as Pkg's of what does not fit together, and
+    /// Distributed's of a worker.
+    fn take_what_is_announced(&mut self, line: &str) {
+        let Some(error) = &mut self.error else { return };
+        let line = line.trim();
+        let announces = error.ends_with(':') && !error.ends_with(PARSE_ERROR);
+        if line.starts_with("Stacktrace:") {
+            error.truncate(error.trim_end_matches(':').len());
+        } else if announces && !line.is_empty() && !names_an_error(line) && error.len() < QUOTED {
+            error.push(' ');
+            error.push_str(line);
+        }
+    }
+
     /// The error in the child's own words.
     pub fn error(&self) -> Option<String> {
         let error = self.error.as_ref()?;
         let words = error.trim().trim_start_matches("ERROR: ");
+        // What was announced did not come.
+        let words = words.trim_end_matches(':');
         let words = quoted(words);
         Some(match &self.package {
             Some(package) => format!("`{package}` does not precompile: {words}"),
@@ -255,6 +272,37 @@ mod tests {
         let expected =
             "`A` does not precompile: LoadError: ParseError: at /d/A/src/A.jl:2:7: Expected `)`";
         assert_eq!(words.error().as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn an_error_that_announces_another_has_its_words() {
+        let words = of(&[
+            "ERROR: LoadError: Unsatisfiable requirements detected for package A [1234]:",
+            " A [1234] log:",
+            " ├─possible versions are: 1.0.0",
+            " └─restricted to versions 2",
+            "Stacktrace:",
+        ]);
+        let expected = "LoadError: Unsatisfiable requirements detected for package A [1234]: A [1234] log: \
+                        ├─possible versions are: 1.0.0";
+        assert_eq!(words.error().as_deref(), Some(expected));
+        let words = of(&[
+            "ERROR: LoadError: On worker 2:",
+            "",
+            "UndefVarError: x",
+            " [1] f",
+        ]);
+        let expected = "LoadError: On worker 2: UndefVarError: x";
+        assert_eq!(words.error().as_deref(), Some(expected));
+        for lines in [
+            &["ERROR: On worker 2:", "Stacktrace:", " [1] f"][..],
+            &["ERROR: On worker 2:"],
+        ] {
+            assert_eq!(of(lines).error().as_deref(), Some("On worker 2"));
+        }
+        // Whose reason never came.
+        let words = of(&["ERROR: LoadError: ParseError:", "Stacktrace:", " [1] f"]);
+        assert_eq!(words.error().as_deref(), Some("LoadError: ParseError"));
     }
 
     #[test]
