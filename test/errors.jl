@@ -124,6 +124,7 @@ mktempdir() do dir
         ("no time to wait", "Greeter", merge(ok, (idle_limit=0,)), ["idle_limit"], ["Inf"]),
         ("less than no time to wait", "Greeter", merge(ok, (idle_limit=-Inf,)), ["idle_limit"], []),
         ("a variable with its value", "Greeter", merge(ok, (environment_inputs="A=1",)), ["environment_inputs", "A=1"], ["names alone"]),
+        ("no name for a variable", "Greeter", merge(ok, (environment_inputs=["A", 1],)), ["`environment_inputs` holds 1"], ["names as Strings"]),
         ("an option that is a keyword", "Greeter", merge(ok, (sysimage_build_args=`--sysimage=x.so`,)), ["--sysimage=x.so"], ["base_sysimage"]),
         ("another such option", "Greeter", merge(ok, (sysimage_build_args=`--output-o x.o`,)), ["--output-o"], ["sysimage_path"]),
         ("an option for sessions", "Greeter", merge(ok, (sysimage_build_args=`-O1 -q`,)), ["holds `-q`"], ["no prompt"]),

@@ -126,6 +126,7 @@ function check_options(options)
         end
     end
     check_workload(options.workload)
+    check_names(:environment_inputs, options.environment_inputs)
     check_text("`cpu_target`", options.cpu_target)
     check_cpu_target(options.cpu_target)
     foreach(arg -> check_text("`sysimage_build_args`", arg), options.sysimage_build_args.exec)
@@ -141,6 +142,9 @@ function seconds_of_limit(limit)
     seconds = Float64(limit)
     return isinf(seconds) ? nothing : seconds
 end
+
+check_names(keyword, names) = foreach(name -> name isa Names || throw(wrong_item(keyword, name,
+    "names as Strings or Symbols")), names isa AbstractVector ? names : ())
 
 function check_workload(workload)
     for item in (workload isa AbstractVector ? workload : (workload,))

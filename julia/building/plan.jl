@@ -12,9 +12,7 @@ function package_names(packages, keyword="packages")
     packages === nothing && return nothing
     packages isa Union{Names,AbstractVector} ||
         throw(wrong_value(keyword, packages, in_words(Union{Names,AbstractVector})))
-    for item in (packages isa AbstractVector ? packages : ())
-        item isa Names || throw(wrong_item(keyword, item, "names as Strings or Symbols"))
-    end
+    check_names(keyword, packages)
     names = list(packages)
     for name in names
         isempty(strip(name)) && throw(BuildError("a package name is empty in `$keyword`";
@@ -390,7 +388,6 @@ end
 
 is_replaced_stdlib(package) = (package.path !== nothing || package.tree_hash !== nothing) &&
     isdir(joinpath(Sys.STDLIB, package.id.name)) && stdlib_uuid(package.id) == package.id.uuid
-
 
 """
 The image that a session like this one builds on. One of ours holds packages as they were, which
