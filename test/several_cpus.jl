@@ -27,6 +27,11 @@
         err = @test_throws BuildError build(; cpu_target=["native", "skylak"])
         @test occursin("`skylak`", err.value.message)
     end
+    # Else they would be called `.native.so`.
+    for path in ("", " ", "folder/")
+        err = @test_throws BuildError create_sysimage("Greeter"; project=PROJECT, sysimage_path=path, cpu_target=["native"])
+        @test occursin("`sysimage_path` has no file name", err.value.message)
+    end
     err = @test_throws BuildError build(; cpu_target=["native"], log="X.log")
     @test occursin("`log`", err.value.message)
     _, given = PackageCompilerRS.with_sysimage_toml(nothing, Pair{Symbol,Any}[:cpu_target => targets, :sysimage_path => "X.so"],

@@ -6,7 +6,8 @@
 Builds an image for each of `targets`. What was built before a build failed stays.
 
 # Errors
-`BuildError` for targets that are no texts, none at all, or such that would have one file; and as a build of one.
+`BuildError` for targets that are no texts, none at all, or such that would have one file, and for a path without a
+name of a file; and as a build of one.
 """
 function create_for_each(targets, @nospecialize(packages), options)
     isempty(targets) && throw(BuildError("`cpu_target` is an empty list"; hint="name a CPU, or leave it out"))
@@ -14,8 +15,11 @@ function create_for_each(targets, @nospecialize(packages), options)
         throw(wrong_value(:cpu_target, targets, CPU_TARGET_IN_WORDS))
     options.log === nothing || throw(BuildError("`log` is given for several images";
         cause="each would replace the log of the one before", hint="leave it out: the log of a build that fails is kept"))
-    options.sysimage_path === nothing || check_text("`sysimage_path`", options.sysimage_path)
-    paths = [path_for_cpu(options.sysimage_path, target) for target in targets]
+    whole = something(options.sysimage_path, "")
+    isempty(strip(basename(whole))) && throw(BuildError("`sysimage_path` has no file name";
+        hint="give the path of the images to be, such as \"Sysimage.so\", into which each target comes"))
+    check_text("`sysimage_path`", whole)
+    paths = [path_for_cpu(whole, target) for target in targets]
     allunique(paths) || throw(BuildError("`cpu_target` names two images `$(twice(paths))`";
         hint="give each target once"))
     foreach(check_cpu_target, targets)
