@@ -67,7 +67,8 @@ function obey(words)
         throw(Misunderstood("`$name` takes $(counted(number, "word")), not $(length(plain))"))
     on_demand(check_keywords, name, f, given)
     if f === create_sysimage
-        return done(on_demand(f, isempty(plain) ? nothing : plain; given...), json)
+        # The result is shown, if not as JSON, and begins with the summary.
+        return done(on_demand(create, isempty(plain) ? nothing : plain, given; summary=json), json)
     elseif f === refresh_sysimage
         return done(on_demand(f, plain...; quiet=json, given...), json)
     elseif f === clear_cache!

@@ -191,28 +191,29 @@ function create_sysimage(packages=nothing;
     for (name, value) in unknown
         push!(given, name => value)
     end
-    return create(packages, given)
+    return create(packages, given; summary=!isinteractive())
 end
 
 struct NotGiven end
 "Of a keyword that a caller leaves out: what `Sysimage.toml` says counts, then the default in `Options`."
 const NOT_GIVEN = NotGiven()
 
-function create(@nospecialize(packages), given)
+"With a `summary` a line tells of each image; a prompt, and the command for shells, show the report, which begins with it."
+function create(@nospecialize(packages), given; summary)
     options = options_from(given)
     packages, given = with_sysimage_toml(packages, given, options)
     options = options_from(given)
-    options.cpu_target isa AbstractVector && return on_demand(create_for_each, options.cpu_target, packages, options)
-    return create_one(packages, options)
+    options.cpu_target isa AbstractVector &&
+        return on_demand(create_for_each, options.cpu_target, packages, options; summary=summary)
+    return create_one(packages, options; summary=summary)
 end
 
-function create_one(@nospecialize(packages), options)
+function create_one(@nospecialize(packages), options; summary)
     plan = make_plan(packages, options)
     noticed = notices(plan)
     options.dry_run && return BuildPreview(plan, dry_run(plan), noticed)
     report = follow_plan(plan, noticed; quiet=options.quiet)
-    # A prompt shows the report, which begins with it.
-    options.quiet || isinteractive() || print_summary(stderr, report)
+    summary && !options.quiet && print_summary(stderr, report)
     return report
 end
 

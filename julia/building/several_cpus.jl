@@ -1,7 +1,7 @@
 # An image for each of several CPUs, in one call.
 
 """
-    create_for_each(targets, packages, options) -> Vector
+    create_for_each(targets, packages, options; summary) -> Vector
 
 Builds an image for each of `targets`. What was built before a build failed stays.
 
@@ -9,7 +9,7 @@ Builds an image for each of `targets`. What was built before a build failed stay
 `BuildError` for targets that are no texts, none at all, or such that would have one file, and for a path without a
 name of a file; and as a build of one.
 """
-function create_for_each(targets, @nospecialize(packages), options)
+function create_for_each(targets, @nospecialize(packages), options; summary)
     isempty(targets) && throw(BuildError("`cpu_target` is an empty list"; hint="name a CPU, or leave it out"))
     all(target -> target isa AbstractString, targets) ||
         throw(wrong_value(:cpu_target, targets, CPU_TARGET_IN_WORDS))
@@ -26,7 +26,7 @@ function create_for_each(targets, @nospecialize(packages), options)
     results = map(targets, paths) do target, path
         own = copy_of(options)
         own.cpu_target, own.sysimage_path = target, path
-        create_one(packages, own)
+        create_one(packages, own; summary=summary)
     end
     return results
 end
