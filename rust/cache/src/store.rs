@@ -4,7 +4,7 @@
 //! v1/image/<key>/record        checksum line, then JSON: files with sizes and hashes, metadata
 //!               /used          locked while in use; its time is the last use
 //!               /files/<name>
-//! v1/trace/..  v1/base/..
+//! v1/trace/..  v1/base/..  v1/layer/..
 //! v1/locks/<kind>-<key>        held by who builds that key
 //! v1/tmp/<pid>-<random>/       entries on their way in or out
 //! ```

@@ -486,7 +486,7 @@ pub struct CacheInfo {
 
 #[derive(Debug, serde::Serialize)]
 pub struct KindInfo {
-    /// `image`, `trace` or `base`.
+    /// As of [`Kind::name`].
     pub kind: &'static str,
     pub entries: usize,
     pub bytes: u64,
