@@ -139,6 +139,7 @@ mktempdir() do dir
         push!(cases, ("a slip in the name of a CPU", "Greeter", merge(ok, (cpu_target="skylak",)), ["`cpu_target` names `skylak`"], ["did you mean `skylake`"]))
         push!(cases, ("a slip in the second CPU", "Greeter", merge(ok, (cpu_target="generic;haswel,clone_all",)), ["`haswel`"], ["`haswell`"]))
         push!(cases, ("a feature that no CPU has", "Greeter", merge(ok, (cpu_target="generic;haswell,-rdrnd,avx9",)), ["the feature `avx9`"], ["`avx2`"]))
+        push!(cases, ("a blank before a name", "Greeter", merge(ok, (cpu_target="generic; haswell",)), ["names ` haswell`"], ["`haswell`"]))
         push!(cases, ("a blank before a feature", "Greeter", merge(ok, (cpu_target="haswell, avx2",)), ["the feature ` avx2`"], ["`avx2`"]))
         push!(cases, ("a feature like no other", "Greeter", merge(ok, (cpu_target="haswell,+quantum",)), ["the feature `+quantum`"], ["leave it out"]))
         push!(cases, ("features that are known", "Greeter", merge(ok, (cpu_target="generic;sandybridge,-xsaveopt,clone_all;haswell,+sse4.1,-rdrnd,base(1)", verify=:maybe)), ["verify"], []))

@@ -49,8 +49,8 @@ const TARGET_OPTIONS = ["clone_all", "opt_size", "min_size"]
 "The first Julia whose LLVM may know more of them."
 const OTHER_CPUS_SINCE = v"1.14-"
 
-"The CPUs that a `cpu_target` names, without their features."
-cpu_names(target) = String[strip(first(split(part, ','))) for part in split(String(target), ';'; keepempty=false)]
+"The CPUs that a `cpu_target` names, without their features; to Julia a blank is part of a name."
+cpu_names(target) = String[first(split(part, ',')) for part in split(String(target), ';'; keepempty=false)]
 
 """
     check_cpu_target(target)
@@ -63,7 +63,7 @@ function check_cpu_target(target)
     Sys.ARCH === :x86_64 && VERSION < OTHER_CPUS_SINCE || return nothing
     # An empty one is told of later.
     for name in cpu_names(target)
-        (isempty(name) || name in ("native", "sysimage") || name in X86_CPUS) && continue
+        (isempty(strip(name)) || name in ("native", "sysimage") || name in X86_CPUS) && continue
         throw(unknown_in_target("`$name`, which is no CPU that Julia knows", name, X86_CPUS,
             "use \"native\" for this machine, which is a $(Sys.CPU_NAME), or \"generic\" for any of its kind"))
     end
