@@ -50,6 +50,29 @@ fn julias_that_a_workload_starts_are_told_of() {
 }
 
 #[test]
+fn a_kept_trace_tells_of_julias_that_are_not_in_it() {
+    let fake = Fake::new();
+    fake.on("base", [sleep(2.0)]);
+    fake.on("trace", [run("$0", &["--worker=abc"], Wait::Later)]);
+    let mut plan = plan(&fake);
+    let told = |plan| -> Vec<String> {
+        let built = build(plan);
+        let said = built.warnings().into_iter().map(String::from).collect();
+        built.report();
+        said
+    };
+    let said = told(plan.clone());
+    assert!(said[0].contains(": 1 worker was started"), "{said:?}");
+    // Another image of the same workload.
+    plan.build_args = vec!["-O1".into()];
+    let before = fake.started().len();
+    assert_eq!(told(plan.clone()), said);
+    let started = fake.started().split_off(before);
+    assert!(!started.iter().any(|line| line.starts_with("trace ")));
+    assert_eq!(told(plan), said);
+}
+
+#[test]
 fn workloads_get_the_threads_that_they_are_to_have_and_are_traced_again_for_others() {
     let fake = Fake::new();
     let mut plan = plan(&fake);

@@ -15,21 +15,19 @@ pub struct Voice<'a> {
     channel: &'a Channel,
     log: Mutex<File>,
     started: Instant,
-    /// Warnings of before the build began again, which need not be told twice.
-    heard: Vec<String>,
-    /// Those of since then.
+    /// The warnings so far: a build may come by the same place twice, as on a layer and without, and need not tell
+    /// them again.
     told: Mutex<Vec<String>>,
 }
 
 impl<'a> Voice<'a> {
-    /// `heard` are the warnings that the caller has heard before the build began again.
-    pub fn new(channel: &'a Channel, log: File, started: Instant, heard: Vec<String>) -> Self {
+    /// `told` are the warnings that the caller has heard before the build began again.
+    pub fn new(channel: &'a Channel, log: File, started: Instant, told: Vec<String>) -> Self {
         Self {
             channel,
             log: Mutex::new(log),
             started,
-            heard,
-            told: Mutex::default(),
+            told: told.into(),
         }
     }
 
@@ -54,10 +52,10 @@ impl<'a> Voice<'a> {
     pub fn warn(&self, stage: Stage, text: impl Into<String>) {
         let text = text.into();
         self.log(&format!("warning: {text}"));
-        if self.heard.contains(&text) {
+        let mut told = self.told.lock().unwrap_or_else(|e| e.into_inner());
+        if told.contains(&text) {
             return;
         }
-        let mut told = self.told.lock().unwrap_or_else(|e| e.into_inner());
         told.push(text.clone());
         drop(told);
         self.event(Event::Warning { stage, text });

@@ -281,38 +281,40 @@ impl<'a> Cache<'a> {
         }
     }
 
-    /// Copies the trace of workload `index` to `target`; whether there was one. One made on the layer with the
-    /// statements in the file `layer` lacks these, and is for builds on a layer with the same only.
-    pub fn trace(&self, index: usize, layer: Option<&Path>, target: &Path) -> bool {
-        let found = || {
-            let (store, inputs) = self.readable()?;
-            let key = inputs.traces.get(index)?;
-            let on_base = store.get(Kind::Trace, key);
-            let entry = on_base.or_else(|| {
-                let key = inputs.on_layer(key, layer?).ok()?;
-                store.get(Kind::Trace, &key)
-            })?;
-            // A workload that compiles nothing leaves no file.
-            let empty = entry.files().next().is_none();
-            (empty || whole(target, entry.copy_to(TRACE, target))).then_some(())
-        };
-        found().is_some()
+    /// Copies the trace of workload `index` to `target`, if there is one, and gives what was noted of it. One made on
+    /// the layer with the statements in the file `layer` lacks these, and is for builds on a layer with the same only.
+    pub fn trace(&self, index: usize, layer: Option<&Path>, target: &Path) -> Option<Value> {
+        let (store, inputs) = self.readable()?;
+        let key = inputs.traces.get(index)?;
+        let on_base = store.get(Kind::Trace, key);
+        let entry = on_base.or_else(|| {
+            let key = inputs.on_layer(key, layer?).ok()?;
+            store.get(Kind::Trace, &key)
+        })?;
+        // A workload that compiles nothing leaves no file.
+        let empty = entry.files().next().is_none();
+        (empty || whole(target, entry.copy_to(TRACE, target))).then(|| entry.meta().clone())
     }
 
-    /// Keeps the trace files of workloads, by the places of these; one that compiles nothing has no file. `layer` is
-    /// as for [`Self::trace`].
-    pub fn keep_traces(&self, voice: &Voice<'_>, layer: Option<&Path>, traces: &[(usize, &Path)]) {
+    /// Keeps the trace files of workloads, by the places of these, each with what is noted of it; one that compiles
+    /// nothing has no file. `layer` is as for [`Self::trace`].
+    pub fn keep_traces(
+        &self,
+        voice: &Voice<'_>,
+        layer: Option<&Path>,
+        traces: &[(usize, &Path, Value)],
+    ) {
         let Some((_, before)) = self.writable() else {
             return;
         };
         let Some(now) = self.read_again() else {
             return;
         };
-        for &(index, trace) in traces {
-            if let Some(key) = before.traces.get(index)
-                && now.traces.get(index) == Some(key)
+        for (index, trace, noted) in traces {
+            if let Some(key) = before.traces.get(*index)
+                && now.traces.get(*index) == Some(key)
             {
-                let file = (TRACE, trace);
+                let file = (TRACE, *trace);
                 let files = match trace.try_exists() {
                     Ok(true) => &[file][..],
                     Ok(false) => &[],
@@ -324,7 +326,7 @@ impl<'a> Cache<'a> {
                     Some(Ok(key)) => key,
                     Some(Err(_)) => continue,
                 };
-                self.keep(voice, Kind::Trace, &key, files, &Value::Null);
+                self.keep(voice, Kind::Trace, &key, files, noted);
             }
         }
     }

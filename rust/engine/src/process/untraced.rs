@@ -4,13 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::descendants::{self, Process};
 
 /// How often the processes are looked at; no Julia ends much sooner.
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// How many there were.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Untraced {
     /// Started with `--worker`.
     pub workers: usize,

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::{fs, io};
 
 use pcrs_cache::Kind;
+use serde_json::json;
 
 use crate::build::context::Context;
 use crate::error::{BuildError, ErrorKind, Stage};
@@ -398,7 +399,7 @@ fn verify(
     let remark = ctx.stage(Stage::Verify, verify::what(ctx.plan), times, || {
         verify::run(ctx, &image.path, base.caches, &mut image.statements)
     })?;
-    warnings.extend(remark);
+    add(warnings, remark);
     Ok(())
 }
 
@@ -504,24 +505,50 @@ fn trace(
     let plan = ctx.plan;
     let jobs = trace::jobs(plan, &trace::first_runs(plan, base), ctx.workspace.path());
     let traces = jobs.iter().map(|job| job.trace.clone()).collect();
-    let mut missing: Vec<trace::Job> = jobs
-        .into_iter()
-        .filter(|job| !ctx.cache.trace(job.index, layer, &job.trace))
-        .collect();
+    let mut missing = Vec::new();
+    for job in jobs {
+        match ctx.cache.trace(job.index, layer, &job.trace) {
+            Some(noted) => {
+                let untraced = serde_json::from_value(noted).unwrap_or_default();
+                let warning = trace::warning_of_untraced(&job, untraced);
+                warning.iter().for_each(|text| ctx.warn(Stage::Trace, text));
+                add(warnings, warning);
+            }
+            None => missing.push(job),
+        }
+    }
     if !missing.is_empty() {
         let what = trace::what(plan, &missing);
         ctx.stage(Stage::Trace, what, times, || {
             let remarks = trace::run(ctx, &missing)?;
+            let untraced = |job: &trace::Job| {
+                let seen = remarks.untraced.get(&job.index).copied();
+                seen.unwrap_or_default()
+            };
+            let of_job = |job| trace::warning_of_untraced(job, untraced(job));
+            let of_untraced: Vec<_> = missing.iter().filter_map(of_job).collect();
             // The next build is to run failed tests again.
             missing.retain(|job| !remarks.failed_tests.contains_key(&job.index));
-            let traces: Vec<_> = missing.iter().map(|job| (job.index, &*job.trace)).collect();
+            let mut traces = Vec::new();
+            for job in &missing {
+                traces.push((job.index, &*job.trace, json!(untraced(job))));
+            }
             ctx.cache.keep_traces(ctx, layer, &traces);
-            warnings.extend(remarks.failed_tests.into_values());
-            warnings.extend(remarks.untraced.into_values());
+            add(warnings, remarks.failed_tests.into_values());
+            add(warnings, of_untraced);
             Ok::<_, BuildError>(())
         })?;
     }
     Ok(traces)
+}
+
+/// Adds to the `warnings` of an image what is not said yet: on a layer and without, a workload may run twice.
+fn add(warnings: &mut Vec<String>, more: impl IntoIterator<Item = String>) {
+    for warning in more {
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
 }
 
 /// Puts an earlier build's image in place, if the cache has one of the same.

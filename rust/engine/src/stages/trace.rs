@@ -290,7 +290,7 @@ pub struct Remarks {
     /// Test suites that failed on the way.
     pub failed_tests: BTreeMap<usize, String>,
     /// Those that had Julias compile what is in no trace.
-    pub untraced: BTreeMap<usize, String>,
+    pub untraced: BTreeMap<usize, Untraced>,
 }
 
 /// The first script that failed, or tests that could not be started.
@@ -343,7 +343,7 @@ pub fn run(ctx: &Context<'_>, jobs: &[Job]) -> Result<Remarks, Failed> {
                         && let Some(warning) = warning_of_untraced(job, ended.untraced)
                     {
                         ctx.warn(job.invocation.stage, &warning);
-                        lock(&remarks).untraced.insert(job.index, warning);
+                        lock(&remarks).untraced.insert(job.index, ended.untraced);
                     }
                     let failure = match ended {
                         Ok(ended) if ended.success() => None,
@@ -388,7 +388,8 @@ impl Job {
     }
 }
 
-fn warning_of_untraced(job: &Job, seen: Untraced) -> Option<String> {
+/// What is to be said of the Julias that a job has started, if there were any.
+pub fn warning_of_untraced(job: &Job, seen: Untraced) -> Option<String> {
     let mut started = Vec::new();
     if seen.workers > 0 {
         started.push(count(seen.workers, "worker"));
