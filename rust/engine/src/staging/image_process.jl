@@ -265,6 +265,21 @@ function forget_docs()
     return nothing
 end
 
+"""
+Names standard libraries as Julia's own image does, by where Julia was built: `pathof` puts the folder of the Julia that
+runs in its place. Elsewhere the folder here may be closed, and `Pkg.status()` an error (Julia 1.12).
+"""
+function forget_place_of_stdlibs()
+    isdefined(Base, :pkgorigins) || return nothing
+    place = joinpath(Sys.STDLIB, "")
+    for origin in values(Base.pkgorigins)
+        path = origin.path
+        path !== nothing && startswith(path, place) || continue
+        origin.path = joinpath(Sys.BUILD_STDLIB_PATH, path[(ncodeunits(place) + 1):end])
+    end
+    return nothing
+end
+
 "Removes what belongs to this process and not to the sessions that will start from the image."
 function forget_session(strip_metadata, folder)
     # Before Julia 1.12 a name that was looked up in Main counts as imported there, and could not be defined.
@@ -278,6 +293,7 @@ function forget_session(strip_metadata, folder)
         empty!(Base.TOML_CACHE.d)
         Base.TOML.reinit!(Base.TOML_CACHE.p, "")
     end
+    forget_place_of_stdlibs()
     Core.eval(Sys, :(BINDIR = ""; STDLIB = ""))
     Core.eval(Base, :(PROGRAM_FILE = ""))
     if strip_metadata
