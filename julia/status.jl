@@ -571,7 +571,7 @@ function origin_of(id)
         if origin !== nothing
             # Known since Julia 1.9.
             version = hasfield(typeof(origin), :version) ? origin.version : nothing
-            return (version=version, path=origin.path)
+            return (version=version, path=pathof(Base.loaded_modules[id]))
         end
     end
     # Every module but a bare one has this method, made where the module begins.

@@ -51,6 +51,15 @@
             session = `$julia --startup-file=no --sysimage=$image --project=$project --trace-compile=$trace -e $code`
             @test occursin("Hello, x", read(session, String))
             @test !isfile(trace) || !any(line -> occursin("Greeter.greet", line), readlines(trace))
+            if isdefined(Base, :pkgorigins)
+                # Where Julia lies elsewhere the standard library does so too.
+                listed = "foreach(origin -> println(origin.path), values(Base.pkgorigins))"
+                paths = readlines(`$julia --startup-file=no --sysimage=$image -e $listed`)
+                here = joinpath(Sys.STDLIB, "")
+                @test Sys.STDLIB == Sys.BUILD_STDLIB_PATH || !any(path -> startswith(path, here), paths)
+                missed = "foreach(m -> (p = pathof(m); p === nothing || isfile(p) || println(p)), values(Base.loaded_modules))"
+                @test read(`$julia --startup-file=no --sysimage=$image -e $missed`, String) == ""
+            end
 
             @test sysimage_status(image).state === :fresh
             @test build().origin === :up_to_date

@@ -92,6 +92,7 @@ pub fn begin(job: &'static Job) -> Result<(), Trouble> {
         )
     })?;
     let layout = Layout::of(version)?;
+    keep_blocks_movable();
     let held_by = |name: &str| -> Result<usize, Trouble> {
         let name = std::ffi::CString::new(name).unwrap_or_default();
         let variable = symbol(&name)?;
@@ -124,6 +125,17 @@ pub fn begin(job: &'static Job) -> Result<(), Trouble> {
     };
     *SESSION.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
     Ok(())
+}
+
+/// While the heap is written, when an image takes most memory, tables and buffers of a hundred megabytes grow. glibc
+/// takes blocks of up to 32 MiB out of its own heap once one of that size was freed, where growing is copying and what
+/// is freed stays; blocks of their own the kernel moves and takes back.
+fn keep_blocks_movable() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: sets a number.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
+    }
 }
 
 fn replace_inference(function: Object) -> Result<Object, Trouble> {

@@ -1,7 +1,7 @@
 # The steps of the image process; the code is generated after the last of them.
 
-"`folder` holds this file and its neighbours."
-function build_image(spec, folder)
+"`folder` holds this file and its neighbours; `read_into(mod, names...)` evaluates such files in a module."
+function build_image(spec, folder, read_into)
     records = read_records(spec)
     journal = Journal(value_of(records, "journal"))
     linked = value_of(records, "linked") == "true"
@@ -32,7 +32,7 @@ function build_image(spec, folder)
     # A script may define them.
     script === nothing && require_functions(journal, app, functions)
 
-    # Compiles what evaluates them, while they are still to come.
+    # Compiles what evaluates them and is Julia's, while they are still to come.
     Base.invokelatest(evaluate, Binder(), "precompile(Tuple{typeof(Base.:!), Bool})")
     ready = value_of(records, "statements_ready")
     linked && Base.invokelatest(mark_own_methods)
@@ -41,8 +41,10 @@ function build_image(spec, folder)
     await_file(ready)
     given = read_records(ready)
     skipped = Set(parse.(Int, values_of(given, "skip")))
-    # The packages' code is newer than this function.
-    Base.invokelatest(evaluate_statements, value_of(given, "statements"), skipped, journal)
+    statements = value_of(given, "statements")
+    reader = reader_of_statements(countlines(statements), read_into)
+    # In a world that has the packages' code.
+    Core.eval(reader, :(evaluate_statements($statements, $skipped, Journal($(journal.io)))))
 
     if script !== nothing
         note(journal, "phase", "script")
@@ -60,6 +62,17 @@ function build_image(spec, folder)
     forget_session(value_of(records, "strip_metadata") == "true", folder)
     linked && Base.invokelatest(infer_what_is_asked_for)
     return nothing
+end
+
+"From so many statements on, compiling what evaluates them takes less time than interpreting it (Julia 1.12)."
+const MANY_STATEMENTS = 5_000
+
+"The module that evaluates so many statements: this one, which is interpreted, or one like it that is compiled."
+function reader_of_statements(count, read_into)
+    count < MANY_STATEMENTS && return @__MODULE__
+    compiled = Module(:PackageCompilerRSStatements)
+    read_into(compiled, "session.jl", "arguments.jl", "statements.jl")
+    return compiled
 end
 
 "The engine ends this process if the file does not come."
@@ -252,6 +265,21 @@ function forget_docs()
     return nothing
 end
 
+"""
+Names standard libraries as Julia's own image does, by where Julia was built: `pathof` puts the folder of the Julia that
+runs in its place. Elsewhere the folder here may be closed, and `Pkg.status()` an error (Julia 1.12).
+"""
+function forget_place_of_stdlibs()
+    isdefined(Base, :pkgorigins) || return nothing
+    place = joinpath(Sys.STDLIB, "")
+    for origin in values(Base.pkgorigins)
+        path = origin.path
+        path !== nothing && startswith(path, place) || continue
+        origin.path = joinpath(Sys.BUILD_STDLIB_PATH, path[(ncodeunits(place) + 1):end])
+    end
+    return nothing
+end
+
 "Removes what belongs to this process and not to the sessions that will start from the image."
 function forget_session(strip_metadata, folder)
     # Before Julia 1.12 a name that was looked up in Main counts as imported there, and could not be defined.
@@ -265,6 +293,7 @@ function forget_session(strip_metadata, folder)
         empty!(Base.TOML_CACHE.d)
         Base.TOML.reinit!(Base.TOML_CACHE.p, "")
     end
+    forget_place_of_stdlibs()
     Core.eval(Sys, :(BINDIR = ""; STDLIB = ""))
     Core.eval(Base, :(PROGRAM_FILE = ""))
     if strip_metadata
