@@ -9,16 +9,14 @@ let staging = Module(:PackageCompilerRSStaging)
     spec = isempty(ARGS) ? Core.ARGS[end] : ARGS[1]
     # Not `@__DIR__`: Julia 1.10 keeps what is written in compiled code.
     folder = joinpath(dirname(spec), "staging")
-    function read_into(mod, files...)
-        for file in files
-            Base.include_string(mod, read(joinpath(folder, file), String), file)
-        end
-    end
     # Nearly all of it runs once: on Julia 1.12 compiling it took seconds, and the memory for that stayed
     # until the heap was written, when an image takes most. Julia 1.5 cannot be told.
     if isdefined(Base.Experimental, Symbol("@compiler_options"))
         Core.eval(staging, :(Base.Experimental.@compiler_options compile = min infer = no optimize = 0))
     end
-    read_into(staging, "session.jl", "arguments.jl", "statements.jl", "interposed.jl", "image_process.jl")
-    Core.eval(staging, :(build_image($spec, $folder, $read_into)))
+    files = ("session.jl", "arguments.jl", "statements.jl", "interposed.jl", "image_process.jl")
+    for file in files
+        Base.include_string(staging, read(joinpath(folder, file), String), file)
+    end
+    Core.eval(staging, :(build_image($spec, $folder)))
 end

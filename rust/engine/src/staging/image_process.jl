@@ -1,7 +1,7 @@
 # The steps of the image process; the code is generated after the last of them.
 
-"`folder` holds this file and its neighbours; `read_into(mod, names...)` evaluates such files in a module."
-function build_image(spec, folder, read_into)
+"`folder` holds this file and its neighbours."
+function build_image(spec, folder)
     records = read_records(spec)
     journal = Journal(value_of(records, "journal"))
     linked = value_of(records, "linked") == "true"
@@ -42,7 +42,7 @@ function build_image(spec, folder, read_into)
     given = read_records(ready)
     skipped = Set(parse.(Int, values_of(given, "skip")))
     statements = value_of(given, "statements")
-    reader = reader_of_statements(countlines(statements), read_into)
+    reader = reader_of_statements(countlines(statements), folder)
     # In a world that has the packages' code.
     Core.eval(reader, :(evaluate_statements($statements, $skipped, Journal($(journal.io)))))
 
@@ -68,10 +68,12 @@ end
 const MANY_STATEMENTS = 5_000
 
 "The module that evaluates so many statements: this one, which is interpreted, or one like it that is compiled."
-function reader_of_statements(count, read_into)
+function reader_of_statements(count, folder)
     count < MANY_STATEMENTS && return @__MODULE__
     compiled = Module(:PackageCompilerRSStatements)
-    read_into(compiled, "session.jl", "arguments.jl", "statements.jl")
+    for file in ("session.jl", "arguments.jl", "statements.jl")
+        Base.include_string(compiled, read(joinpath(folder, file), String), file)
+    end
     return compiled
 end
 
