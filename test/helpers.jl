@@ -7,7 +7,7 @@ const WORKSHOP = joinpath(FIXTURES, "workshop")
 
 "Whether this Julia's native code can be linked into images."
 const LINKABLE = PackageCompilerRS.interposer() !== nothing &&
-    (VERSION.major, VERSION.minor) in ((1, 10), (1, 12))
+    (VERSION.major, VERSION.minor) in ((1, 10), (1, 11), (1, 12))
 
 "Whether what takes longest is to run too: PCRS_TEST_WHOLE=1."
 const WHOLE = get(ENV, "PCRS_TEST_WHOLE", "") == "1"

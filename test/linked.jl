@@ -18,7 +18,7 @@ const STOCK = PackageCompilerRS.running_sysimage()
 "Why there are no linked images here, if so."
 function missing_here()
     Sys.islinux() && Sys.ARCH === :x86_64 || return "this is no Linux on x86-64"
-    VERSION.minor in (10, 12) && VERSION.major == 1 || return "they are made on Julia 1.10 and 1.12, this is $VERSION"
+    (VERSION.major, VERSION.minor) in ((1, 10), (1, 11), (1, 12)) || return "they are made on Julia 1.10 to 1.12, this is $VERSION"
     PackageCompilerRS.interposer() === nothing && return "the library that makes them is not built"
     return nothing
 end

@@ -41,7 +41,7 @@ mkpath(PLACE)
 cp(@__DIR__, PROJECT)
 
 println("Building a sysimage of the packages Example and Rainfall in ", PROJECT, "\nfor Julia ", VERSION,
-    ". Where native code can be linked in (Julia 1.10 and 1.12 on x86-64 Linux) this takes\n",
+    ". Where native code can be linked in (Julia 1.10 to 1.12 on x86-64 Linux) this takes\n",
     "seconds, else minutes, or nothing if nothing has changed since an earlier run.\n")
 before = first_result(``)
 compiled_before = still_compiled(``)

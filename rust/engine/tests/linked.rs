@@ -48,7 +48,6 @@ fn each_thing_that_speaks_against_it_is_named() {
     };
     assert_eq!(reason(|plan| plan.linked = false), None);
     named(version("1.5.3"), "Julia 1.5.3 keeps no native code");
-    named(version("1.11.2"), "how Julia 1.11.2 keeps native code");
     named(version("1.13.0"), "how Julia 1.13.0 keeps native code");
     named(
         reason(|plan| plan.julia.arch = "aarch64".into()),

@@ -18,7 +18,7 @@ use crate::numbers::{Ids, shifted};
 use crate::objects::{CodeInstance, MethodInstance, Objects};
 use crate::originals::{function, original};
 use crate::session::{self, Session};
-use crate::trouble::{Trouble, ensure, guarded};
+use crate::trouble::{Trouble, ensure, guarded, there};
 use crate::{create, handover, heap};
 
 /// Whether this process has a session.
@@ -65,6 +65,67 @@ pub unsafe extern "C" fn jl_register_fptrs(base: u64, table: Raw, owners: Raw, o
             }
         })
     });
+}
+
+/// What Base calls by this name restores a package image: `(file, dependencies, completely, name, without code)`.
+const RESTORE_PACKAGE: &CStr = c"ijl_restore_package_image_from_file";
+
+/// Gives the address of a C function to code of an image that calls it for the first time: `(library, name, the
+/// library's handle)`.
+///
+/// # Safety
+/// As Julia's function of this name.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ijl_load_and_lookup(library: Raw, name: *const c_char, handle: Raw) -> Raw {
+    let lookup = guarded(|| {
+        function!(
+            original,
+            c"ijl_load_and_lookup",
+            fn(Raw, *const c_char, Raw) -> Raw
+        )
+    });
+    // SAFETY: the caller's arguments. An error of Julia's leaves this function without a return.
+    let found = unsafe { lookup(library, name, handle) };
+    guarded(|| {
+        // SAFETY: the name of a function.
+        if !active() || unsafe { CStr::from_ptr(name) } != RESTORE_PACKAGE {
+            return Ok(found);
+        }
+        session::with(|session| {
+            if !session.layout.packages_without_code {
+                return Ok(found);
+            }
+            session.restore_package = Some(found as usize);
+            Ok(restore_package as Raw)
+        })
+    })
+}
+
+/// Restores a package image with its native code, in a process that counts as one for an incremental image for so long.
+///
+/// # Safety
+/// As Julia's function `jl_restore_package_image_from_file`.
+unsafe extern "C" fn restore_package(
+    file: Raw,
+    dependencies: Raw,
+    completely: usize,
+    name: Raw,
+    without_code: usize,
+) -> Raw {
+    let restore = guarded(|| {
+        incremental::count_as_incremental(true)?;
+        let find = |_: &CStr| {
+            let julias = session::with(|session| Ok(session.restore_package))?;
+            there("restore-package", julias.map(|address| address as Raw), || {
+                "Julia's function to restore a package is not known".into()
+            })
+        };
+        function!(find, RESTORE_PACKAGE, fn(Raw, Raw, usize, Raw, usize) -> Raw)
+    });
+    // SAFETY: the caller's arguments. An error of Julia's leaves this function without a return, and ends the build.
+    let restored = unsafe { restore(file, dependencies, completely, name, without_code) };
+    guarded(|| incremental::count_as_incremental(false));
+    restored
 }
 
 /// Makes the code of an image. 1.10 and 1.11: `(methods, module, parameters, policy, imaging, external linkage,

@@ -52,8 +52,8 @@ const TABLE: [(Feature, (u32, u32)); 9] = [
 ];
 
 /// The versions whose native code can be linked in, as `rust/interpose` and `rust/linked` know how they
-/// keep it. What they know of 1.11 is from its source alone and was never tried, so that it is not among these.
-const LINKED: [(u32, u32); 2] = [(1, 10), (1, 12)];
+/// keep it.
+const LINKED: [(u32, u32); 3] = [(1, 10), (1, 11), (1, 12)];
 
 /// The oldest Julia that the package supports.
 pub const OLDEST: (u32, u32) = (1, 5);

@@ -37,18 +37,29 @@ pub fn flip(session: &Session) -> Result<(), Trouble> {
     }
 }
 
+/// Makes this a process for an incremental image, or again one for a whole image.
+pub fn count_as_incremental(yes: bool) -> Result<(), Trouble> {
+    let offset = session::with(|session| Ok(session.layout.options.incremental))?;
+    turn(offset, "--output-incremental", yes)
+}
+
 /// Switches off the option of Julia's at `offset`, which has to be on.
 fn switch_off(offset: usize, name: &str) -> Result<(), Trouble> {
+    turn(offset, name, false)
+}
+
+/// Switches the option of Julia's at `offset` on or off, which has to be the other.
+fn turn(offset: usize, name: &str, on: bool) -> Result<(), Trouble> {
     let options = symbol(c"jl_options")?.cast::<i8>();
     // SAFETY: a field of Julia's options; the script tells later whether it lies there.
     let option = unsafe { options.add(offset) };
     // SAFETY: as above.
     let value = unsafe { option.read() };
-    ensure("option", value == 1, || {
-        format!("Julia was not started with {name}=yes (the option is {value})")
+    ensure("option", value == i8::from(!on), || {
+        format!("{name} of Julia is {value}, where it was to be turned to {on}")
     })?;
     // SAFETY: as above.
-    unsafe { option.write(0) };
+    unsafe { option.write(i8::from(on)) };
     Ok(())
 }
 

@@ -119,6 +119,9 @@ pub enum Flow {
 pub struct Layout {
     pub version: (u32, u32),
     pub flow: Flow,
+    /// Julia leaves the native code of package images alone where a whole image is made (1.11: `imaging_mode` in
+    /// `jl_restore_system_image_from_stream_` of staticdata.c, which on 1.10 is asked for the sysimage only).
+    pub packages_without_code: bool,
     pub code_instance: CodeInstanceLayout,
     pub method_instance: MethodInstanceLayout,
     pub method: MethodLayout,

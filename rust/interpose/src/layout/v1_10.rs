@@ -15,6 +15,7 @@ pub const CONVENTIONS: [(&str, i32); 2] = [("jl_fptr_args_addr", -1), ("jl_fptr_
 pub static LAYOUT: Layout = Layout {
     version: (1, 10),
     flow: Flow::Incremental(VectorLayout::Standard),
+    packages_without_code: false,
     code_instance: CodeInstanceLayout {
         def: 0,
         owner: None,

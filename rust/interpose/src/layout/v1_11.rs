@@ -24,6 +24,7 @@ pub const SHARD: ShardLayout = ShardLayout {
 pub static LAYOUT: Layout = Layout {
     version: (1, 11),
     flow: Flow::Incremental(VectorLayout::Small),
+    packages_without_code: true,
     code_instance: CodeInstanceLayout {
         def: 0,
         owner: Some(8),

@@ -7,6 +7,7 @@ use super::{
 pub static LAYOUT: Layout = Layout {
     version: (1, 12),
     flow: Flow::Collected,
+    packages_without_code: false,
     code_instance: CodeInstanceLayout {
         def: 0,
         owner: Some(8),
