@@ -144,7 +144,13 @@ fn a_package_that_cannot_be_precompiled_is_named_with_its_version() {
         said.contains("cannot be precompiled: LoadError: TypeError"),
         "{said}"
     );
-    assert!(error.hint.as_ref().unwrap().contains("`using Needed`"));
+    let hint = error.hint.as_ref().unwrap();
+    assert!(hint.contains("`using Needed`"), "{hint}");
+    let left_to_others = "`include_transitive_dependencies=false`";
+    assert!(hint.contains(left_to_others), "{hint}");
+    let error = fail_in("precompile", vec![note("failed", "Asked"), exit(1)]);
+    let hint = error.hint.as_ref().unwrap();
+    assert!(!hint.contains(left_to_others), "{hint}");
 }
 
 #[test]

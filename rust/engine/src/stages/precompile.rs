@@ -95,9 +95,17 @@ fn naming(plan: &BuildPlan, told: &[(String, String)], mut error: BuildError) ->
         let version = version.map_or_else(String::new, |version| format!(" {version}"));
         error.message = format!("the package {name}{version} cannot be precompiled");
         error.hint.get_or_insert_with(|| {
+            let project = plan.project.dir.display();
+            let without = match package {
+                // Some packages load a dependency only when it is called for, as `using` of them shows.
+                Some(package) if !package.requested => {
+                    "; what packages load late or not at all is left to them with \
+                     `include_transitive_dependencies=false`"
+                }
+                _ => "",
+            };
             format!(
-                "see whether `using {name}` works without an image, in the project `{}`",
-                plan.project.dir.display()
+                "see whether `using {name}` works without an image, in the project `{project}`{without}"
             )
         });
     }
