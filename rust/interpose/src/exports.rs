@@ -76,7 +76,11 @@ const RESTORE_PACKAGE: &CStr = c"ijl_restore_package_image_from_file";
 /// # Safety
 /// As Julia's function of this name.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ijl_load_and_lookup(library: Raw, name: *const c_char, handle: Raw) -> Raw {
+pub unsafe extern "C" fn ijl_load_and_lookup(
+    library: Raw,
+    name: *const c_char,
+    handle: Raw,
+) -> Raw {
     let lookup = guarded(|| {
         function!(
             original,
@@ -116,11 +120,17 @@ unsafe extern "C" fn restore_package(
         incremental::count_as_incremental(true)?;
         let find = |_: &CStr| {
             let julias = session::with(|session| Ok(session.restore_package))?;
-            there("restore-package", julias.map(|address| address as Raw), || {
-                "Julia's function to restore a package is not known".into()
-            })
+            there(
+                "restore-package",
+                julias.map(|address| address as Raw),
+                || "Julia's function to restore a package is not known".into(),
+            )
         };
-        function!(find, RESTORE_PACKAGE, fn(Raw, Raw, usize, Raw, usize) -> Raw)
+        function!(
+            find,
+            RESTORE_PACKAGE,
+            fn(Raw, Raw, usize, Raw, usize) -> Raw
+        )
     });
     // SAFETY: the caller's arguments. An error of Julia's leaves this function without a return, and ends the build.
     let restored = unsafe { restore(file, dependencies, completely, name, without_code) };
