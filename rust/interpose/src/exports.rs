@@ -16,9 +16,9 @@ use crate::layout::Flow;
 use crate::lean::Lean;
 use crate::numbers::{Ids, shifted};
 use crate::objects::{CodeInstance, MethodInstance, Objects};
-use crate::originals::{function, original};
+use crate::originals::{function, original, symbol};
 use crate::session::{self, Session};
-use crate::trouble::{Trouble, ensure, guarded, there};
+use crate::trouble::{Trouble, ensure, guarded};
 use crate::{create, handover, heap};
 
 /// Whether this process has a session.
@@ -95,12 +95,11 @@ pub unsafe extern "C" fn ijl_load_and_lookup(
         if !active() || unsafe { CStr::from_ptr(name) } != RESTORE_PACKAGE {
             return Ok(found);
         }
-        session::with(|session| {
-            if !session.layout.packages_without_code {
-                return Ok(found);
-            }
-            session.restore_package = Some(found as usize);
-            Ok(restore_package as Raw)
+        let left_alone = session::with(|session| Ok(session.layout.packages_without_code))?;
+        Ok(if left_alone {
+            restore_package as Raw
+        } else {
+            found
         })
     })
 }
@@ -118,16 +117,8 @@ unsafe extern "C" fn restore_package(
 ) -> Raw {
     let restore = guarded(|| {
         incremental::count_as_incremental(true)?;
-        let find = |_: &CStr| {
-            let julias = session::with(|session| Ok(session.restore_package))?;
-            there(
-                "restore-package",
-                julias.map(|address| address as Raw),
-                || "Julia's function to restore a package is not known".into(),
-            )
-        };
         function!(
-            find,
+            symbol,
             RESTORE_PACKAGE,
             fn(Raw, Raw, usize, Raw, usize) -> Raw
         )

@@ -48,8 +48,6 @@ pub struct Session {
     pub conventions: Conventions,
     pub told: Told,
     pub lean: Lean,
-    /// The address of Julia's function that restores a package image, where ours has taken its place.
-    pub restore_package: Option<usize>,
     /// What Julia infers with, while it is not that.
     inference: Option<Object>,
     pub images: Vec<Image>,
@@ -115,7 +113,6 @@ pub fn begin(job: &'static Job) -> Result<(), Trouble> {
         },
         told: Told::new(layout),
         lean: Lean::default(),
-        restore_package: None,
         inference: None,
         images: Vec::new(),
         plan: None,

@@ -30,9 +30,9 @@ pub struct ArrayList {
 /// for package images, as Julia takes several CPU targets for an incremental image of these only.
 pub fn flip(session: &Session) -> Result<(), Trouble> {
     let options = session.layout.options;
-    switch_off(options.incremental, "--output-incremental")?;
+    turn(options.incremental, "--output-incremental", false)?;
     match options.use_pkgimages.filter(|_| !session.job.pkgimages) {
-        Some(offset) => switch_off(offset, "--pkgimages"),
+        Some(offset) => turn(offset, "--pkgimages", false),
         None => Ok(()),
     }
 }
@@ -41,11 +41,6 @@ pub fn flip(session: &Session) -> Result<(), Trouble> {
 pub fn count_as_incremental(yes: bool) -> Result<(), Trouble> {
     let offset = session::with(|session| Ok(session.layout.options.incremental))?;
     turn(offset, "--output-incremental", yes)
-}
-
-/// Switches off the option of Julia's at `offset`, which has to be on.
-fn switch_off(offset: usize, name: &str) -> Result<(), Trouble> {
-    turn(offset, name, false)
 }
 
 /// Switches the option of Julia's at `offset` on or off, which has to be the other.
