@@ -14,9 +14,8 @@ let staging = Module(:PackageCompilerRSStaging)
     if isdefined(Base.Experimental, Symbol("@compiler_options"))
         Core.eval(staging, :(Base.Experimental.@compiler_options compile = min infer = no optimize = 0))
     end
-    files = ("session.jl", "arguments.jl", "statements.jl", "interposed.jl", "image_process.jl")
-    for file in files
-        Base.include_string(staging, read(joinpath(folder, file), String), file)
-    end
+    file = "image_process.jl"
+    Base.include_string(staging, read(joinpath(folder, file), String), file)
+    Core.eval(staging, :(read_neighbours($folder)))
     Core.eval(staging, :(build_image($spec, $folder)))
 end

@@ -1,11 +1,33 @@
 # The steps of the image process; the code is generated after the last of them.
 
-"`folder` holds this file and its neighbours."
+const READER_OF_STATEMENTS = ("session.jl", "arguments.jl", "statements.jl")
+
+"A module of this one's name, by which the library keeps its code out of the image, but compiled and not interpreted."
+compiled_module() = Module(nameof(@__MODULE__))
+
+"What `interposed.jl` defines: it is called for every method instance."
+const Interposed = compiled_module()
+
+"Reads what else the image process needs; `folder` holds this file and its neighbours."
+function read_neighbours(folder)
+    read_into(@__MODULE__, folder, READER_OF_STATEMENTS)
+    read_into(Interposed, folder, ("interposed.jl",))
+    return nothing
+end
+
+function read_into(mod, folder, files)
+    for file in files
+        Base.include_string(mod, read(joinpath(folder, file), String), file)
+    end
+    return nothing
+end
+
+"All of it, after [`read_neighbours`](@ref)."
 function build_image(spec, folder)
     records = read_records(spec)
     journal = Journal(value_of(records, "journal"))
     linked = value_of(records, "linked") == "true"
-    linked && tell_layout()
+    linked && Interposed.tell_layout()
     Core.eval(Sys, :(STDLIB = $(value_of(records, "stdlib"))))
     use_project(records)
     Base.init_depot_path()
@@ -35,7 +57,7 @@ function build_image(spec, folder)
     # Compiles what evaluates them and is Julia's, while they are still to come.
     Base.invokelatest(evaluate, Binder(), "precompile(Tuple{typeof(Base.:!), Bool})")
     ready = value_of(records, "statements_ready")
-    linked && Base.invokelatest(mark_own_methods)
+    linked && Base.invokelatest(Interposed.mark_own_methods)
     # The wait costs nothing else, and what is garbage now would stay until the heap is written.
     isfile(ready) || GC.gc()
     await_file(ready)
@@ -56,11 +78,11 @@ function build_image(spec, folder)
     stamp_image(value_of(records, "stamp"))
     set_guard(values_of(records, "guarded"), folder)
     set_app(app, functions, folder)
-    linked && Base.invokelatest(mark_methods)
+    linked && Base.invokelatest(Interposed.mark_methods)
     note(journal, "phase", "generate")
     close(journal)
     forget_session(value_of(records, "strip_metadata") == "true", folder)
-    linked && Base.invokelatest(infer_what_is_asked_for)
+    linked && Base.invokelatest(Interposed.infer_what_is_asked_for)
     return nothing
 end
 
@@ -70,10 +92,8 @@ const MANY_STATEMENTS = 5_000
 "The module that evaluates so many statements: this one, which is interpreted, or one like it that is compiled."
 function reader_of_statements(count, folder)
     count < MANY_STATEMENTS && return @__MODULE__
-    compiled = Module(:PackageCompilerRSStatements)
-    for file in ("session.jl", "arguments.jl", "statements.jl")
-        Base.include_string(compiled, read(joinpath(folder, file), String), file)
-    end
+    compiled = compiled_module()
+    read_into(compiled, folder, READER_OF_STATEMENTS)
     return compiled
 end
 
