@@ -209,9 +209,12 @@ function inner_names()
     return [modules, exported, others]
 end
 
-function remember!(table, name, value, parent)
+function remember!(table, name, @nospecialize(value), parent)
     known = get!(() -> Meaning[], table, name)
-    any(other -> other.value === value, known) && return nothing
+    # No closure: its type would have that of `value`, and `any` be compiled for each.
+    for other in known
+        other.value === value && return nothing
+    end
     push!(known, Meaning(value, with_uuid(string(parent, '.', name), Base.PkgId(parent))))
     return nothing
 end
