@@ -61,7 +61,7 @@ function with_fresh_place(f; keywords...)
             *refresh.jl*)
                 [ -e '$root/idle' ] && exit
                 shift 2
-                exec '$REAL_JULIA' --startup-file=no '$refresh' "\$@" ;;
+                exec '$REAL_JULIA' --startup-file=no --compile=min '$refresh' "\$@" ;;
             """)
         launcher = Base.CoreLogging.with_logger(Base.CoreLogging.NullLogger()) do
             install_launcher("fresh"; sysimage=image, folder=joinpath(root, "bin"), julia=julia, keywords...)

@@ -1,6 +1,9 @@
 # Linked images: what they answer, and which code they hold, against plain Julia and a full image.
 # PCRS_TEST_WHOLE=1 adds what takes a quarter of an hour: a full image, which PCRS_TEST_FULL keeps at a path for the
-# next time, and sessions that precompile most of the standard library.
+# next time, sessions that precompile most of the standard library, and three times the generated functions.
+#
+# Features invalidates much of Base, so that each image with it compiles thousands of functions: only the first one
+# and its kin have it.
 
 include(joinpath("linked", "generated.jl"))
 
@@ -122,6 +125,7 @@ const UUIDS = Dict(
     "Uncached" => "11111111-aaaa-4aaa-8aaa-000000000014",
     "Later" => "11111111-aaaa-4aaa-8aaa-000000000015",
     "Named" => "11111111-aaaa-4aaa-8aaa-000000000016",
+    "Caller" => "11111111-aaaa-4aaa-8aaa-000000000017",
 )
 
 entry(name, place; version="0.1.0", deps=String[]) = """
@@ -142,10 +146,13 @@ function write_project(folder, direct, entries)
     return folder
 end
 
+"How many functions the package Generated has."
+const AMOUNT = WHOLE ? 300 : 120
+
 "The environment of all fixtures that are used here."
 function write_features(fixtures)
     packages = joinpath(fixtures, "packages")
-    write_generated(joinpath(packages, "Generated"), 300)
+    write_generated(joinpath(packages, "Generated"), AMOUNT)
     here(name) = at(joinpath(packages, name))
     return write_project(joinpath(fixtures, "features"), ["Features", "Featured", "Generated", "Greeter"], [
         entry("Featured", here("Featured")),
@@ -160,12 +167,15 @@ end
 
 const NAMED = ["Features", "Generated", "Greeter"]
 
+"How many of the functions of Generated the workload calls."
+const CALLED = 2AMOUNT ÷ 3
+
 function write_workload(fixtures)
     path = joinpath(fixtures, "workload.jl")
     write(path, """
         using Features, Generated, Greeter
         foreach(println, Features.report())
-        foreach(println, Generated.results(100, 200))
+        foreach(println, Generated.results(100, $CALLED))
         println(Greeter.greet(Greeter.Name("workload")), Greeter.shout(Greeter.Name("loud"); mark="?"))
         in_main(x) = string("from Main: ", x)
         println(in_main(2))
@@ -239,7 +249,7 @@ function test_images(fixtures)
 
     plain = output(STOCK, project, answers)
     timed("answers are those of plain Julia") do
-        @test plain !== nothing && count(==('\n'), plain) > 640
+        @test plain !== nothing && count(==('\n'), plain) > 2AMOUNT + 40
         @test same(plain, output(linked, project, answers))
         @test same(plain, output(linked, project, answers; options=`-t2`))
         @test same(plain, output(linked, project, answers; options=`-O0`))
@@ -247,7 +257,7 @@ function test_images(fixtures)
     end
 
     timed("what was asked for is not compiled again") do
-        for code in ("Features.report()", "Generated.results(100, 200)",
+        for code in ("Features.report()", "Generated.results(100, $CALLED)",
             "Greeter.shout(Greeter.Name(\"loud\"); mark=\"?\")")
             rest = still_compiled(linked, project, "using Features, Generated, Greeter\n$code")
             @test isempty(rest) || show_some(rest)
@@ -302,27 +312,14 @@ function test_images(fixtures)
     everything = WHOLE || VERSION < v"1.12-"
     everything || println("skipped: `compile_all`, without PCRS_TEST_WHOLE=1")
     timed("code of a cache that is refused is compiled, and what nobody has asked for if all is wished") do
-        image = joinpath(images, "refused.so")
-        # With those that call it.
-        report = withenv("PCRS_LINKED_REFUSE" => "/Featured/") do
-            build(NAMED, image, project; precompile_execution_file=workload, compile_all=everything)
-        end
-        @test report.how.linked
-        @test !everything || report.how.left_out == 0
-        @test VERSION < v"1.12" || made[].how.left_out > 0
-        @test any(r -> occursin("/Featured/", r.path) && occursin("refuses", r.reason), report.how.refused)
-        @test !any(r -> occursin("/Generated/", r.path), report.how.refused)
-        println(join((string(basename(dirname(r.path)), ": ", r.reason) for r in report.how.refused), "; "))
-        @test report.how.from_packages < made[].how.from_packages
-        @test report.how.compiled > made[].how.compiled
-        @test same(plain, output(image, project, answers))
+        refused(fixtures, everything)
     end
     timed("a session on the image builds on what that was built on") do
         image = joinpath(images, "again.so")
         source = joinpath(fixtures, "packages", "Greeter", "src", "Greeter.jl")
         before = read(source, String)
         write(source, replace(before, "Hello, " => "Good day, "))
-        said, told = build_from(linked, ["Features", "Greeter"], image, project; code="""
+        said, told = build_from(linked, ["Generated", "Greeter"], image, project; code="""
             print(report.base_sysimage, '\\n', report.how.linked, '\\n', report.how.from_packages)
             """)
         base, how, from_packages = split(said, '\n')
@@ -334,8 +331,9 @@ function test_images(fixtures)
         greeting = evaluated(image, project, "print(Main.Greeter.greet(Main.Greeter.Name(\"you\")))")
         @test startswith(greeting, "* Good day, you")
         write(source, before)
-        @test evaluated(image, project, "print(isdefined(Main, :Features), isdefined(Main, :Generated))") == "truefalse"
-        @test evaluated(image, project, "print(length(Main.Features.report()))") == string(length(split(plain, '\n')[1:28]))
+        @test evaluated(image, project, "print(isdefined(Main, :Generated), isdefined(Main, :Features))") == "truefalse"
+        results = "foreach(println, Main.Generated.results(57))"
+        @test occursin(something(evaluated(image, project, results)), plain)
     end
     timed("an image on the image") do
         write_package(joinpath(fixtures, "packages", "Tiny"), "Tiny", UUIDS["Tiny"], """
@@ -473,6 +471,36 @@ function programs(linked, fixtures)
         command = addenv(`$program $(Sys.BINDIR) $linked`, "LD_LIBRARY_PATH" => "$private:$(dirname(julia))")
         @test read(command, String) == "42 28 FeatureError at x = 3"
     end
+    return nothing
+end
+
+"An image of a cache that is not to be linked in, of one that calls it, and of one that has nothing to do with it."
+function refused(fixtures, everything)
+    packages = joinpath(fixtures, "packages")
+    write_package(joinpath(packages, "Caller"), "Caller", UUIDS["Caller"], """
+        using Featured
+        called(x) = string("caller: ", Featured.advised(x), ' ', Featured.ranked([1.0, x]))
+        precompile(called, (Int,))
+        """; deps=["Featured" => UUIDS["Featured"]])
+    project = write_project(joinpath(fixtures, "refused"), ["Caller", "Generated"], [
+        entry("Caller", at(joinpath(packages, "Caller")); deps=["Featured"]),
+        entry("Featured", at(joinpath(packages, "Featured"))),
+        entry("Generated", at(joinpath(packages, "Generated"))),
+    ])
+    image = joinpath(fixtures, "images", "refused.so")
+    report = withenv("PCRS_LINKED_REFUSE" => "/Featured/") do
+        build(["Caller", "Generated"], image, project; compile_all=everything)
+    end
+    reasons = Dict(basename(dirname(r.path)) => r.reason for r in report.how.refused)
+    println(join(("$name: $reason" for (name, reason) in reasons), "; "))
+    @test report.how.linked && report.how.from_packages > 50
+    @test !everything || report.how.left_out == 0
+    @test Set(keys(reasons)) == Set(["Featured", "Caller"])
+    @test occursin("refuses", reasons["Featured"])
+    asked = "using Caller, Generated\nprint(Caller.called(3), Caller.Featured.described(), Generated.results(57))"
+    @test same(evaluated(STOCK, project, asked), evaluated(image, project, asked))
+    rest = still_compiled(image, project, "using Caller\nCaller.called(3), Caller.Featured.described()")
+    @test isempty(rest) || show_some(rest)
     return nothing
 end
 
@@ -684,7 +712,7 @@ function test_several_targets(fixtures)
         for cpu in [wanted; "native"]
             @test same(plain, output(image, project, answers; options=`--cpu-target=$cpu`))
         end
-        rest = still_compiled(image, project, "using Features, Generated, Greeter\nGenerated.results(100, 200)")
+        rest = still_compiled(image, project, "using Features, Generated, Greeter\nGenerated.results(100, $CALLED)")
         @test isempty(rest) || show_some(rest)
         stress = joinpath(SCRIPTS, "stress.jl")
         @test output(image, project, `$stress 2`; options=`-t2`) == "0 wrong, true"
