@@ -22,8 +22,9 @@ use std::time::{Duration, Instant};
 use pcrs_cache::{Key, Stop};
 
 use crate::error::{BuildError, Stage};
-use crate::identity::cache::{self, Cache};
+use crate::identity::cache::Cache;
 use crate::identity::stamp::Stamp;
+use crate::identity::store;
 use crate::identity::{beside, parts};
 use crate::linked::Way;
 use crate::plan::BuildPlan;
@@ -198,7 +199,7 @@ fn at_real_place(plan: &BuildPlan) -> Result<BuildPlan, BuildError> {
 
 fn build(plan: &BuildPlan, channel: &Channel) -> Result<BuildReport, BuildError> {
     let mut ours = at_real_place(plan)?;
-    let doubt = ours.cache.as_ref().and_then(cache::doubt);
+    let doubt = ours.cache.as_ref().and_then(store::doubt);
     if doubt.is_some() {
         ours.cache = None;
     }

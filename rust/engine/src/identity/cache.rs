@@ -14,12 +14,13 @@ use super::listed::Unlisted;
 use super::parts;
 use super::sizes::Region;
 use super::stamp::Stamp;
+use super::store;
 use crate::build::event::Event;
 use crate::build::remains::{self, Note};
 use crate::build::voice::Voice;
 use crate::error::Stage;
 use crate::json_file;
-use crate::plan::{BuildPlan, CachePlan};
+use crate::plan::BuildPlan;
 use crate::report::BuildReport;
 
 /// The names of files in entries.
@@ -72,7 +73,7 @@ impl<'a> Cache<'a> {
             stop: stop.clone(),
             learns,
             inputs,
-            store: plan.cache.as_ref().map(store),
+            store: plan.cache.as_ref().map(store::of),
             max_bytes: plan.cache.as_ref().map_or(0, |cache| cache.max_bytes),
             remarks,
             changed: AtomicBool::new(false),
@@ -453,22 +454,6 @@ impl<'a> Cache<'a> {
             voice.log(&format!("the cache could not be trimmed: {error}"));
         }
     }
-}
-
-pub(super) fn store(cache: &CachePlan) -> Store {
-    Store::new(&cache.dir).shared(cache.shared)
-}
-
-/// Why nothing is to be taken from a cache: what is in it would be run, and may be somebody else's.
-pub fn doubt(cache: &CachePlan) -> Option<String> {
-    let (path, why) = store(cache).doubt()?;
-    Some(format!(
-        "the cache in `{}` is not used: `{}` {why}, and an image from it would run their code; once \
-         you know what is in it, close it to others (`chmod -R go-w`), name another folder with \
-         `PCRS_CACHE_DIR`, or set `PCRS_CACHE_SHARED=1` if you trust all who can write there",
-        cache.dir.display(),
-        path.display()
-    ))
 }
 
 /// Whether the file was copied; half of one would be taken for a result of this build.

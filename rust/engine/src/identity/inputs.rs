@@ -14,12 +14,12 @@ use pcrs_cache::{
 
 use super::beside;
 use super::depots;
-use super::listed::{self, Listed, Unlisted};
+use super::listed::{self, Unlisted};
 use super::made;
 use super::project_file;
 use super::source;
 use super::sources;
-use super::stamp;
+use super::stamp::{self, Listed};
 use crate::linked::Way;
 use crate::plan::{Base, BuildPlan, Package, Workload, file_name};
 

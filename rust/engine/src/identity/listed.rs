@@ -5,14 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
-use pcrs_cache::{Error, Ignore, Key, KeyBuilder, Kind, Stop, Store, hash_file_until, hash_names};
-use serde::{Deserialize, Serialize};
+use pcrs_cache::{Error, Ignore, Key, KeyBuilder, Kind, Stop, hash_file_until, hash_names};
 
-use super::cache;
 use super::made;
 use super::source;
-use super::stamp::Stamp;
-use crate::plan::{BuildPlan, CachePlan};
+use super::stamp::{Listed, Stamp};
+use super::store;
+use crate::plan::BuildPlan;
 
 /// A package with includes that its text does not tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,14 +26,6 @@ pub struct Unlisted {
     known: Option<Vec<PathBuf>>,
     /// Of what is known of it.
     key: Key,
-}
-
-/// All files that Julia read for a package in this state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listed {
-    /// Of what is known of the package without them.
-    key: String,
-    pub files: Vec<PathBuf>,
 }
 
 impl Unlisted {
@@ -82,7 +73,7 @@ impl Unlisted {
             parts.filter_map(|part| part.listed).find(|l| l.key == key)
         };
         let in_cache = || {
-            let entry = trusted(plan.cache.as_ref()?)?.get(Kind::Trace, &self.key)?;
+            let entry = store::trusted(plan.cache.as_ref()?)?.get(Kind::Trace, &self.key)?;
             let listed: Listed = serde_json::from_value(entry.meta().clone()).ok()?;
             (listed.key == key).then_some(listed)
         };
@@ -99,17 +90,13 @@ impl Unlisted {
             files,
         };
         let keep = || {
-            let store = trusted(plan.cache.as_ref()?)?;
+            let store = store::trusted(plan.cache.as_ref()?)?;
             let meta = serde_json::to_value(&listed).ok()?;
             store.remove(Kind::Trace, &self.key).ok()?;
             store.put(Kind::Trace, &self.key, &[], &meta).ok()
         };
         keep().is_some()
     }
-}
-
-fn trusted(cache: &CachePlan) -> Option<Store> {
-    cache::doubt(cache).is_none().then(|| cache::store(cache))
 }
 
 /// Of a file that Julia read, or of the names in a folder that it listed, but for those in `ignore` and what builds

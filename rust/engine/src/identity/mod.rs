@@ -17,3 +17,4 @@ pub mod sizes;
 mod source;
 mod sources;
 pub mod stamp;
+pub mod store;

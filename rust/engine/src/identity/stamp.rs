@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use pcrs_cache::{Key, Stop, hash_file, hash_file_until, read_file};
 use serde::{Deserialize, Serialize};
 
-use super::listed::Listed;
 use super::{beside, cpu_flags};
 use crate::json_file;
 use crate::plan::{Base, BuildPlan, Package};
@@ -81,6 +80,14 @@ pub struct Part {
     /// The files of a script, and what it or a package depends on elsewhere, be it there or not: what the name does
     /// not tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<PathBuf>,
+}
+
+/// All files that Julia read for a package in one state, see [`listed`](super::listed).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Of what is known of the package without them.
+    pub key: String,
     pub files: Vec<PathBuf>,
 }
 
