@@ -121,7 +121,7 @@ pub fn build(
         Ok::<_, Setback>(((made.0, foundation), made.1))
     })?;
     let (object, foundation) = object;
-    let linked = link::link_with(&inner, checked, &foundation, None, &object)?;
+    let linked = link::link_with(&inner, checked, &foundation, &[], &object)?;
     let mut layer = Layer::at(ctx.workspace.path());
     layer.made = true;
     let io = |e: std::io::Error| BuildError::io(Stage::Link, "writing", &layer.image, &e);

@@ -6,10 +6,9 @@ use pcrs_linked::LinkInput;
 use pcrs_linked::handover::Handover;
 
 use super::check::Checked;
-use super::layer::Layer;
 use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
-use crate::identity::sizes::Origins;
+use crate::identity::sizes::{Origins, Region};
 use crate::julia::link_args::Input;
 use crate::julia::linker::{Linker, entries};
 use crate::linked::{Setback, job, step};
@@ -100,8 +99,8 @@ pub struct Parts {
     pub origins: Origins,
 }
 
-/// Links an archive of new code with the unlinked base in the folder `foundation`, which is `layer` if
-/// there is one, and the packages' code that the image process named, and reads the result as Julia will.
+/// Links an archive of new code with the unlinked base in the folder `foundation`, of which a layer has the regions
+/// `layer`, and the packages' code that the image process named, and reads the result as Julia will.
 ///
 /// # Errors
 /// What makes the full way the better one: all but a full disk, and that the build is cancelled.
@@ -109,7 +108,7 @@ pub fn link_with(
     ctx: &Context<'_>,
     checked: &Checked,
     foundation: &Path,
-    layer: Option<&Layer>,
+    layer: &[Region],
     object: &Path,
 ) -> Result<Parts, Setback> {
     let folder = ctx.workspace.path();
@@ -176,13 +175,13 @@ fn link_parts(
     Err(Setback::Slower(failed))
 }
 
-fn origins(handover: &Handover, layer: Option<&Layer>) -> Origins {
+fn origins(handover: &Handover, layer: &[Region]) -> Origins {
     let packages = handover.packages.iter();
     Origins {
         packages: packages
             .map(|image| (image.id.clone(), package_of(&image.path)))
             .collect(),
-        layer: layer.map_or_else(Vec::new, |layer| layer.regions.clone()),
+        layer: layer.to_vec(),
     }
 }
 

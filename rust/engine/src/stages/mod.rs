@@ -332,7 +332,13 @@ fn enforce_and_link(
         "with the code of the base and of packages",
         times,
         || {
-            linked = link::link_with(ctx, checked, foundation, layer, object);
+            linked = link::link_with(
+                ctx,
+                checked,
+                foundation,
+                layer.map_or(&[], |layer| &layer.regions),
+                object,
+            );
             Ok::<_, BuildError>(())
         },
     )?;
