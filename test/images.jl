@@ -128,7 +128,7 @@ with_fixtures() do fixtures
         @test report.how.linked == LINKABLE
         @test !occursin("\na statements file runs nothing", log)
         @test occursin("with 0 arguments", log)
-        @test length(split(sprint(show, MIME"text/plain"(), report), '\n')) <= 17
+        @test length(split(sprint(show, MIME"text/plain"(), report), '\n')) <= 18
     end
 
     @testset "the image knows what it was built from, and minds" begin
