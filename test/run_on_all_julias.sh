@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Runs test/runtests.jl on each Julia of this machine: $JULIA, the one on PATH or the project's
-# own, and those that juliaup keeps. Says what it skips. Without arguments all tests run.
+# own, and those that juliaup keeps. Says what it skips. Without arguments all tests run, for each Julia
+# in two runs, so that the last Julia's do not end alone.
 #
-# Two Julias at once, as the compiler keeps one core busy for most of a build; JULIAS_AT_ONCE=1 for one
+# Two runs at once, as the compiler keeps one core busy for most of a build; RUNS_AT_ONCE=1 for one
 # after the other. Each line begins with the version that it comes from.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root" || exit 1
-[ $# -gt 0 ] || set -- all
 
 first=$(deps/setup_julia.sh --print-path) || exit 1
 # The newest first: they have most to test, and what takes longest should not begin last.
@@ -29,7 +29,7 @@ new_depot() {
         >"$1/registries/Empty/Registry.toml"
 }
 
-# Tests on one Julia; its log, depot and exit code are in a folder.
+# Tests on one Julia; their log, depot and exit code are in a folder.
 run() {
     local julia=$1 folder=$2
     shift 2
@@ -47,21 +47,31 @@ run() {
     echo "${PIPESTATUS[0]}" >"$folder/code"
 }
 
-at_once=${JULIAS_AT_ONCE:-2}
-for i in "${!julias[@]}"; do
+at_once=${RUNS_AT_ONCE:-2}
+runs=0
+start() {
     while [ "$(jobs -rp | wc -l)" -ge "$at_once" ]; do sleep 1; done
     set -m # a process group of its own, which can be ended
-    run "${julias[i]}" "$work/$i" "$@" &
+    run "$1" "$work/$runs" "${@:2}" &
     set +m
+    runs=$((runs + 1))
+}
+for julia in "${julias[@]}"; do
+    if [ $# -gt 0 ]; then
+        start "$julia" "$@"
+    else
+        start "$julia" long
+        start "$julia" short
+    fi
 done
 wait
 
-# Once more at the end: a log may be cut, and the last Julia's success would hide an earlier failure.
+# Once more at the end: a log may be cut, and the last run's success would hide an earlier failure.
 failed=0
-for i in "${!julias[@]}"; do
+for ((i = 0; i < runs; i++)); do
     [ "$(cat "$work/$i/code" 2>/dev/null)" = 0 ] && continue
     failed=1
-    echo "== failed: julia version $(cat "$work/$i/version") (${julias[i]})"
+    echo "== failed: julia version $(cat "$work/$i/version")"
     sed -n '/^Test Summary:/,$p' "$work/$i/log" | grep . || tail -n 50 "$work/$i/log"
 done
 exit $failed
