@@ -1,4 +1,4 @@
-//! LLVM-C, of the libLLVM that Julia's code generator has loaded. No link dependency: its version
+//! LLVM-C, of the libLLVM that Julia's code generator is linked to. No link dependency: its version
 //! goes with Julia's.
 //!
 //! Modules and values are handed out for the time of [`Llvm::with_module`], during which LLVM's lock
@@ -49,7 +49,7 @@ macro_rules! functions {
         impl Llvm {
             /// Looks them up.
             pub fn find() -> Result<Self, Trouble> {
-                let library = loaded::llvm()?;
+                let library = loaded::code_generator()?;
                 Ok(Llvm {
                     $($field: {
                         let address = library.symbol($name)?;
