@@ -1,7 +1,8 @@
 //! The images that Julia has restored in this process: the base, then package images.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use crate::fptrs;
 use crate::julia::Object;
@@ -17,9 +18,19 @@ fn read<T: Copy>(address: usize) -> T {
     unsafe { (address as *const T).read_unaligned() }
 }
 
+/// Which file a path leads to: its device, and its number there. A file that is mapped keeps its number
+/// when another one takes its place.
+fn file_at(path: &Path) -> Result<(u64, u64), Trouble> {
+    let meta = std::fs::metadata(path);
+    let meta = meta.map_err(|e| Trouble::new(format!("{}: {e}", path.display())))?;
+    Ok((meta.dev(), meta.ino()))
+}
+
 /// An image.
 pub struct Image {
     pub path: PathBuf,
+    /// Which file was there when it was loaded.
+    file: (u64, u64),
     /// Where its file's address 0 is.
     pub address: usize,
     /// Its `jl_image_pointers`.
@@ -74,6 +85,7 @@ impl Image {
             format!("{shown} is at {:#x}, not at {base:#x}", library.address)
         })?;
         Ok(Image {
+            file: file_at(&library.path)?,
             address: library.address,
             tables,
             shards: head(pointers::SHARD_COUNT),
@@ -86,6 +98,12 @@ impl Image {
             id: String::new(),
             path: library.path,
         })
+    }
+
+    /// Whether its path leads to the file that was loaded, and not to one that Julia has made since: a package
+    /// can be precompiled anew by another process.
+    pub fn is_file_there(&self) -> bool {
+        file_at(&self.path) == Ok(self.file)
     }
 
     pub fn has_object(&self, object: Object) -> bool {
@@ -181,4 +199,26 @@ pub fn functions_of(images: &[Image], reasons: &[Option<String>]) -> Functions {
                 Some(_) => (&[][..], &[][..]),
             }),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_the_place_of_another_is_another() {
+        let folder = std::env::temp_dir().join(format!("pcrs-images-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (path, new) = (folder.join("image.so"), folder.join("new.so"));
+        std::fs::write(&path, "image").unwrap();
+        let mapped = std::fs::File::open(&path).unwrap();
+        let loaded = file_at(&path).unwrap();
+        assert_eq!(file_at(&path), Ok(loaded));
+        std::fs::write(&new, "image").unwrap();
+        std::fs::rename(&new, &path).unwrap();
+        assert_ne!(file_at(&path), Ok(loaded));
+        drop(mapped);
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(file_at(&path).is_err());
+    }
 }

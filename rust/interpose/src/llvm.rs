@@ -1,4 +1,4 @@
-//! LLVM-C, of the libLLVM that Julia's code generator has loaded. No link dependency: its version
+//! LLVM-C, of the libLLVM that Julia's code generator is linked to. No link dependency: its version
 //! goes with Julia's.
 //!
 //! Modules and values are handed out for the time of [`Llvm::with_module`], during which LLVM's lock
@@ -49,7 +49,7 @@ macro_rules! functions {
         impl Llvm {
             /// Looks them up.
             pub fn find() -> Result<Self, Trouble> {
-                let library = loaded::llvm()?;
+                let library = loaded::code_generator()?;
                 Ok(Llvm {
                     $($field: {
                         let address = library.symbol($name)?;
@@ -105,6 +105,7 @@ functions! {
     next_instruction = c"LLVMGetNextInstruction"(Raw) -> Raw;
     operand = c"LLVMGetOperand"(Raw, c_uint) -> Raw;
     undefined = c"LLVMGetUndef"(Raw) -> Raw;
+    null = c"LLVMConstNull"(Raw) -> Raw;
     clear_metadata = c"LLVMGlobalClearMetadata"(Raw);
     context = c"LLVMGetModuleContext"(Raw) -> Raw;
     new_builder = c"LLVMCreateBuilderInContext"(Raw) -> Raw;
@@ -311,15 +312,17 @@ impl Llvm {
             for instruction in self.instructions(b) {
                 unsafe {
                     let ty = (self.type_of)(instruction.0);
-                    let kind = (self.type_kind)(ty);
-                    if kind != VOID_KIND && kind != TOKEN_KIND {
-                        (self.replace_uses)(instruction.0, (self.undefined)(ty));
-                    }
+                    let replacement = match (self.type_kind)(ty) {
+                        VOID_KIND => continue,
+                        // `none`: tokens are never undefined.
+                        TOKEN_KIND => (self.null)(ty),
+                        _ => (self.undefined)(ty),
+                    };
+                    (self.replace_uses)(instruction.0, replacement);
                 }
             }
         }
         for b in self.blocks(function) {
-            // The last first, so that tokens and terminators go before what they use.
             while let Some(last) = some(unsafe { (self.last_instruction)(b.0) }, value) {
                 self.erase(last);
             }

@@ -66,7 +66,13 @@ impl Library {
 /// What is known of a loaded library while the list of them is walked.
 struct Seen {
     code: Vec<Range<usize>>,
-    llvm: Vec<CString>,
+    generators: Vec<CString>,
+}
+
+/// Whether a library is Julia's code generator.
+fn is_generator(path: &CStr) -> bool {
+    let file = path.to_bytes().rsplit(|&byte| byte == b'/').next();
+    file.is_some_and(|file| file.starts_with(b"libjulia-codegen"))
 }
 
 unsafe extern "C" fn see(info: *mut libc::dl_phdr_info, _size: usize, seen: *mut c_void) -> c_int {
@@ -83,9 +89,8 @@ unsafe extern "C" fn see(info: *mut libc::dl_phdr_info, _size: usize, seen: *mut
         }
         if !info.dlpi_name.is_null() {
             let name = CStr::from_ptr(info.dlpi_name);
-            let file = name.to_bytes().rsplit(|&byte| byte == b'/').next();
-            if file.is_some_and(|file| file.starts_with(b"libLLVM")) {
-                seen.llvm.push(name.to_owned());
+            if is_generator(name) {
+                seen.generators.push(name.to_owned());
             }
         }
     }
@@ -95,7 +100,7 @@ unsafe extern "C" fn see(info: *mut libc::dl_phdr_info, _size: usize, seen: *mut
 fn walk() -> Seen {
     let mut seen = Seen {
         code: Vec::new(),
-        llvm: Vec::new(),
+        generators: Vec::new(),
     };
     // SAFETY: the callback gets what it casts to.
     unsafe { libc::dl_iterate_phdr(Some(see), (&raw mut seen).cast()) };
@@ -117,14 +122,14 @@ impl Code {
     }
 }
 
-/// The LLVM that Julia's code generator has loaded.
-pub fn llvm() -> Result<Library, Trouble> {
-    let mut found = walk().llvm;
-    found.dedup();
+/// Julia's code generator. Symbols that are looked up there are also those of what it needs itself: of
+/// its LLVM, which need not be the only one in the process, as packages bring another or load the system's.
+pub fn code_generator() -> Result<Library, Trouble> {
+    let mut found = walk().generators;
     let name = there(
-        "llvm-loaded",
+        "generator-loaded",
         if found.len() == 1 { found.pop() } else { None },
-        || "there is not one libLLVM in the process".into(),
+        || "there is not one libjulia-codegen in the process".into(),
     )?;
     Library::named(&name, 0)
 }
@@ -139,6 +144,25 @@ mod tests {
         assert!(code.contains(walk as *const () as usize));
         let data = Box::new(1);
         assert!(!code.contains(&raw const *data as usize));
+    }
+
+    #[test]
+    fn the_code_generator_is_told_by_its_file() {
+        for path in [
+            c"/j/lib/julia/libjulia-codegen.so.1.10.6",
+            c"libjulia-codegen-debug.so.1.12",
+        ] {
+            assert!(is_generator(path), "{path:?}");
+        }
+        for path in [
+            c"",
+            c"/j/lib/julia/libLLVM-15jl.so",
+            c"/d/lib/libLLVMExtra-15.so",
+            c"/j/lib/julia/libjulia-internal.so.1.10",
+            c"/libjulia-codegen/libz.so",
+        ] {
+            assert!(!is_generator(path), "{path:?}");
+        }
     }
 
     #[test]

@@ -93,7 +93,12 @@ fn read(image: &Image, job: &Job) -> Result<Package, String> {
     if let Some(part) = job.refuse.iter().find(|part| path.contains(part.as_str())) {
         return Err(format!("the job refuses {part}"));
     }
-    Package::read(&image.path, &image.id).map_err(|reason| reason.to_string())
+    let package = Package::read(&image.path, &image.id).map_err(|reason| reason.to_string())?;
+    // What was read stays as it is; where the code lies is known of the file that Julia has loaded.
+    if !image.is_file_there() {
+        return Err("its file was replaced after it was loaded".into());
+    }
+    Ok(package)
 }
 
 fn id_of(path: &Path) -> Result<String, Trouble> {

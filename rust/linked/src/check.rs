@@ -16,7 +16,7 @@ use crate::unwind;
 /// Reads the finished image's tables as Julia does, and compares them with the handover: every
 /// number is there once; the base's functions, for each CPU target, and globals are where they were; those of a package
 /// image are all as far from where they were; what is new is in code and in data; the slots of
-/// package images are filled; nothing of an image below is undefined.
+/// package images for the state of a thread are filled; nothing of an image below is undefined.
 ///
 /// # Errors
 /// The first thing that is not as it has to be.

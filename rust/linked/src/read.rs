@@ -182,8 +182,9 @@ impl Image {
             return Err(outside());
         }
         let filed = load.file_size.saturating_sub(into).min(size);
+        let offset = load.offset.checked_add(into).ok_or_else(outside)?;
         let bytes = (&*self.map)
-            .read_bytes_at(load.offset + into, filed)
+            .read_bytes_at(offset, filed)
             .map_err(|()| outside())?;
         if filed == size {
             return Ok(Cow::Borrowed(bytes));

@@ -114,7 +114,7 @@ impl<'a> Shard<'a> {
         }
     }
 
-    /// The size of the symbol `name`, and its 32-bit numbers.
+    /// The 32-bit numbers that the symbol `name` stands for.
     pub fn numbers(&self, name: &str) -> Result<Vec<u32>, Refused> {
         let content = self.content(name)?;
         Ok(content

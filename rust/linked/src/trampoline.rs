@@ -50,7 +50,7 @@ const CODE_PIECES: [(&[u8], Option<To>); 8] = [
     (&[0x4c, 0x8d, 0x0d], Some(To::ListEnd)), // lea   r9, [list_end]
     (
         &[
-            // again: the function last, since it is what makes the others be used
+            // again: each slot can be used without the others, and other threads may read them meanwhile
             0x4d, 0x8b, 0x50, 0x08, //       mov   r10, [r8 + 8]
             0x49, 0x89, 0x12, //             mov   [r10], rdx
             0x4d, 0x8b, 0x50, 0x10, //       mov   r10, [r8 + 16]
@@ -73,7 +73,7 @@ const CODE_PIECES: [(&[u8], Option<To>); 8] = [
     ),
 ];
 
-/// How long the code is up to each of its two changes of the stack, and in all.
+/// How long the first instruction is, which moves the stack, and the last, before which it is moved back.
 const AFTER_SUB: u8 = 4;
 const LAST: u64 = 1;
 
@@ -248,6 +248,8 @@ pub fn section(object: &mut Object<'_>) -> crate::write::SectionId {
 
 #[cfg(test)]
 mod tests {
+    use object::{Object as _, ObjectSection as _};
+
     use super::*;
 
     /// Where the jumps of the code go is counted by hand above.
@@ -266,11 +268,49 @@ mod tests {
         assert_eq!(jump(second + 3), out);
         assert_eq!(jump(second + 10), out);
         assert_eq!(jump(out - 2), again);
-        let (mut table, mut object) = (Vec::new(), Object::default());
+        assert_eq!(framed(&[1]), [4, 0, 0, 0, 1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn the_unwind_table_has_each_function() {
+        let mut object = Object::default();
         let text = section(&mut object);
-        let code = add_handle_getter(&mut object, text);
-        add_unwind(&mut object, &[code]);
-        table.extend(framed(&[1]));
-        assert_eq!(table, [4, 0, 0, 0, 1, 0, 0, 0]);
+        let list = object.section(".data", crate::write::DATA, 8, vec![0; 48]);
+        let [one, two] = [0, 8].map(|offset| Place {
+            section: list,
+            offset,
+        });
+        let codes = [
+            add_handle_getter(&mut object, text),
+            add_jumps(&mut object, text, &[one, two]).1,
+            add(&mut object, text, one, 2),
+        ];
+        add_unwind(&mut object, &codes);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("code.o");
+        object.save(&path).unwrap();
+
+        let bytes = std::fs::read(&path).unwrap();
+        let file = object::File::parse(&bytes[..]).unwrap();
+        let table = file.section_by_name(".eh_frame").unwrap();
+        let bytes = table.data().unwrap();
+        let found = crate::unwind::read(bytes, 0).unwrap();
+        let places: Vec<u64> = found.pointers.iter().map(|(place, _)| *place).collect();
+        let (at, starts): (Vec<u64>, Vec<i64>) = table
+            .relocations()
+            .map(|(at, relocation)| (at, relocation.addend()))
+            .unzip();
+        assert_eq!(places, at);
+        let start = |code: &Code| code.start.offset.cast_signed();
+        assert_eq!(starts, codes.each_ref().map(start));
+        for (place, code) in places.iter().zip(&codes) {
+            let entry = &bytes[*place as usize + 4..];
+            let size = u32::from_le_bytes(*entry.first_chunk().unwrap());
+            assert_eq!(u64::from(size), code.size);
+            // no more data; what happens to the stack, if anything does
+            let body = code.size as u8 - AFTER_SUB - 1;
+            let moves = [0, 0x44, 0x0e, 16, 0x02, body, 0x0e, 8];
+            assert_eq!(entry[4..].starts_with(&moves), code.has_frame);
+        }
     }
 }

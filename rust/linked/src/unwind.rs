@@ -41,7 +41,8 @@ pub fn read(bytes: &[u8], addr: u64) -> Result<Unwind, Refused> {
                 let place = start as u64 + 4;
                 pointers.push((
                     place,
-                    (addr + place).wrapping_add_signed(i64::from(relative.cast_signed())),
+                    addr.wrapping_add(place)
+                        .wrapping_add_signed(i64::from(relative.cast_signed())),
                 ));
             }
             None => refuse!("its unwind table has an entry that is too short"),
@@ -59,6 +60,10 @@ pub fn read(bytes: &[u8], addr: u64) -> Result<Unwind, Refused> {
 
 /// Checks a common entry, from its version on: only then is it known what the others look like.
 fn common(entry: &[u8]) -> Result<(), Refused> {
+    // Later versions have more numbers before those that are skipped below.
+    if let Some(version) = entry.first().filter(|version| !matches!(version, 1 | 3)) {
+        refuse!("its unwind table has entries of version {version}");
+    }
     let end = entry.iter().skip(1).position(|byte| *byte == 0);
     let Some((augmentation, mut rest)) = end.map(|end| (&entry[1..=end], &entry[end + 2..])) else {
         refuse!("its unwind table has an entry that is too short");
@@ -133,6 +138,10 @@ mod tests {
                 .to_string();
             assert!(refused.contains(reason), "{refused}");
         }
+        let mut later = common_entry(b"zR", PC_RELATIVE_32);
+        later[8] = 4;
+        let refused = read(&later, 0).unwrap_err().to_string();
+        assert!(refused.contains("version 4"), "{refused}");
         let mut table = common_entry(b"zR", PC_RELATIVE_32);
         table.extend([0, 0, 0, 0, 1, 2]);
         assert!(

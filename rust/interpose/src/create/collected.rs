@@ -215,8 +215,7 @@ fn finish(session: &mut Session, native: Raw) -> Result<(), Trouble> {
             let ci = generic.get(&MethodInstance(object)).copied().flatten()?;
             session.symbol(session.objects().specptr(ci)).ok().flatten()
         };
-        thunks::replace(at, &objects, symbols)?;
-        Ok(())
+        thunks::replace(at, &objects, symbols)
     })?;
     session.native = Some(Native {
         handle: native as usize,

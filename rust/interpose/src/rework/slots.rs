@@ -5,12 +5,10 @@ use super::Reworked;
 use crate::llvm::Value;
 use crate::trouble::{Trouble, ensure};
 
-/// Makes all calls through the variable at `slot` calls of `symbol`; how many there were. The slot
-/// stays, unused.
-pub fn call_directly(at: Reworked<'_, '_>, slot: usize, symbol: &str) -> Result<usize, Trouble> {
+/// Makes all calls through the variable at `slot` calls of `symbol`. The slot stays, unused.
+pub fn call_directly(at: Reworked<'_, '_>, slot: usize, symbol: &str) -> Result<(), Trouble> {
     let llvm = at.llvm;
     let slot: Value<'_> = llvm.of_julia(at.module, slot);
-    let mut calls = 0;
     // One at a time: a load that goes takes its use with it.
     while let Some(load) = llvm.users(slot).first().copied() {
         ensure("slot-use", llvm.is_load(load), || {
@@ -30,7 +28,6 @@ pub fn call_directly(at: Reworked<'_, '_>, slot: usize, symbol: &str) -> Result<
             })?;
             if let Some((_, ty, convention)) = call {
                 declared = Some(at.declared(symbol, ty, convention)?);
-                calls += 1;
             }
         }
         if let Some(function) = declared {
@@ -43,5 +40,5 @@ pub fn call_directly(at: Reworked<'_, '_>, slot: usize, symbol: &str) -> Result<
         }
         llvm.erase(load);
     }
-    Ok(calls)
+    Ok(())
 }

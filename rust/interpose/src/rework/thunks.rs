@@ -8,22 +8,14 @@ use super::Reworked;
 use crate::julia::Object;
 use crate::trouble::Trouble;
 
-/// What was found.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Counts {
-    pub replaced: usize,
-    pub kept: usize,
-}
-
 /// Replaces each thunk for whose object `symbol` knows a function. `objects`: what the variables of
 /// the module stand for, by their addresses.
 pub fn replace(
     at: Reworked<'_, '_>,
     objects: &HashMap<usize, Object>,
     symbol: impl Fn(Object) -> Option<String>,
-) -> Result<Counts, Trouble> {
+) -> Result<(), Trouble> {
     let llvm = at.llvm;
-    let mut counts = Counts::default();
     for function in llvm.functions(at.module) {
         if llvm.is_declaration(function) || !llvm.name(function).starts_with("tojlinvoke") {
             continue;
@@ -39,7 +31,6 @@ pub fn replace(
                 objects.get(&llvm.address(loaded)).copied()
             });
         let Some(symbol) = object.and_then(&symbol) else {
-            counts.kept += 1;
             continue;
         };
         let (ty, convention) = (
@@ -49,7 +40,6 @@ pub fn replace(
         let declared = at.declared(&symbol, ty, convention)?;
         llvm.replace_uses(function, declared);
         llvm.delete_function(function);
-        counts.replaced += 1;
     }
-    Ok(counts)
+    Ok(())
 }

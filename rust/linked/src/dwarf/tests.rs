@@ -1,6 +1,6 @@
 use super::*;
 
-/// A unit of DWARF 4 with these abbreviations and entries.
+/// A unit of this version of DWARF with these entries, whose abbreviations are the first.
 fn unit(version: u16, entries: &[u8]) -> Vec<u8> {
     let mut unit = u32::try_from(entries.len() + 7)
         .unwrap()

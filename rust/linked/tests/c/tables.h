@@ -1,9 +1,6 @@
 // The tables of an image, written as Julia's compiler writes them. Version: LAYOUT, 10 or 12.
-// Included with NF, NG, SHARD_FUNCTIONS, SHARD_GLOBALS (lists of symbols) and TARGETS_COUNT set.
-#define STR_(x) #x
-#define STR(x) STR_(x)
+// How many CPU targets there are: TARGETS, one or two.
 #if LAYOUT == 10
-#define LO ".data"
 #define BASE_COLUMNS ".quad jl_fvar_base_0, jl_fvar_offsets_0, jl_fvar_idxs_0, jl_gvar_base_0, jl_gvar_offsets_0, jl_gvar_idxs_0, jl_clone_slots_0, jl_clone_offsets_0, jl_clone_idxs_0\n"
 #else
 #define BASE_COLUMNS ".quad jl_fvar_count_0, jl_fvar_ptrs_0, jl_fvar_idxs_0, jl_gvar_offsets_0, jl_gvar_idxs_0, jl_clone_slots_0, jl_clone_ptrs_0, jl_clone_idxs_0\n"
