@@ -55,13 +55,15 @@ struct Segment<'a> {
 /// The script. `parts`: all of them, in any order; `debug`: the base's sections of debug
 /// information.
 pub fn script(parts: &[Placed], debug: &[String]) -> Result<String, Refused> {
-    let segments = segments(parts)?;
-    let headers = 64 + 56 * (OTHER_HEADERS + segments.len() as u64) + FIRST_SIZE;
-    let first = segments
-        .first()
-        .and_then(|segment| segment.parts.first())
-        .map_or(0, |part| part.start);
-    if headers > first {
+    let first = parts.iter().map(|part| part.start).min().unwrap_or(0);
+    let fit = |segments: &[Segment<'_>]| {
+        64 + 56 * (OTHER_HEADERS + segments.len() as u64) + FIRST_SIZE <= first
+    };
+    let mut segments = segments(parts, |flags| flags)?;
+    if !fit(&segments) {
+        segments = joined(parts)?;
+    }
+    if !fit(&segments) {
         refuse!(
             "{} segments are more than there is room for before the base's code",
             segments.len()
@@ -166,8 +168,16 @@ const LAST: &str = "  .symtab 0 : { *(.symtab) } :NONE
 }
 ";
 
-/// Groups parts into segments, by address.
-fn segments(parts: &[Placed]) -> Result<Vec<Segment<'_>>, Refused> {
+/// The fewest segments: what is only read is with the code beside it, as linkers did for long.
+fn joined(parts: &[Placed]) -> Result<Vec<Segment<'_>>, Refused> {
+    segments(parts, |flags| match flags & elf::PF_W {
+        0 => elf::PF_R | elf::PF_X,
+        _ => flags,
+    })
+}
+
+/// Groups parts into segments, by address. `flags` gives those of a part's segment, from its own.
+fn segments(parts: &[Placed], flags: impl Fn(u32) -> u32) -> Result<Vec<Segment<'_>>, Refused> {
     let mut parts: Vec<&Placed> = parts.iter().collect();
     parts.sort_by_key(|part| part.start);
     let mut segments: Vec<Segment> = Vec::new();
@@ -176,10 +186,9 @@ fn segments(parts: &[Placed]) -> Result<Vec<Segment<'_>>, Refused> {
         if part.start < end {
             refuse!("part {} overlaps another", part.section);
         }
+        let flags = flags(part.flags);
         match segments.last_mut() {
-            Some(last) if last.flags == part.flags && part.start - end <= NEAR => {
-                last.parts.push(part)
-            }
+            Some(last) if last.flags == flags && part.start - end <= NEAR => last.parts.push(part),
             Some(last) if end > 0 && part.start / PAGE == (end - 1) / PAGE => {
                 let before = last.parts.last().map_or("", |part| part.section.as_str());
                 refuse!(
@@ -188,7 +197,7 @@ fn segments(parts: &[Placed]) -> Result<Vec<Segment<'_>>, Refused> {
                 );
             }
             _ => segments.push(Segment {
-                flags: part.flags,
+                flags,
                 parts: vec![part],
             }),
         }
@@ -240,6 +249,31 @@ mod tests {
         assert!(!text.contains("s3"));
         assert!(text.find(".rela.plt :") < text.find(".rela.dyn :"));
         assert!(text.find(".debug_odd") < text.find(".debug_info"));
+    }
+
+    #[test]
+    fn where_headers_lack_room_read_only_data_is_with_code() {
+        // Images of data that is read, code, and data that is written; there is room for 62 segments.
+        let images = |count: u64| -> Vec<Placed> {
+            (1..=count)
+                .flat_map(|image| {
+                    let at = image * 0x10_0000;
+                    [(0x0, 4), (0x1000, 5), (0x3000, 6)].map(|(offset, flags)| {
+                        let start = at + offset;
+                        part(&format!(".s{start:x}"), start, start + 0x1000, flags)
+                    })
+                })
+                .chain([part(".base", 0x1000, 0x2000, 5)])
+                .collect()
+        };
+        let text = script(&images(20), &[]).unwrap();
+        assert!(text.contains("s60 PT_LOAD") && text.contains("s1 PT_LOAD FLAGS(4)"));
+        let text = script(&images(30), &[]).unwrap();
+        assert!(text.contains("s60 PT_LOAD") && !text.contains("s61"));
+        assert!(text.contains("s1 PT_LOAD FLAGS(5)") && text.contains("s2 PT_LOAD FLAGS(6)"));
+        assert!(text.contains(".s101000 0x101000 : { *(.s101000) } :s1\n"));
+        let refused = script(&images(31), &[]).unwrap_err().to_string();
+        assert!(refused.contains("63 segments"), "{refused}");
     }
 
     #[test]
