@@ -37,7 +37,7 @@ run() {
     version=$("$julia" --version)
     version=${version#julia version }
     mkdir "$folder"
-    echo "$version" >"$folder/version"
+    echo "$version ($julia)" >"$folder/julia"
     new_depot "$folder/depot"
     echo "== julia version $version ($julia)"
     # The separator at the end keeps Julia's own depots, with the caches of its stdlibs.
@@ -71,7 +71,7 @@ failed=0
 for ((i = 0; i < runs; i++)); do
     [ "$(cat "$work/$i/code" 2>/dev/null)" = 0 ] && continue
     failed=1
-    echo "== failed: julia version $(cat "$work/$i/version")"
+    echo "== failed: julia version $(cat "$work/$i/julia")"
     sed -n '/^Test Summary:/,$p' "$work/$i/log" | grep . || tail -n 50 "$work/$i/log"
 done
 exit $failed
