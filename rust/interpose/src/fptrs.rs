@@ -2,21 +2,11 @@
 
 use crate::julia::Object;
 use crate::layout::FunctionsLayout;
+use crate::memory::{list, read};
 use crate::objects::MethodInstance;
 
 /// The tag bit of an index of a clone.
 const INDEX: u32 = 0x7fff_ffff;
-
-fn read<T: Copy>(address: usize) -> T {
-    // SAFETY: within the tables that `jl_register_fptrs` was given.
-    unsafe { (address as *const T).read_unaligned() }
-}
-
-fn list<T: Copy>(address: usize, count: usize) -> Vec<T> {
-    (0..count)
-        .map(|i| read(address + i * size_of::<T>()))
-        .collect()
-}
 
 /// The address of each function, as this CPU uses it: where single functions were compiled for it,
 /// these take the place of the others.

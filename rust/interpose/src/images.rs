@@ -8,15 +8,11 @@ use crate::fptrs;
 use crate::julia::Object;
 use crate::layout::{Layout, ShardLayout, pointers};
 use crate::loaded::Library;
+use crate::memory::read;
 use crate::objects::MethodInstance;
 use crate::settle::Slot;
 use crate::tables::Functions;
 use crate::trouble::{Trouble, ensure};
-
-fn read<T: Copy>(address: usize) -> T {
-    // SAFETY: within the tables of an image that is loaded.
-    unsafe { (address as *const T).read_unaligned() }
-}
 
 /// Which file a path leads to: its device, and its number there. A file that is mapped keeps its number
 /// when another one takes its place.

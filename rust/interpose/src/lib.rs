@@ -30,6 +30,7 @@ mod layout;
 mod lean;
 mod llvm;
 mod loaded;
+mod memory;
 mod numbers;
 mod objects;
 mod originals;

@@ -2,6 +2,7 @@
 //! process that no handler of Julia's can turn into something else.
 
 use std::fmt;
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -105,7 +106,8 @@ pub fn stop(trouble: &Trouble) -> ! {
         .get()
         .map(|place| std::fs::write(place, trouble.to_string()));
     if !matches!(written, Some(Ok(()))) {
-        eprintln!("linked image: {trouble}");
+        // Not `eprintln!`, which panics where stderr is closed.
+        let _ = writeln!(std::io::stderr(), "linked image: {trouble}");
     }
     // SAFETY: ends the process.
     unsafe { libc::_exit(EXIT) }

@@ -116,6 +116,9 @@ fn moved(
 /// For each CPU target, Julia takes the same version of each function of the base as from the base alone,
 /// fills the same slots with them, and all that are new.
 fn same_versions(tables: &Tables, below: &Tables) -> Result<(), Refused> {
+    if tables.shards.len() < below.shards.len() {
+        refuse!("a shard of the base is missing");
+    }
     for (i, (shard, was)) in tables.shards.iter().zip(&below.shards).enumerate() {
         let old: HashSet<u64> = was.function_slots.iter().copied().collect();
         for (t, (now, then)) in shard.targets.iter().zip(&was.targets).enumerate() {
