@@ -447,8 +447,7 @@ impl<'a> Guarded<'a> {
     /// Ends the child's process group, which is the child too where it still runs, and what left
     /// the group.
     fn end_descendants(&mut self) {
-        let _ = self.inner.start_kill();
-        let _ = self.inner.wait();
+        end_group(self.inner.as_mut());
         self.ended = true;
         descendants::end(None, &self.mark);
     }
@@ -490,8 +489,17 @@ fn die_with_parent(command: Command) -> Command {
     command
 }
 
+#[cfg(unix)]
+fn end_group(child: &mut dyn ChildWrapper) {
+    let _ = child.start_kill();
+    let _ = child.wait();
+}
+
+#[cfg(windows)]
+use super::job::end as end_group;
+
 /// A child that can be ended with what it starts, and ends with this process.
-fn contained(command: Command) -> CommandWrap {
+pub(super) fn contained(command: Command) -> CommandWrap {
     let mut wrapped = CommandWrap::from(die_with_parent(command));
     #[cfg(unix)]
     // No terminal: a prompt for a password is an error at once, and not a process that the
@@ -499,7 +507,7 @@ fn contained(command: Command) -> CommandWrap {
     wrapped.wrap(process_wrap::std::ProcessSession);
     #[cfg(windows)]
     wrapped
-        .wrap(super::job::EndsWithParent)
+        .wrap(super::job::InJob)
         .wrap(process_wrap::std::JobObject);
     wrapped
 }
