@@ -27,6 +27,7 @@ use crate::key::Key;
 use crate::kind::Kind;
 use crate::lock::{self, Lock, is_at};
 use crate::record::{self, FileRecord, Record};
+use crate::rename::rename;
 use crate::scratch::{self, Scratch};
 use crate::trust;
 
@@ -214,7 +215,7 @@ impl Store {
         }
         let (mut attempts, mut in_the_way) = (0, 0);
         loop {
-            let Err(error) = fs::rename(scratch.entry(), &target) else {
+            let Err(error) = rename(&scratch.entry(), &target) else {
                 return Ok(Put::Stored);
             };
             // Another process was first.

@@ -449,7 +449,7 @@ fn keep_log(
                 error.log.clone_from(&plan.log);
             } else if error.kind == crate::ErrorKind::Failed
                 && let Some(kept) = log::place(plan.logs_beside())
-                && (std::fs::rename(log, &kept).is_ok() || pcrs_cache::copy(log, &kept).is_ok())
+                && (pcrs_cache::rename(log, &kept).is_ok() || pcrs_cache::copy(log, &kept).is_ok())
             {
                 error.log = Some(kept);
             }

@@ -47,11 +47,18 @@ pub fn aside(image: &Path, pid: u32) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-/// Whether `path` is named as an image that was moved aside.
+/// Whether `path` is named as an image that was moved aside: by the number of a process, and no date, which has
+/// eight digits.
 pub fn is_aside(path: &Path) -> bool {
+    let number = |text: &str, digits| {
+        (1..=digits).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
     let ending = path.extension().and_then(|ending| ending.to_str());
-    let number = ending.and_then(|ending| ending.strip_prefix(OLD));
-    number.is_some_and(|number| number.chars().all(|c| c.is_ascii_digit() || c == '-'))
+    let named = ending.and_then(|ending| ending.strip_prefix(OLD));
+    named.is_some_and(|named| match named.split_once('-') {
+        Some((pid, again)) => number(pid, 7) && number(again, 2),
+        None => number(named, 7),
+    })
 }
 
 /// Where launchers keep what they need to tell whether `image` still fits (`julia/watch.jl`).
@@ -117,6 +124,12 @@ mod tests {
         let mut moved = aside(image, 12);
         assert_eq!(moved.next().as_deref(), Some(Path::new("/a/X.old-12")));
         assert!(moved.all(|path| is_aside(&path)));
-        assert!(!is_aside(Path::new("/a/X.old-notes")) && !is_aside(image));
+        let others = ["notes", "", "-", "20240101", "2024-01-02", "1-", "-1"];
+        assert!(
+            others
+                .iter()
+                .all(|other| !is_aside(&image.with_extension(format!("{OLD}{other}"))))
+        );
+        assert!(!is_aside(image));
     }
 }

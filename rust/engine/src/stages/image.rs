@@ -405,7 +405,7 @@ fn write_statements(ctx: &Context<'_>, given: &Given, broken: &Outcomes) -> Resu
     let part = whole.with_extension("part");
     records
         .write(&part)
-        .and_then(|()| std::fs::rename(&part, &whole))
+        .and_then(|()| pcrs_cache::rename(&part, &whole))
         .map_err(|e| BuildError::io(Stage::Image, "writing", &whole, &e))
 }
 

@@ -126,7 +126,7 @@ pub fn build(
     layer.made = true;
     let io = |e: std::io::Error| BuildError::io(Stage::Link, "writing", &layer.image, &e);
     (_, layer.regions) = sizes::of(&linked.image, &linked.origins).map_err(io)?;
-    std::fs::rename(linked.image, &layer.image).map_err(io)?;
+    pcrs_cache::rename(&linked.image, &layer.image).map_err(io)?;
     write_statements(&layer.statements, &report).map_err(io)?;
     ctx.log(&format!(
         "the layer holds {}",

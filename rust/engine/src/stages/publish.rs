@@ -8,6 +8,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use object::{FileKind, ReadCache};
+use pcrs_cache::rename;
+
 use crate::build::context::Context;
 use crate::build::target;
 use crate::error::{BuildError, ErrorKind, Stage};
@@ -36,7 +39,7 @@ pub fn publish(ctx: &Context<'_>, image: &Path, report: &BuildReport) -> Result<
     replace(image, target)?;
     let stamped = stamp.and_then(|stamp| {
         let placed =
-            target::take_over(&stamp, &old_stamp).and_then(|()| fs::rename(&stamp, &old_stamp));
+            target::take_over(&stamp, &old_stamp).and_then(|()| rename(&stamp, &old_stamp));
         placed.map_err(|e| e.to_string())
     });
     if let Err(error) = stamped {
@@ -83,13 +86,20 @@ fn flush(path: &Path) -> std::io::Result<()> {
 }
 
 fn replace(image: &Path, target: &Path) -> Result<(), BuildError> {
-    match fs::rename(image, target) {
+    let there = target.exists();
+    // What is loaded there stays so: no reason to wait.
+    let renamed = if there {
+        fs::rename(image, target)
+    } else {
+        rename(image, target)
+    };
+    match renamed {
         Ok(()) => {
             sweep_aside(target);
             Ok(())
         }
         // Windows renames onto no library that a process has loaded, but lets it be renamed away.
-        Err(_) if cfg!(windows) && target.exists() => {
+        Err(_) if cfg!(windows) && there => {
             // Those that are no longer in use; the rest stays for the next time.
             sweep_aside(target);
             move_aside(image, target)
@@ -112,11 +122,17 @@ fn move_aside(image: &Path, target: &Path) -> std::io::Result<()> {
     let aside = free.ok_or_else(|| {
         std::io::Error::other("too many images that were replaced are still in use")
     })?;
-    fs::rename(target, &aside)?;
-    fs::rename(image, target).inspect_err(|_| {
+    rename(target, &aside)?;
+    rename(image, target).inspect_err(|_| {
         // Best effort, for an error is on its way already.
-        let _ = fs::rename(&aside, target);
+        let _ = rename(&aside, target);
     })
+}
+
+/// Whether it is a library or a program, and no note of the user's with such a name.
+fn is_program(path: &Path) -> bool {
+    let file = fs::File::open(path).map(ReadCache::new);
+    file.is_ok_and(|data| FileKind::parse(&data).is_ok())
 }
 
 /// Removes what earlier builds moved aside for `target`, as far as it is no longer in use.
@@ -129,7 +145,7 @@ fn sweep_aside(target: &Path) {
     };
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if path.file_stem() == Some(stem) && beside::is_aside(&path) {
+        if path.file_stem() == Some(stem) && beside::is_aside(&path) && is_program(&path) {
             // Fails while a process has loaded it.
             let _ = fs::remove_file(&path);
         }
