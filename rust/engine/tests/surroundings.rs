@@ -5,7 +5,7 @@ mod common;
 use std::ffi::{OsStr, OsString};
 
 use common::script::Step;
-use common::steps::say;
+use common::steps::{complain, exists, exit, say, touch, unless};
 use common::{Fake, build, surroundings, text};
 use pcrs_engine::identity::stamp::{PartKind, Stamp};
 use pcrs_engine::report::Origin;
@@ -88,6 +88,48 @@ fn programs_are_looked_for_where_the_plan_says() {
     set(&mut plan, "PATH", "/nowhere");
     let said = text(&build(plan).error());
     assert!(said.contains("no linker was found"), "{said}");
+}
+
+/// Compilers of the system may link nothing for Julia: another is tried then, and what the user chose is not left.
+#[test]
+fn where_one_linker_of_the_system_cannot_link_the_other_is_tried() {
+    let fake = Fake::new();
+    let mut plan = fake.plan();
+    let chosen = plan.compiler.take();
+    // Both are the fake compiler.
+    plan.julia.lld = Some(fake.compiler());
+    set(&mut plan, "PATH", fake.root());
+    let cannot = [complain("no such option"), exit(1)];
+    let mut once = vec![touch("before-link")];
+    once.extend(cannot.clone());
+    fake.on("link", [unless(exists("before-link"), once)]);
+    let second = if cfg!(any(windows, target_os = "macos")) {
+        "found on this system"
+    } else {
+        "brought by Julia"
+    };
+    let linker = build(plan.clone()).report().linker;
+    assert!(linker.contains(second), "{linker}");
+
+    fake.on("link", cannot);
+    plan.force = true;
+    let links = || {
+        let started = fake.started();
+        started
+            .iter()
+            .filter(|line| line.starts_with("link "))
+            .count()
+    };
+    let before = links();
+    let said = text(&build(plan.clone()).error());
+    assert!(
+        said.contains("no such option") && said.contains("JULIA_CC"),
+        "{said}"
+    );
+    assert_eq!(links() - before, 2);
+    plan.compiler = chosen;
+    build(plan).error();
+    assert_eq!(links() - before, 3);
 }
 
 #[test]

@@ -68,6 +68,10 @@ impl System {
     /// `rpath_sysimage`), but for what each branch says.
     pub fn driver_args(self, link: &mut Invocation, julia: &Julia, input: &Input<'_>, name: &str) {
         link.arg("-shared");
+        if julia.arch == "i686" {
+            // A compiler for 64 bits often makes both.
+            link.arg("-m32");
+        }
         match self {
             Self::Elf => {
                 input.add_to(link, ["-Wl,--whole-archive", "-Wl,--no-whole-archive"]);
@@ -91,7 +95,9 @@ impl System {
                 link.args(&julia.libraries);
                 // Not changed afterwards by install_name_tool: the signature that ld gives a dylib for
                 // Apple's processors, without which it does not load, would not hold any more.
-                link.arg(format!("-Wl,-install_name,@rpath/{name}"));
+                // With -Xlinker, as a name may have commas.
+                link.args(["-Xlinker", "-install_name", "-Xlinker"]);
+                link.arg(format!("@rpath/{name}"));
                 link.arg("-Wl,-rpath,@executable_path,-rpath,@executable_path/julia");
             }
             Self::Windows => {
@@ -204,8 +210,8 @@ mod tests {
         );
         assert_eq!(
             words(System::Mac, false, &julia),
-            "-shared -arch x86_64 -Wl,-all_load /w/image.a /j/lib/libjulia -Wl,-install_name,@rpath/My.so \
-             -Wl,-rpath,@executable_path,-rpath,@executable_path/julia"
+            "-shared -arch x86_64 -Wl,-all_load /w/image.a /j/lib/libjulia \
+             -Xlinker -install_name -Xlinker @rpath/My.so -Wl,-rpath,@executable_path,-rpath,@executable_path/julia"
         );
         assert_eq!(
             words(System::Windows, false, &julia),
@@ -246,6 +252,10 @@ mod tests {
         }
         let small = julia("1.10.6", "i686");
         assert!(words(System::Windows, true, &small).contains("-m i386pe -"));
+        for system in [System::Elf, System::Windows] {
+            assert!(words(system, false, &small).starts_with("-shared -m32 "));
+            assert!(!words(system, false, &intel).contains("-m32"));
+        }
     }
 
     /// LLVM 16, which came with Julia 1.11, hides what is not exported (`juliaconfig.jl` of PackageCompiler).

@@ -1,5 +1,5 @@
-//! What turns an object file into a shared library: `JULIA_CC`, else the system's compiler, else
-//! the lld that Julia brings.
+//! What turns an object file into a shared library: `JULIA_CC`, or the system's compiler and the lld
+//! that Julia brings.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::link_args::{Input, System};
 use crate::error::{BuildError, Stage};
-use crate::plan::{BuildPlan, Julia};
+use crate::plan::BuildPlan;
 use crate::process::invocation::Invocation;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,46 +33,76 @@ pub enum DriverSource {
 /// need not link a plain library.
 const DRIVERS: [&str; 6] = ["c++", "g++", "clang++", "cc", "gcc", "clang"];
 
-impl Linker {
-    /// Finds the linker for `plan`.
+/// What may link an image, in the order in which it is tried: the compiler that the user chose, alone; else a
+/// compiler and Julia's lld, as far as they are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Linkers {
+    first: Linker,
+    second: Option<Linker>,
+}
+
+impl Linkers {
+    /// Finds them for `plan`.
     ///
     /// # Errors
     /// When `JULIA_CC` names nothing that can be run, or there is no compiler and no lld.
     pub fn find(plan: &BuildPlan) -> Result<Self, BuildError> {
         if let Some(words) = &plan.compiler {
-            return from_julia_cc(plan, words);
-        }
-        if let Some(program) = system_driver(plan) {
-            return Ok(Linker::Driver {
-                program,
-                args: Vec::new(),
-                from: DriverSource::System,
+            let first = from_julia_cc(plan, words)?;
+            return Ok(Self {
+                first,
+                second: None,
             });
         }
-        if let Some(lld) = &plan.julia.lld {
-            return Ok(Linker::Lld(lld.clone()));
-        }
-        Err(BuildError::input(format!(
-            "no linker was found: looked for {} on PATH, and Julia {} brings no lld",
-            DRIVERS.join(", "),
-            plan.julia.version
-        ))
-        .hint(
-            "install a C compiler (Debian: `apt install gcc`), or set JULIA_CC to the path of one",
-        ))
-    }
-
-    /// What can link the parts of a linked image, the fastest first: Julia's own lld takes half the time
-    /// of GNU ld. A linker that the user chose is the only one.
-    pub fn for_parts(&self, julia: &Julia) -> Vec<Self> {
-        let lld = julia.lld.clone().map(Linker::Lld);
-        let lld = lld.filter(|lld| match self {
-            Linker::Driver { from, .. } => *from == DriverSource::System,
-            Linker::Lld(_) => lld != self,
+        let driver = system_driver(plan).map(|program| Linker::Driver {
+            program,
+            args: Vec::new(),
+            from: DriverSource::System,
         });
-        lld.into_iter().chain([self.clone()]).collect()
+        let lld = plan.julia.lld.clone().map(Linker::Lld);
+        Self::of_system(System::HERE, driver, lld).ok_or_else(|| {
+            BuildError::input(format!(
+                "no linker was found: looked for {} on PATH, and Julia {} brings no lld",
+                DRIVERS.join(", "),
+                plan.julia.version
+            ))
+            .hint(
+                "install a C compiler (Debian: `apt install gcc`), or set JULIA_CC to the path of one",
+            )
+        })
     }
 
+    /// Elsewhere than on Linux a compiler on `PATH` may well be none that links for Julia: a Mac without the developer
+    /// tools has a `c++` that only asks for them, and on Windows there are compilers for other C libraries.
+    fn of_system(system: System, driver: Option<Linker>, lld: Option<Linker>) -> Option<Self> {
+        let in_turn = match system {
+            System::Elf => [driver, lld],
+            System::Mac | System::Windows => [lld, driver],
+        };
+        let mut found = in_turn.into_iter().flatten();
+        Some(Self {
+            first: found.next()?,
+            second: found.next(),
+        })
+    }
+
+    pub fn first(&self) -> &Linker {
+        &self.first
+    }
+
+    pub fn in_turn(&self) -> impl Iterator<Item = &Linker> {
+        std::iter::once(&self.first).chain(&self.second)
+    }
+
+    /// For the parts of a linked image, the fastest first: Julia's own lld takes half the time of GNU ld.
+    pub fn for_parts(&self) -> Vec<&Linker> {
+        let mut linkers: Vec<_> = self.in_turn().collect();
+        linkers.sort_by_key(|linker| !matches!(linker, Linker::Lld(_)));
+        linkers
+    }
+}
+
+impl Linker {
     /// Which one it is, for the report.
     pub fn describe(&self) -> String {
         match self {
@@ -172,4 +202,33 @@ fn system_driver(plan: &BuildPlan) -> Option<PathBuf> {
     DRIVERS
         .iter()
         .find_map(|name| plan.surroundings.program(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_tried_first_depends_on_the_system() {
+        let driver = Linker::Driver {
+            program: "/usr/bin/c++".into(),
+            args: Vec::new(),
+            from: DriverSource::System,
+        };
+        let lld = Linker::Lld("/j/lld".into());
+        let of = |system, driver: Option<&Linker>, lld: Option<&Linker>| {
+            Linkers::of_system(system, driver.cloned(), lld.cloned())
+        };
+        let both = |system| of(system, Some(&driver), Some(&lld)).unwrap();
+        let elf = both(System::Elf);
+        assert_eq!(elf.in_turn().collect::<Vec<_>>(), [&driver, &lld]);
+        assert_eq!(elf.for_parts(), [&lld, &driver]);
+        for system in [System::Mac, System::Windows] {
+            let linkers = both(system);
+            assert_eq!(linkers.in_turn().collect::<Vec<_>>(), [&lld, &driver]);
+        }
+        let only = of(System::Mac, Some(&driver), None).unwrap();
+        assert_eq!((only.first(), only.in_turn().count()), (&driver, 1));
+        assert_eq!(of(System::Elf, None, None), None);
+    }
 }

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 
 use pcrs_cache::Kind;
 
-use super::{check::Checked, fresh_journal, spec};
+use super::check::Checked;
+use super::link::link_whole;
+use super::{fresh_journal, spec};
 use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
 use crate::julia::link_args::Input;
+use crate::julia::linker::Linker;
 use crate::julia::start::{Caches, generator, julia};
 use crate::julia::version::Feature;
 use crate::plan::{Base, BuildPlan, PkgId};
@@ -82,9 +85,15 @@ pub fn build(ctx: &Context<'_>, checked: &Checked) -> Result<BaseImage, BuildErr
     let lock = ctx.cache.lock(ctx, Kind::Base);
     if !ctx.cache.base(&base.path) {
         write_sysimg_without_stdlibs(ctx.plan, folder)?;
-        for command in compile_commands(ctx.plan, checked, folder) {
-            child::run_ok(ctx, &command)?;
-        }
+        let link = |name: &str| {
+            link_whole(ctx, checked, |linker| {
+                link_command(ctx.plan, linker, folder, name)
+            })
+        };
+        child::run_ok(ctx, &compile_compiler(ctx.plan, folder))?;
+        link(COMPILER)?;
+        child::run_ok(ctx, &compile_base(ctx.plan, folder))?;
+        link(BASE)?;
         ctx.cache.keep_base(ctx, &base.path);
     }
     drop(lock);
@@ -96,29 +105,27 @@ pub fn build(ctx: &Context<'_>, checked: &Checked) -> Result<BaseImage, BuildErr
 
 /// Every command of the stage, in order.
 pub fn commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<Invocation> {
-    let mut all = compile_commands(plan, checked, folder);
+    let link = |name: &str| link_command(plan, checked.linkers.first(), folder, name);
+    let mut all = vec![
+        compile_compiler(plan, folder),
+        link(COMPILER),
+        compile_base(plan, folder),
+        link(BASE),
+    ];
     if lists_stdlibs(plan) {
         all.push(list_stdlibs(plan, folder));
     }
     all
 }
 
-fn compile_commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<Invocation> {
-    let link = |name: &str| {
-        checked.linker.invocation(
-            plan,
-            Stage::Base,
-            &Input::Archive(&object(folder, name)),
-            &image(folder, name, plan),
-            &format!("{name}.{}", plan.julia.dlext),
-        )
-    };
-    vec![
-        compile_compiler(plan, folder),
-        link(COMPILER),
-        compile_base(plan, folder),
-        link(BASE),
-    ]
+fn link_command(plan: &BuildPlan, linker: &Linker, folder: &Path, name: &str) -> Invocation {
+    linker.invocation(
+        plan,
+        Stage::Base,
+        &Input::Archive(&object(folder, name)),
+        &image(folder, name, plan),
+        &format!("{name}.{}", plan.julia.dlext),
+    )
 }
 
 fn compile_compiler(plan: &BuildPlan, folder: &Path) -> Invocation {

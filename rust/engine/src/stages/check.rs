@@ -9,7 +9,7 @@ use crate::build::context::Context;
 use crate::build::{log, target};
 use crate::error::{BuildError, ErrorKind, Stage};
 use crate::identity::inspect;
-use crate::julia::linker::Linker;
+use crate::julia::linker::{Linker, Linkers};
 use crate::julia::start::{Caches, julia};
 use crate::julia::version::{Feature, JuliaVersion, OLDEST};
 use crate::linked::Way;
@@ -19,18 +19,18 @@ use crate::process::child::{self, Verdict};
 /// What the check found out on its way.
 #[derive(Debug)]
 pub struct Checked {
-    pub linker: Linker,
+    pub linkers: Linkers,
 }
 
 impl Checked {
     /// What links the image, unless the linked way leads nowhere or this one cannot.
-    pub fn first_linker(&self, plan: &BuildPlan) -> Linker {
+    pub fn first_linker(&self, plan: &BuildPlan) -> &Linker {
         let of_parts = match Way::of(plan).is_linked() {
-            true => self.linker.for_parts(&plan.julia),
+            true => self.linkers.for_parts(),
             false => Vec::new(),
         };
         let first = of_parts.into_iter().next();
-        first.unwrap_or_else(|| self.linker.clone())
+        first.unwrap_or_else(|| self.linkers.first())
     }
 }
 
@@ -105,7 +105,7 @@ pub fn output(plan: &BuildPlan, stop: &Stop) -> Result<(), BuildError> {
 /// As [`input`].
 pub fn tools(plan: &BuildPlan) -> Result<Checked, BuildError> {
     Ok(Checked {
-        linker: Linker::find(plan)?,
+        linkers: Linkers::find(plan)?,
     })
 }
 

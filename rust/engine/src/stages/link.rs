@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use pcrs_linked::LinkInput;
 use pcrs_linked::handover::Handover;
 
 use super::check::Checked;
 use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
 use crate::identity::sizes::{Origins, Region};
-use crate::julia::link_args::Input;
+use crate::julia::link_args::{Input, System};
 use crate::julia::linker::{Linker, entries};
 use crate::linked::{Setback, job, step};
 use crate::plan::{BuildPlan, file_name};
@@ -74,18 +73,93 @@ pub fn invocation(
 /// Links an archive that holds all of the image's code.
 ///
 /// # Errors
-/// When the linker fails, with its words.
-pub fn link_image(
+/// As [`link_whole`].
+pub fn link_image<'c>(
     ctx: &Context<'_>,
-    checked: &Checked,
+    checked: &'c Checked,
     object: &Path,
-) -> Result<PathBuf, BuildError> {
+) -> Result<(PathBuf, &'c Linker), BuildError> {
     let image = place(ctx)?;
     let input = Input::Archive(object);
-    child::run_ok(ctx, &invocation(ctx.plan, &checked.linker, &input, &image))?;
+    let linker = link_whole(ctx, checked, |linker| {
+        invocation(ctx.plan, linker, &input, &image)
+    })?;
+    let size = std::fs::metadata(&image).map_or(0, |meta| meta.len());
+    if let Some(error) = too_large(System::HERE, size) {
+        return Err(error);
+    }
     // The space is needed by what follows.
     let _ = std::fs::remove_file(object);
-    Ok(image)
+    Ok((image, linker))
+}
+
+/// Windows loads no library of 2 GiB or more, and says of one that it is no valid application (PackageCompiler.jl
+/// issue 1114).
+fn too_large(system: System, size: u64) -> Option<BuildError> {
+    const LIMIT: u64 = 1 << 31;
+    let large = system == System::Windows && size >= LIMIT;
+    large.then(|| {
+        BuildError::failed(
+            Stage::Link,
+            "the image is larger than Windows loads libraries",
+        )
+        .because(format!("it has {size} bytes, and {LIMIT} are too many"))
+        .hint("leave packages out (`exclude`), or `sysimage_build_args=`--strip-metadata``")
+    })
+}
+
+/// Links what is all of an image, by the commands that `command` gives, and gives what did.
+///
+/// # Errors
+/// When no linker can, with the words of the first.
+pub fn link_whole<'c>(
+    ctx: &Context<'_>,
+    checked: &'c Checked,
+    command: impl Fn(&Linker) -> Invocation,
+) -> Result<&'c Linker, BuildError> {
+    by_first_that_can(ctx, checked.linkers.in_turn(), command).map_err(|failed| match failed {
+        LinkFailure::Final(error) => error,
+        LinkFailure::Refused(mut error) => {
+            error.hint.get_or_insert_with(|| {
+                "set JULIA_CC to a compiler that links libraries for this Julia".into()
+            });
+            error
+        }
+    })
+}
+
+/// Why nothing was linked.
+enum LinkFailure {
+    /// Another attempt would end as this one.
+    Final(BuildError),
+    /// No linker could.
+    Refused(BuildError),
+}
+
+fn by_first_that_can<'l>(
+    ctx: &Context<'_>,
+    linkers: impl IntoIterator<Item = &'l Linker>,
+    command: impl Fn(&Linker) -> Invocation,
+) -> Result<&'l Linker, LinkFailure> {
+    let mut first = None;
+    for linker in linkers {
+        let command = command(linker);
+        let ended = match child::run(ctx, &command, &mut || Verdict::GoOn) {
+            Ok(ended) if ended.success() => return Ok(linker),
+            Err(error) if ctx.cancelled() => return Err(LinkFailure::Final(error)),
+            ended => ended,
+        };
+        let lacked_space = ended.as_ref().is_ok_and(|ended| ended.lacked_space);
+        let error = ended.map_or_else(|error| error, |ended| child::failure(ctx, &command, &ended));
+        if lacked_space {
+            return Err(LinkFailure::Final(error));
+        }
+        ctx.log(&format!("{} cannot link it: {error}", linker.describe()));
+        first.get_or_insert(error);
+    }
+    Err(LinkFailure::Refused(first.unwrap_or_else(|| {
+        BuildError::failed(Stage::Link, "there is no linker")
+    })))
 }
 
 /// A linked image.
@@ -125,7 +199,15 @@ pub fn link_with(
     })
     .map_err(setback)?;
     drop(joining);
-    let linker = link_parts(ctx, checked, &input, &image)?;
+    let (plan, name) = (ctx.plan, ctx.plan.image_name());
+    let linker = by_first_that_can(ctx, checked.linkers.for_parts(), |linker| {
+        linker.invocation(plan, Stage::Link, &Input::Linked(&input), &image, &name)
+    });
+    let linker = linker.map_err(|failed| match failed {
+        // In full it would take more space.
+        LinkFailure::Final(error) => Setback::Failed(error),
+        LinkFailure::Refused(error) => Setback::Slower(format!("the link failed: {error}")),
+    })?;
     let reading = ctx.running(SpanKind::Engine, Stage::Link, "reading the linked image");
     step("the linked image is not as it should be", || {
         pcrs_linked::check(&image, &handover)
@@ -145,34 +227,6 @@ pub fn link_with(
         linker: linker.describe(),
         origins: origins(&handover, layer),
     })
-}
-
-/// Links with the first linker that can.
-fn link_parts(
-    ctx: &Context<'_>,
-    checked: &Checked,
-    input: &LinkInput,
-    image: &Path,
-) -> Result<Linker, Setback> {
-    let (plan, name) = (ctx.plan, ctx.plan.image_name());
-    let mut failed = String::new();
-    for linker in checked.linker.for_parts(&plan.julia) {
-        let command = linker.invocation(plan, Stage::Link, &Input::Linked(input), image, &name);
-        let ended = match child::run(ctx, &command, &mut || Verdict::GoOn) {
-            Ok(ended) if ended.success() => return Ok(linker),
-            Err(error) if ctx.cancelled() => return Err(Setback::Failed(error)),
-            ended => ended,
-        };
-        // In full it would take more space.
-        let lacked_space = ended.as_ref().is_ok_and(|ended| ended.lacked_space);
-        let error = ended.map_or_else(|error| error, |ended| child::failure(ctx, &command, &ended));
-        if lacked_space {
-            return Err(Setback::Failed(error));
-        }
-        ctx.log(&format!("{} cannot link it: {error}", linker.describe()));
-        failed = format!("the link failed: {error}");
-    }
-    Err(Setback::Slower(failed))
 }
 
 fn origins(handover: &Handover, layer: &[Region]) -> Origins {
@@ -219,6 +273,13 @@ fn how(handover: &Handover) -> How {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_windows_does_not_load_is_not_made() {
+        assert!(too_large(System::Windows, 1 << 31).is_some());
+        assert!(too_large(System::Windows, (1 << 31) - 1).is_none());
+        assert!(too_large(System::Elf, 1 << 40).is_none());
+    }
 
     #[test]
     fn a_cache_is_of_the_package_that_its_path_names() {

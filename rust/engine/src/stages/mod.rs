@@ -215,7 +215,7 @@ pub fn commands(plan: &BuildPlan, checked: &Checked, folder: &Path) -> Vec<Plann
     let image = link::linked(folder, plan);
     all.push(link::invocation(
         plan,
-        &checked.first_linker(plan),
+        checked.first_linker(plan),
         &Input::Archive(&object),
         &image,
     ));

@@ -287,14 +287,15 @@ fn full(
         }
     })?;
     statements::enforce(ctx.plan, &statements)?;
-    let path = ctx.stage(Stage::Link, checked.linker.describe(), times, || {
+    let first = checked.linkers.first().describe();
+    let (path, linker) = ctx.stage(Stage::Link, first, times, || {
         link::link_image(ctx, checked, &object)
     })?;
     let mut image = Image {
         path,
         statements,
         how: How::default(),
-        linker: checked.linker.describe(),
+        linker: linker.describe(),
         origins: Origins::default(),
     };
     let tried = verify(ctx, base, &mut image, times, warnings);
