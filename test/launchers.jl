@@ -898,4 +898,6 @@ end
     @test PackageCompilerRS.read_launcher(:shell, path).sysimage == launcher.sysimage
     foreign = PackageCompilerRS.Launcher("x", :shell, "x.cmd", "C:\\é.so", nothing, "j", String[], nothing, String[])
     @test occursin("chcp 65001", PackageCompilerRS.windows_script(foreign, identity))
+    two_lines = PackageCompilerRS.Launcher("x", :shell, "x.cmd", "C:\\x.so", nothing, "j", ["-e", "a\ndel b"], nothing, String[])
+    @test_throws LauncherError PackageCompilerRS.windows_script(two_lines, identity)
 end

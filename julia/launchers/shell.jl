@@ -62,6 +62,11 @@ function cmd_quote(word)
 end
 
 function windows_script(launcher, identity)
+    for word in launcher.args
+        occursin(r"[\r\n]", word) && throw(LauncherError("a word of `args` has a line break: $(repr(word))";
+            cause="cmd.exe reads a script line by line, and knows no word that goes on in the next one",
+            hint="put that code into a file"))
+    end
     values = Dict(
         "NAME" => launcher.name,
         "JULIA" => launcher.julia,
