@@ -10,7 +10,7 @@ cd "$root"
 readonly cross=$root/.tools/cross
 source deps/cross/cargo.sh
 
-readonly targets=(x86_64-pc-windows-gnu x86_64-apple-darwin aarch64-apple-darwin aarch64-unknown-linux-gnu)
+readonly mac=(x86_64-apple-darwin aarch64-apple-darwin)
 readonly windows=x86_64-pc-windows-gnu
 readonly arm=aarch64-unknown-linux-gnu
 readonly here=x86_64-unknown-linux-gnu
@@ -29,6 +29,8 @@ try() {
 
 compile() { cross_cargo "$1" "$2" --target-dir "$cross/check" "${@:3}"; }
 
+check() { try "check for $1" compile check "$1" --workspace --all-targets --keep-going; }
+
 # Runs tests for a target, each in the runner. Examples in documentation are built for this system alone.
 run_tests() {
     local name=CARGO_TARGET_${1^^}_RUNNER
@@ -37,11 +39,18 @@ run_tests() {
 }
 
 test_windows() {
-    deps/cross/emulators.sh wine || { skipped+=("tests for Windows: Wine could not be set up") && return; }
-    try "tests for Windows, in Wine" run_tests "$windows" "$root/deps/cross/wine.sh" --workspace --lib --bins --tests
+    if ! deps/cross/emulators.sh wine; then
+        skipped+=("tests for Windows: Wine could not be set up")
+        check "$windows"
+        return
+    fi
+    try "tests for Windows, in Wine" run_tests "$windows" "$root/deps/cross/wine.sh" --workspace "${kinds[@]}"
     try "launchers for Windows, in Wine's cmd" deps/cross/launchers.sh
     skipped+=("for Windows: tests of what only Unix has (signals, modes, owners, links, /proc), as each of them says")
 }
+
+# What is compiled for a system whose tests run.
+readonly kinds=(--lib --bins --tests --examples)
 
 # Tests that qemu cannot run, of which part of the names suffices.
 readonly not_in_qemu=(
@@ -57,13 +66,17 @@ readonly not_in_qemu=(
 )
 
 test_arm() {
-    deps/cross/emulators.sh qemu || { skipped+=("tests for Linux on arm64: qemu could not be set up") && return; }
+    if ! deps/cross/emulators.sh qemu; then
+        skipped+=("tests for Linux on arm64: qemu could not be set up")
+        check "$arm"
+        return
+    fi
     # What qemu runs is slow enough without.
     local -x CARGO_PROFILE_DEV_OPT_LEVEL=1
     local name skip=()
     for name in "${not_in_qemu[@]}"; do skip+=(--skip "$name"); done
     try "tests for Linux on arm64, in qemu" run_tests "$arm" "$root/deps/cross/qemu.sh" \
-        --workspace --exclude pcrs-engine --lib --bins --tests -- "${skip[@]}"
+        --workspace --exclude pcrs-engine "${kinds[@]}" -- "${skip[@]}"
     # qemu starts no program of arm64's: the fake of these tests is one for this machine.
     compile zigbuild "$here" --package pcrs-engine --bin pcrs-fake
     local -x PCRS_TEST_FAKE=$cross/check/$here/debug/pcrs-fake
@@ -82,9 +95,7 @@ main() {
     # Less to write, and nothing that a debugger would need.
     export RUSTFLAGS="-D warnings" CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0
     local target
-    for target in "${targets[@]}"; do
-        try "check for $target" compile check "$target" --workspace --all-targets --keep-going
-    done
+    for target in "${mac[@]}"; do check "$target"; done
     test_windows
     test_arm
     skipped+=("tests for macOS: nothing here runs its programs")

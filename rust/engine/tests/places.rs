@@ -342,7 +342,8 @@ fn builds_below(name: &str) {
     let traced = built.output(Stage::Trace);
     assert!(
         traced.iter().any(|line| line.ends_with(&folder)),
-        "{traced:?}"
+        "{traced:?}, {:?}",
+        built.result.as_ref().err()
     );
     let report = built.report();
     assert_eq!(report.sysimage_path, fake.image());
