@@ -12,7 +12,7 @@ Where `deps/build.jl` leaves the program (`rust/driver`).
 """
 function driver_path()
     name = "packagecompilerrs_driver" * SYSTEM.executable_suffix
-    path = joinpath(package_folder(), "deps", "usr", "bin", name)
+    path = engine_file("bin", name)
     isfile(path) || throw(BuildError("the program for executables is not built: there is no `$path`";
         hint="run `using Pkg; Pkg.build(\"PackageCompilerRS\")`; it needs cargo, see https://rustup.rs"))
     return path

@@ -4,26 +4,38 @@
 const ABI_VERSION = 4
 const LIBRARY = Ref{Ptr{Cvoid}}(C_NULL)
 
-"Where `deps/build.jl` leaves the library called `name`."
-function library_path(name)
-    file = string(SYSTEM.library_prefix, name, '.', Libdl.dlext)
-    return joinpath(package_folder(), "deps", "usr", "lib", file)
+include("../../deps/engine_files.jl")
+
+"Where `deps/build.jl` leaves `file`, which is in the folder `folder`, for this system."
+engine_file(folder, file) = joinpath(package_folder(), "deps", "usr", system_folder(), folder, file)
+
+"Where the library called `name` is."
+library_path(name) = engine_file("lib", string(SYSTEM.library_prefix, name, '.', Libdl.dlext))
+
+"Opens the library of the engine at `path`, if it is one that this package can call."
+function open_engine(path)
+    isfile(path) || throw(BuildError("the engine is not built: there is no `$path`";
+        hint="run `using Pkg; Pkg.build(\"PackageCompilerRS\")`; but for released versions it " *
+             "needs cargo, see https://rustup.rs"))
+    why_not = why_not_loaded(path)
+    why_not === nothing || throw(BuildError("the engine at `$path` cannot be loaded"; cause=why_not,
+        hint="it may be of another system, or need a newer C library than there is here ($(Sys.MACHINE)): run " *
+             "`using Pkg; Pkg.build(\"PackageCompilerRS\")` with this Julia"))
+    handle = Libdl.dlopen(path)
+    abi = ccall(Libdl.dlsym(handle, :pcrs_abi_version), Cint, ())
+    if abi != ABI_VERSION
+        # Windows replaces no library that is loaded.
+        Libdl.dlclose(handle)
+        throw(BuildError("the engine at `$path` is of another version";
+            cause="it speaks version $abi, this package $ABI_VERSION",
+            hint="run `using Pkg; Pkg.build(\"PackageCompilerRS\")` and start Julia anew"))
+    end
+    return handle
 end
 
 "Address of a function of the library, which is opened at the first call."
 function engine(name)
-    if LIBRARY[] == C_NULL
-        path = library_path("packagecompilerrs")
-        isfile(path) || throw(BuildError("the engine is not built: there is no `$path`";
-            hint="run `using Pkg; Pkg.build(\"PackageCompilerRS\")`; but for released versions it " *
-                 "needs cargo, see https://rustup.rs"))
-        handle = Libdl.dlopen(path)
-        abi = ccall(Libdl.dlsym(handle, :pcrs_abi_version), Cint, ())
-        abi == ABI_VERSION || throw(BuildError("the engine at `$path` is of another version";
-            cause="it speaks version $abi, this package $ABI_VERSION",
-            hint="run `using Pkg; Pkg.build(\"PackageCompilerRS\")` and start Julia anew"))
-        LIBRARY[] = handle
-    end
+    LIBRARY[] == C_NULL && (LIBRARY[] = open_engine(library_path("packagecompilerrs")))
     return Libdl.dlsym(LIBRARY[], name)
 end
 

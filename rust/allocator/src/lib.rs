@@ -7,7 +7,7 @@
 //! others, and the library is empty and not used.
 //!
 //! ```sh
-//! LD_PRELOAD=deps/usr/lib/libpackagecompilerrs_allocator.so julia
+//! LD_PRELOAD=deps/usr/x86_64-linux-gnu/lib/libpackagecompilerrs_allocator.so julia
 //! ```
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 // Names that C++ gives its symbols: `m` is a `size_t`, `Pv` a `void*`.
