@@ -290,10 +290,9 @@ impl Julia {
     /// Whether `path` is, under whatever name, the image that Julia starts on when it is not given
     /// another one.
     pub fn is_default_sysimage(&self, path: &Path) -> bool {
-        match (path.canonicalize(), self.default_sysimage.canonicalize()) {
-            (Ok(path), Ok(default)) => path == default,
-            _ => false,
-        }
+        let default = &self.default_sysimage;
+        path == default
+            || matches!((path.canonicalize(), default.canonicalize()), (Ok(a), Ok(b)) if a == b)
     }
 }
 

@@ -321,10 +321,14 @@ mod held_in_place {
     }
 }
 
-/// Every path that children are given is that of a file in a folder of this name.
-fn builds_below(name: &str) {
+/// Every path that children are given is that of a file in a folder of this name, but for those of the programs
+/// where these have a folder of their own.
+fn builds_below(name: &str, programs: Option<&Path>) {
     let fake = Fake::below(name);
     let mut plan = fake.plan_with_workloads(2);
+    if let Some(programs) = programs {
+        fake.programs_in(programs, &mut plan);
+    }
     plan.workloads.extend(fake.plan_with_tests().workloads);
     plan.statement_files = vec![fake.write("mine.jl", "precompile(k, (Int,))\r\n")];
     plan.script = Some(fake.write("script.jl", ""));
@@ -350,21 +354,33 @@ fn builds_below(name: &str) {
     assert_eq!(report.statements.entries.len(), 4);
     assert_eq!(fake.read_image(), OBJECT);
     assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
-    assert_eq!(build(plan.clone()).report().origin, Origin::UpToDate);
-    fs::remove_file(fake.image()).unwrap();
-    assert_eq!(build(plan).report().origin, Origin::Cached);
+    if fs::canonicalize(fake.image()).is_ok() {
+        assert_eq!(build(plan.clone()).report().origin, Origin::UpToDate);
+        fs::remove_file(fake.image()).unwrap();
+        assert_eq!(build(plan).report().origin, Origin::Cached);
+    } else {
+        // Nothing counts as unchanged of which it is not known where it is.
+        assert!(cfg!(windows), "only Wine gives no path");
+        assert_eq!(build(plan).report().origin, Origin::Built);
+    }
 }
 
 #[test]
 fn folders_may_have_any_name_that_windows_takes() {
-    builds_below("a b & c");
-    builds_below("100% %PATH% ^(x)!;,='`$x{y}[z]~#@");
-    builds_below("é ü λ 日本");
+    builds_below("a b & c", None);
+    builds_below("100% %PATH% ^(x)!;,='`$x{y}[z]~#@", None);
+    builds_below("é ü λ 日本", None);
 }
 
 #[test]
 fn paths_may_be_longer_than_windows_once_took() {
-    builds_below(&["a folder of a deep tree"; 14].join("/"));
+    // Wine 8 starts no program in such a folder (CreateProcessW: ERROR_INVALID_NAME), and does not tell where its
+    // files are (GetFinalPathNameByHandleW: ERROR_MORE_DATA, from some 280 letters on).
+    let programs = tempfile::tempdir().unwrap();
+    builds_below(
+        &["a folder of a deep tree"; 14].join("/"),
+        Some(programs.path()),
+    );
 }
 
 /// Builds in a work folder in `work`, and fails in one, and looks at what is where.

@@ -235,7 +235,10 @@ mod tests {
     fn what_a_child_started_has_closed_its_files_when_it_was_ended() {
         match std::env::var(ROLE).as_deref() {
             Ok("child") => {
-                this_test("holder").spawn().unwrap().wait().unwrap();
+                let mut holder = this_test("holder").spawn().unwrap();
+                // What `wait` would close, and so end it.
+                let _input = holder.stdin.take();
+                holder.wait().unwrap();
                 return;
             }
             Ok(_) => {

@@ -383,7 +383,7 @@ fn log_file(path: &Path) -> Result<(), BuildError> {
 fn is_anothers(path: &Path) -> bool {
     let found = fs::metadata(path);
     found.is_ok_and(|found| found.is_file() && found.len() > 0)
-        && !path.canonicalize().is_ok_and(|real| log::is_log(&real))
+        && !log::is_log(&path.canonicalize().unwrap_or_else(|_| path.into()))
 }
 
 /// The nearest folder above `path` that exists must take new entries.

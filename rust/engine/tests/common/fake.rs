@@ -62,7 +62,10 @@ impl Fake {
         let args: Vec<String> = words
             .map(|word| word.to_string_lossy().into_owned())
             .collect();
-        let here = me.parent().unwrap_or(Path::new(".")).to_path_buf();
+        let mut here = me.parent().unwrap_or(Path::new(".")).to_path_buf();
+        if let Ok(elsewhere) = fs::read_to_string(here.join("elsewhere")) {
+            here = elsewhere.into();
+        }
         let mut fake = Self {
             stage: "base".into(),
             known: HashMap::new(),

@@ -92,6 +92,9 @@ pub struct Fake {
     _dir: Option<TempDir>,
 }
 
+/// What the fake is called.
+const PROGRAMS: [&str; 2] = ["julia", "cc"];
+
 impl Fake {
     /// A folder with fakes that do everything right.
     pub fn new() -> Self {
@@ -107,7 +110,7 @@ impl Fake {
         let mut root = dir.path().to_path_buf();
         root.extend(name.split('/'));
         fs::create_dir_all(&root).unwrap();
-        for name in ["julia", "cc"] {
+        for name in PROGRAMS {
             link(&program(), &root.join(executable(name)));
         }
         for folder in ["base", "project", "target"] {
@@ -158,6 +161,18 @@ impl Fake {
             .map(|arguments| format!("precompile({arguments})\n"))
             .collect();
         self.write("trace", lines);
+    }
+
+    /// Lets the programs of `plan` be those that it puts into `folder`.
+    pub fn programs_in(&self, folder: &Path, plan: &mut BuildPlan) {
+        fs::write(folder.join("elsewhere"), self.root.to_str().unwrap()).unwrap();
+        let [julia, compiler] = PROGRAMS.map(|name| {
+            let path = folder.join(executable(name));
+            link(&program(), &path);
+            path
+        });
+        plan.julia.exe = julia;
+        plan.compiler = Some(vec![compiler.to_str().unwrap().into()]);
     }
 
     pub fn julia(&self) -> PathBuf {
