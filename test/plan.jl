@@ -185,6 +185,7 @@ end
         # The project is a package itself.
         (nothing, "Twin", ["`Twin`", "`Home` needs"]),
         (nothing, "Triger", ["`Triger`", "`Trigger`"]),
+        (nothing, "Helper", ["`Helper`", "dependency of", "`Greeter`", "exclude"]),
         (nothing, 1, ["`exclude`", "1"]),
         (nothing, [1], ["`exclude` holds 1"]),
         ("Greeter", "Trigger", ["`exclude`", "`packages`"]),

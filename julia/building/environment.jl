@@ -487,6 +487,13 @@ end
 `BuildError` for a name that is not in the project, or that another package needs.
 """
 function without(environment, requested, excluded)
+    for name in setdiff(excluded, keys(environment.direct))
+        needs(id) = any(package -> package.id.name == name, load_order(environment, [id]))
+        needing = [string('`', id.name, '`') for id in requested if needs(id)]
+        isempty(needing) || throw(BuildError("`exclude` holds `$name`, which is no package of the project, but a " *
+                                             "dependency of $(join(needing, ", ", " and "))";
+            hint="exclude $(join(needing, ", ", " and ")), or leave `$name` in"))
+    end
     out = requested_packages(environment, excluded)
     kept = setdiff(requested, out)
     for id in kept, package in load_order(environment, [id])
