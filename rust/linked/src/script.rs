@@ -12,8 +12,10 @@ use crate::parts::{PAGE, Placed};
 pub const FIRST: &str = ".note.julia";
 /// More than its size.
 const FIRST_SIZE: u64 = 64;
-/// Parts with no more than this between them share a segment.
+/// Parts with no more than this between them share a segment: what lies between is in the file, as zeros.
 const NEAR: u64 = 0x1_0000;
+/// The same where program headers lack room.
+const FAR: u64 = 0x400_0000;
 /// Code refers to other code and to data over 2 GiB at most.
 const REACH: u64 = 0x7f00_0000;
 /// The program headers that are not for parts: the first segment, four for what is new, and
@@ -59,9 +61,12 @@ pub fn script(parts: &[Placed], debug: &[String]) -> Result<String, Refused> {
     let fit = |segments: &[Segment<'_>]| {
         64 + 56 * (OTHER_HEADERS + segments.len() as u64) + FIRST_SIZE <= first
     };
-    let mut segments = segments(parts, |flags| flags)?;
-    if !fit(&segments) {
-        segments = joined(parts)?;
+    let mut segments = segments(parts, NEAR, |flags| flags)?;
+    // The smallest gaps first, as the file grows by what they take.
+    let mut near = NEAR;
+    while !fit(&segments) && near <= FAR {
+        segments = joined(parts, near)?;
+        near *= 2;
     }
     if !fit(&segments) {
         refuse!(
@@ -168,16 +173,21 @@ const LAST: &str = "  .symtab 0 : { *(.symtab) } :NONE
 }
 ";
 
-/// The fewest segments: what is only read is with the code beside it, as linkers did for long.
-fn joined(parts: &[Placed]) -> Result<Vec<Segment<'_>>, Refused> {
-    segments(parts, |flags| match flags & elf::PF_W {
+/// Fewer segments: what is only read is with the code beside it, as linkers did for long.
+fn joined(parts: &[Placed], near: u64) -> Result<Vec<Segment<'_>>, Refused> {
+    segments(parts, near, |flags| match flags & elf::PF_W {
         0 => elf::PF_R | elf::PF_X,
         _ => flags,
     })
 }
 
-/// Groups parts into segments, by address. `flags` gives those of a part's segment, from its own.
-fn segments(parts: &[Placed], flags: impl Fn(u32) -> u32) -> Result<Vec<Segment<'_>>, Refused> {
+/// Groups parts into segments, by address. Those with no more than `near` between them share one; `flags` gives the
+/// flags of a part's segment, from its own.
+fn segments(
+    parts: &[Placed],
+    near: u64,
+    flags: impl Fn(u32) -> u32,
+) -> Result<Vec<Segment<'_>>, Refused> {
     let mut parts: Vec<&Placed> = parts.iter().collect();
     parts.sort_by_key(|part| part.start);
     let mut segments: Vec<Segment> = Vec::new();
@@ -188,7 +198,7 @@ fn segments(parts: &[Placed], flags: impl Fn(u32) -> u32) -> Result<Vec<Segment<
         }
         let flags = flags(part.flags);
         match segments.last_mut() {
-            Some(last) if last.flags == flags && part.start - end <= NEAR => last.parts.push(part),
+            Some(last) if last.flags == flags && part.start - end <= near => last.parts.push(part),
             Some(last) if end > 0 && part.start / PAGE == (end - 1) / PAGE => {
                 let before = last.parts.last().map_or("", |part| part.section.as_str());
                 refuse!(
@@ -272,8 +282,36 @@ mod tests {
         assert!(text.contains("s60 PT_LOAD") && !text.contains("s61"));
         assert!(text.contains("s1 PT_LOAD FLAGS(5)") && text.contains("s2 PT_LOAD FLAGS(6)"));
         assert!(text.contains(".s101000 0x101000 : { *(.s101000) } :s1\n"));
-        let refused = script(&images(31), &[]).unwrap_err().to_string();
-        assert!(refused.contains("63 segments"), "{refused}");
+        let refused = script(&images(32), &[]).unwrap_err().to_string();
+        assert!(refused.contains("64 segments"), "{refused}");
+    }
+
+    #[test]
+    fn where_headers_lack_room_still_parts_far_from_each_other_share_a_segment() {
+        // Images whose data lies far from their code, as what Julia's heap was is left out between; 2 MiB for one,
+        // and 128 KiB for the others.
+        let images = |count: u64| -> Vec<Placed> {
+            (1..=count)
+                .flat_map(|image| {
+                    let at = image * 0x800_0000;
+                    let code = if image == 1 { 0x20_0000 } else { 0x2_0000 };
+                    [(0x0, 4), (code, 5), (0x40_0000, 6)].map(|(offset, flags)| {
+                        let start = at + offset;
+                        part(&format!(".s{start:x}"), start, start + 0x1000, flags)
+                    })
+                })
+                .chain([part(".base", 0x800, 0x1000, 5)])
+                .collect()
+        };
+        // There is room for 25 segments.
+        let text = script(&images(8), &[]).unwrap();
+        assert!(text.contains("s24 PT_LOAD") && !text.contains("s25"));
+        let text = script(&images(11), &[]).unwrap();
+        // Only the one with the widest gap has three.
+        assert!(text.contains("s23 PT_LOAD") && !text.contains("s24"));
+        assert!(text.contains(".s8000000 0x8000000 : { *(.s8000000) } :s1\n"));
+        assert!(text.contains(".s8200000 0x8200000 : { *(.s8200000) } :s2\n"));
+        assert!(script(&images(13), &[]).is_err());
     }
 
     #[test]
