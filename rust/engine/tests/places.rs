@@ -354,14 +354,13 @@ fn builds_below(name: &str, programs: Option<&Path>) {
     assert_eq!(report.statements.entries.len(), 4);
     assert_eq!(fake.read_image(), OBJECT);
     assert_eq!(fake.left(), ["Image.so", "Image.so.json"]);
-    if fs::canonicalize(fake.image()).is_ok() {
+    // Wine gives no canonical path here, and nothing counts as unchanged of which it is not known where it is.
+    if cfg!(windows) && fs::canonicalize(fake.image()).is_err() {
+        assert_eq!(build(plan).report().origin, Origin::Built);
+    } else {
         assert_eq!(build(plan.clone()).report().origin, Origin::UpToDate);
         fs::remove_file(fake.image()).unwrap();
         assert_eq!(build(plan).report().origin, Origin::Cached);
-    } else {
-        // Nothing counts as unchanged of which it is not known where it is.
-        assert!(cfg!(windows), "only Wine gives no path");
-        assert_eq!(build(plan).report().origin, Origin::Built);
     }
 }
 
