@@ -7,15 +7,14 @@ use object::elf;
 use crate::error::{Refused, refuse};
 use crate::parts::{PAGE, Placed};
 
-/// A small section behind the program headers: lld puts these right before the first section, and
-/// they have to be at 0. A section of notes, so that it is dropped when the image is taken apart.
+/// A small section in the first segment, which has to be at 0: there Julia takes an image to begin when it looks for
+/// debug information, and lld puts program headers right before the first section. A section of notes, so that it is
+/// dropped when the image is taken apart.
 pub const FIRST: &str = ".note.julia";
 /// More than its size.
 const FIRST_SIZE: u64 = 64;
 /// Parts with no more than this between them share a segment: what lies between is in the file, as zeros.
 const NEAR: u64 = 0x1_0000;
-/// The same where program headers lack room.
-const FAR: u64 = 0x400_0000;
 /// Code refers to other code and to data over 2 GiB at most.
 const REACH: u64 = 0x7f00_0000;
 /// The program headers that are not for parts: the first segment, four for what is new, and
@@ -57,23 +56,21 @@ struct Segment<'a> {
 /// The script. `parts`: all of them, in any order; `debug`: the base's sections of debug
 /// information.
 pub fn script(parts: &[Placed], debug: &[String]) -> Result<String, Refused> {
+    let segments = segments(parts)?;
     let first = parts.iter().map(|part| part.start).min().unwrap_or(0);
-    let fit = |segments: &[Segment<'_>]| {
-        64 + 56 * (OTHER_HEADERS + segments.len() as u64) + FIRST_SIZE <= first
+    if first < FIRST_SIZE {
+        refuse!("there is code or data where Julia takes an image to begin");
+    }
+    // As many as stand before the code of the base are in memory. More of them are in the file only, in no segment: the
+    // loader takes a copy then (glibc, `_dl_map_object_from_fd`, which asks for `l_phdr`).
+    let headers = 64 + 56 * (OTHER_HEADERS + segments.len() as u64);
+    let (with_headers, address) = if headers + FIRST_SIZE <= first {
+        (" FILEHDR PHDRS", "SIZEOF_HEADERS")
+    } else if first >= PAGE || segments[0].flags == elf::PF_R {
+        ("", "0")
+    } else {
+        refuse!("there is code or written data in the first page, and no room for program headers");
     };
-    let mut segments = segments(parts, NEAR, |flags| flags)?;
-    // The smallest gaps first, as the file grows by what they take.
-    let mut near = NEAR;
-    while !fit(&segments) && near <= FAR {
-        segments = joined(parts, near)?;
-        near *= 2;
-    }
-    if !fit(&segments) {
-        refuse!(
-            "{} segments are more than there is room for before the base's code",
-            segments.len()
-        );
-    }
     let end = segments
         .iter()
         .flat_map(|segment| &segment.parts)
@@ -88,7 +85,7 @@ pub fn script(parts: &[Placed], debug: &[String]) -> Result<String, Refused> {
         );
     }
 
-    let mut text = String::from("PHDRS {\n  headers PT_LOAD FILEHDR PHDRS FLAGS(4);\n");
+    let mut text = format!("PHDRS {{\n  headers PT_LOAD{with_headers} FLAGS(4);\n");
     for (i, segment) in segments.iter().enumerate() {
         let _ = writeln!(text, "  s{i} PT_LOAD FLAGS({});", segment.flags & 7);
     }
@@ -102,10 +99,12 @@ pub fn script(parts: &[Placed], debug: &[String]) -> Result<String, Refused> {
   stack PT_GNU_STACK FLAGS(6);
 }
 SECTIONS {
-  . = SIZEOF_HEADERS;
 ",
     );
-    let _ = writeln!(text, "  {FIRST} : {{ KEEP(*({FIRST})) }} :headers");
+    let _ = writeln!(
+        text,
+        "  . = {address};\n  {FIRST} : {{ KEEP(*({FIRST})) }} :headers"
+    );
     for (i, segment) in segments.iter().enumerate() {
         for part in &segment.parts {
             let _ = writeln!(
@@ -173,21 +172,8 @@ const LAST: &str = "  .symtab 0 : { *(.symtab) } :NONE
 }
 ";
 
-/// Fewer segments: what is only read is with the code beside it, as linkers did for long.
-fn joined(parts: &[Placed], near: u64) -> Result<Vec<Segment<'_>>, Refused> {
-    segments(parts, near, |flags| match flags & elf::PF_W {
-        0 => elf::PF_R | elf::PF_X,
-        _ => flags,
-    })
-}
-
-/// Groups parts into segments, by address. Those with no more than `near` between them share one; `flags` gives the
-/// flags of a part's segment, from its own.
-fn segments(
-    parts: &[Placed],
-    near: u64,
-    flags: impl Fn(u32) -> u32,
-) -> Result<Vec<Segment<'_>>, Refused> {
+/// Groups parts into segments, by address. Those of one kind that are near to each other share one.
+fn segments(parts: &[Placed]) -> Result<Vec<Segment<'_>>, Refused> {
     let mut parts: Vec<&Placed> = parts.iter().collect();
     parts.sort_by_key(|part| part.start);
     let mut segments: Vec<Segment> = Vec::new();
@@ -196,9 +182,9 @@ fn segments(
         if part.start < end {
             refuse!("part {} overlaps another", part.section);
         }
-        let flags = flags(part.flags);
+        let flags = part.flags;
         match segments.last_mut() {
-            Some(last) if last.flags == flags && part.start - end <= near => last.parts.push(part),
+            Some(last) if last.flags == flags && part.start - end <= NEAR => last.parts.push(part),
             Some(last) if end > 0 && part.start / PAGE == (end - 1) / PAGE => {
                 let before = last.parts.last().map_or("", |part| part.section.as_str());
                 refuse!(
@@ -262,8 +248,8 @@ mod tests {
     }
 
     #[test]
-    fn where_headers_lack_room_read_only_data_is_with_code() {
-        // Images of data that is read, code, and data that is written; there is room for 62 segments.
+    fn where_headers_lack_room_they_are_in_no_segment() {
+        // Images of data that is read, code, and data that is written; there is room for 62 headers.
         let images = |count: u64| -> Vec<Placed> {
             (1..=count)
                 .flat_map(|image| {
@@ -277,41 +263,14 @@ mod tests {
                 .collect()
         };
         let text = script(&images(20), &[]).unwrap();
-        assert!(text.contains("s60 PT_LOAD") && text.contains("s1 PT_LOAD FLAGS(4)"));
-        let text = script(&images(30), &[]).unwrap();
-        assert!(text.contains("s60 PT_LOAD") && !text.contains("s61"));
-        assert!(text.contains("s1 PT_LOAD FLAGS(5)") && text.contains("s2 PT_LOAD FLAGS(6)"));
-        assert!(text.contains(".s101000 0x101000 : { *(.s101000) } :s1\n"));
-        let refused = script(&images(32), &[]).unwrap_err().to_string();
-        assert!(refused.contains("64 segments"), "{refused}");
-    }
-
-    #[test]
-    fn where_headers_lack_room_still_parts_far_from_each_other_share_a_segment() {
-        // Images whose data lies far from their code, as what Julia's heap was is left out between; 2 MiB for one,
-        // and 128 KiB for the others.
-        let images = |count: u64| -> Vec<Placed> {
-            (1..=count)
-                .flat_map(|image| {
-                    let at = image * 0x800_0000;
-                    let code = if image == 1 { 0x20_0000 } else { 0x2_0000 };
-                    [(0x0, 4), (code, 5), (0x40_0000, 6)].map(|(offset, flags)| {
-                        let start = at + offset;
-                        part(&format!(".s{start:x}"), start, start + 0x1000, flags)
-                    })
-                })
-                .chain([part(".base", 0x800, 0x1000, 5)])
-                .collect()
-        };
-        // There is room for 25 segments.
-        let text = script(&images(8), &[]).unwrap();
-        assert!(text.contains("s24 PT_LOAD") && !text.contains("s25"));
-        let text = script(&images(11), &[]).unwrap();
-        // Only the one with the widest gap has three.
-        assert!(text.contains("s23 PT_LOAD") && !text.contains("s24"));
-        assert!(text.contains(".s8000000 0x8000000 : { *(.s8000000) } :s1\n"));
-        assert!(text.contains(".s8200000 0x8200000 : { *(.s8200000) } :s2\n"));
-        assert!(script(&images(13), &[]).is_err());
+        assert!(text.contains("headers PT_LOAD FILEHDR PHDRS FLAGS(4)"));
+        assert!(text.contains("  . = SIZEOF_HEADERS;\n  .note.julia :"));
+        for count in [21, 1000] {
+            let text = script(&images(count), &[]).unwrap();
+            assert!(text.contains("headers PT_LOAD FLAGS(4)"));
+            assert!(text.contains("  . = 0;\n  .note.julia :"));
+            assert!(text.contains(&format!("s{} PT_LOAD FLAGS(6)", 3 * count)));
+        }
     }
 
     #[test]
@@ -325,7 +284,9 @@ mod tests {
             refused(&[part(".a", 0x1000, 0x1800, 5), part(".b", 0x1800, 0x3000, 6)])
                 .contains("share a page")
         );
-        assert!(refused(&[part(".a", 0x100, 0x180, 5)]).contains("room"));
+        assert!(refused(&[part(".a", 0x20, 0x1800, 4)]).contains("begin"));
+        assert!(refused(&[part(".a", 0x100, 0x1800, 6)]).contains("no room"));
+        assert!(script(&[part(".a", 0x100, 0x1800, 4)], &[]).is_ok());
         assert!(refused(&[part(".a", 0x1000, 0x8000_0000, 5)]).contains("2048 MiB"));
     }
 }

@@ -6,9 +6,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use object::read::elf::FileHeader;
 use object::{Object, ObjectSymbol};
 use pcrs_linked::handover::{Counts, Handover, UsedBase, UsedPackage};
 use pcrs_linked::{Package, base_symbol, check, merge, package_symbol, unlink_base};
+
+/// Each takes three program headers or more.
+const COUNT: usize = 40;
 
 struct Bench {
     folder: tempfile::TempDir,
@@ -352,6 +356,59 @@ fn layers_with_both() {
     for layout in [10, 12] {
         layers(layout, "ld", "lld");
         layers(layout, "lld", "ld");
+    }
+}
+
+/// More package images than there is room for program headers of before the base's code.
+#[test]
+fn many_packages() {
+    for (first, second) in [("ld", "ld"), ("lld", "lld"), ("lld", "bare lld")] {
+        if !is_there(first) || !is_there(second.trim_start_matches("bare ")) {
+            continue;
+        }
+        let bench = Bench::new(10);
+        let flavor = if first == "ld" {
+            "-fuse-ld=bfd"
+        } else {
+            "-fuse-ld=lld"
+        };
+        let image = bench.image("base.c", "base.so", &[flavor, "-DTARGETS=1"]);
+        let at = addresses(&image);
+        let folder = bench.path("base");
+        std::fs::create_dir(&folder).unwrap();
+        unlink_base(&image, &folder).unwrap();
+        let selected = vec![at["base_one"], at["base_two"], at["base_three"]];
+        let mut told = handover(&image, 1, selected);
+        let source = bench.image("package.c", "package.so", &[flavor, "-DNUMBER=10"]);
+        let slot = base_symbol(at["base_one"]);
+        told.packages = (0..COUNT)
+            .map(|i| package(&bench, &source, &format!("jlp{i:016}"), slot.clone()))
+            .collect();
+        let archive = bench.archive(&slot);
+        let linked = bench.link(second, &folder, &told, &archive, "linked.so");
+
+        let bytes = std::fs::read(&linked).unwrap();
+        let header = object::elf::FileHeader64::<object::Endianness>::parse(&*bytes).unwrap();
+        let endian = header.endian().unwrap();
+        let segments = header.program_headers(endian, &*bytes).unwrap();
+        let headers = header.e_phoff(endian) + 56 * segments.len() as u64;
+        assert!(headers > at["base_one"], "all of {} fit", segments.len());
+        let (last, new) = (2 * COUNT + 1, 2 * COUNT + 3);
+        let calls = ["1:1".to_string(), format!("{last}:1"), format!("{new}:1")];
+        let calls: Vec<&str> = calls.iter().map(String::as_str).collect();
+        // Each package's first function: of the base's first, its own global, and its own number.
+        let answer = bench.call(&linked, &calls);
+        for expected in ["1(1) = 301", "81(1) = 5218", "83(1) = 6316"] {
+            assert!(answer.contains(&format!("\n{expected}\n")), "{answer}");
+        }
+        bench.name(&linked, "base_two", "base.c");
+        bench.name(&linked, "new_one", "new.c");
+
+        // It is the base of the next.
+        let folder = bench.path("second");
+        std::fs::create_dir(&folder).unwrap();
+        let base = unlink_base(&linked, &folder).unwrap();
+        assert_eq!(base.functions as usize, 2 * COUNT + 4);
     }
 }
 
