@@ -771,6 +771,9 @@ function test_layers(fixtures)
         @test any(row -> row.part === :heap, report.sizes)
         @test report.how.layer.made == made && "Settled" in report.how.layer.packages
         @test !("Edited" in report.how.layer.packages)
+        layer = report.how.layer
+        @test report.how.from_base > layer.from_base + layer.from_packages
+        @test layer.from_packages > 0 && isempty(layer.refused)
         @test any(span -> span.layer && span.kind === :process, report.timeline) == made
     end
     asked(report) = Set(s.text for s in report.statements if s.outcome === :precompiled)

@@ -28,7 +28,9 @@ function made_up_report(; statements=3000)
         "how" => Dict("not_linked" => nothing,
             "linked" => Dict("from_base" => 60_000, "from_packages" => 900, "compiled" => 120, "left_out" => 3,
                 "refused" => [Dict("path" => "/depot/compiled/B.so", "reason" => "it has <tables> of another kind")]),
-            "layer" => Dict("made" => false, "packages" => ["Example", "Needed"], "statements" => 40, "size" => 120_000_000)),
+            "layer" => Dict("made" => false, "packages" => ["Example", "Needed"], "statements" => 40, "size" => 120_000_000,
+                "code" => Dict("from_base" => 50_000, "from_packages" => 9000, "compiled" => 1000, "left_out" => 0,
+                    "refused" => [Dict("path" => "/depot/compiled/C.so", "reason" => "it is of another CPU")]))),
         "warnings" => ["a warning with <b>markup</b>"],
     ))
     table["statements"] = Dict("duplicates" => 3, "entries" => [odd; entry.(1:(statements - 1))],
@@ -65,7 +67,9 @@ table_body(dom) = Document(match(r"<table id=\"statements\".*?<tbody>(.*?)</tbod
         @test !occursin("<b id", text) && occurrences(text, r"</script>") == 2
         @test occursin("<title>A &amp; &lt;B&gt;.so: sysimage report</title>", text)
         @test !occursin(r"(src|href)=\"(?!data:)", text) && !occursin("@import", text) && !occursin("{{", text)
-        @test occursin("on a layer of 2 packages from the cache", sprint(show, MIME"text/plain"(), report))
+        @test occursin("60000 functions linked in from a layer of 2 packages, 900 from those above, 120 compiled; in the layer, " *
+            "which the cache had, 50000 functions linked in from the base, 9000 from packages, 1000 compiled; 2 caches compiled anew",
+            sprint(show, MIME"text/plain"(), report))
     end
 end
 

@@ -11,7 +11,9 @@ const StartRow =
     NamedTuple{(:package, :text),Tuple{Union{String,Nothing},String}}
 const AtStart = NamedTuple{(:compiled, :lines, :printed),Tuple{Vector{StartRow},Int,Vector{String}}}
 const RefusedRow = NamedTuple{(:path, :reason),Tuple{String,String}}
-const LayerRow = NamedTuple{(:made, :packages, :statements, :size),Tuple{Bool,Vector{String},Int,Int}}
+const LayerRow = NamedTuple{
+    (:made, :packages, :statements, :size, :from_base, :from_packages, :compiled, :left_out, :refused),
+    Tuple{Bool,Vector{String},Int,Int,Int,Int,Int,Int,Vector{RefusedRow}}}
 const CodeOrigin = NamedTuple{
     (:linked, :from_base, :from_packages, :compiled, :left_out, :refused, :not_linked, :layer),
     Tuple{Bool,Int,Int,Int,Int,Vector{RefusedRow},Union{String,Nothing},Union{LayerRow,Nothing}}}
@@ -54,9 +56,10 @@ What [`create_sysimage`](@ref) did. Fields:
   and from packages' caches, `compiled` those that were compiled, `left_out` the methods of
   dependencies that nobody asked for, and `refused` a vector of `(path, reason)` of caches whose code
   was compiled anew; `not_linked` says why everything was compiled, if `linked=true` was asked for;
-  `layer` is `nothing`, or of the layer that it was built on `(made, packages, statements, size)`: whether
+  `layer` is `nothing`, or of the layer that it was built on, which is what `from_base` counts then,
+  `(made, packages, statements, size, from_base, from_packages, compiled, left_out, refused)`: whether
   this build made it, or the cache had it, the names of its packages, how many statements it was made
-  with, and the bytes of its file;
+  with, the bytes of its file, and the same of its own code;
 - `named_folders`: a vector of `(package, times)`: how often the image names a path in the folder of a
   package, most first: what it may look for there is not found on another machine;
 - `peak_memory::Int`: most bytes that all child processes held at one moment;
@@ -139,14 +142,15 @@ at_start_of(table) = AtStart((StartRow[StartRow((c["package"], c["text"])) for c
 function code_origin(how)
     why, linked = how["not_linked"], how["linked"]
     linked === nothing && return CodeOrigin((false, 0, 0, 0, 0, RefusedRow[], why, nothing))
-    refused = RefusedRow[RefusedRow((r["path"], r["reason"])) for r in linked["refused"]]
-    return CodeOrigin((true, linked["from_base"], linked["from_packages"], linked["compiled"],
-        linked["left_out"], refused, why, layer_row(get(how, "layer", nothing))))
+    return CodeOrigin((true, code_counts(linked)..., why, layer_row(get(how, "layer", nothing))))
 end
+
+code_counts(linked) = (linked["from_base"], linked["from_packages"], linked["compiled"], linked["left_out"],
+    RefusedRow[RefusedRow((r["path"], r["reason"])) for r in linked["refused"]])
 
 layer_row(::Nothing) = nothing
 layer_row(table) = LayerRow((table["made"], String[name for name in table["packages"]], table["statements"],
-    table["size"]))
+    table["size"], code_counts(table["code"])...))
 
 symbol_or_nothing(text) = text === nothing ? nothing : Symbol(text)
 
@@ -230,13 +234,21 @@ end
 
 function code_summary(how)
     how.linked || return string("all compiled", how.not_linked === nothing ? "" : ": $(how.not_linked)")
-    text = string(how.from_base, " functions linked in from the base, ", how.from_packages,
-        " from packages, ", how.compiled, " compiled")
-    how.layer === nothing || (text = string(text, ", on a layer of ", counted(length(how.layer.packages), "package"),
-        how.layer.made ? "" : " from the cache"))
-    isempty(how.refused) && return text
-    return string(text, "; ", length(how.refused), " caches compiled anew, see `report.how`")
+    layer, refused = how.layer, length(how.refused)
+    if layer === nothing
+        text = code_counts_summary(how, "the base", "packages")
+    else
+        refused += length(layer.refused)
+        text = string(code_counts_summary(how, "a layer of " * counted(length(layer.packages), "package"), "those above"),
+            "; in the layer, ", layer.made ? "made by this build" : "which the cache had", ", ",
+            code_counts_summary(layer, "the base", "packages"))
+    end
+    refused == 0 && return text
+    return string(text, "; ", counted(refused, "cache"), " compiled anew, see `report.how`")
 end
+
+code_counts_summary(code, base, packages) = string(code.from_base, " functions linked in from ", base, ", ",
+    code.from_packages, " from ", packages, ", ", code.compiled, " compiled")
 
 function named_folders_summary(rows)
     into = [string(row.times, " into ", row.package) for row in rows]

@@ -326,6 +326,10 @@ function showSizes() {
 
 /* What it is built on. */
 
+function functions(code, base, packages) {
+  return `${counted(code.from_base, "function")} linked in from ${base}, ${code.from_packages.toLocaleString("en")} from ${packages}, and ${code.compiled.toLocaleString("en")} compiled`;
+}
+
 function showLayers() {
   const { how } = report;
   const cards = [];
@@ -336,7 +340,7 @@ function showLayers() {
   if (how.layer !== null) {
     card(how.layer.made, how.layer.made ? "Layer: made by this build" : "Layer: reused from the cache",
       `${counted(how.layer.packages.length, "package")}, ${counted(how.layer.statements, "statement")}, ${bytes(how.layer.size)}`,
-      how.layer.packages.join(", "));
+      how.layer.packages.join(", "), functions(how.layer, "the base", "packages' caches"));
   }
   const reused = report.origin !== "built";
   const above = report.packages.map((row) => row.name).filter((name) => how.layer === null || !how.layer.packages.includes(name));
@@ -345,12 +349,13 @@ function showLayers() {
     above.length > 12 ? `${above.slice(0, 12).join(", ")} and ${above.length - 12} more` : above.join(", "));
   at("layers").append(...cards);
   at("code-note").textContent = how.linked
-    ? `${counted(how.from_base, "function")} linked in from ${how.layer === null ? "the base" : "the layer and its base"}, ${how.from_packages.toLocaleString("en")} from packages' caches, and ${how.compiled.toLocaleString("en")} compiled` +
+    ? (how.layer === null ? functions(how, "the base", "packages' caches") : functions(how, "the layer", "caches of packages above it")) +
       (how.left_out > 0 ? `; ${counted(how.left_out, "method")} of dependencies that nobody asked for were left out.` : ".")
     : `All code was compiled${how.not_linked === null ? "" : `: ${how.not_linked}`}.`;
-  if (how.refused.length > 0) {
+  const refused = how.layer === null ? how.refused : [...how.layer.refused, ...how.refused];
+  if (refused.length > 0) {
     at("refused").append(make("h3", {}, "Caches whose code was compiled anew"),
-      shortened(how.refused, 10, (rows) => table([{ name: "Cache" }, { name: "Why" }],
+      shortened(refused, 10, (rows) => table([{ name: "Cache" }, { name: "Why" }],
         rows.map((row) => [make("code", {}, row.path), row.reason]))));
   }
 }

@@ -95,11 +95,14 @@ pub struct UsedLayer {
     pub statements: u64,
     /// Bytes of its file.
     pub size: u64,
+    /// Its code.
+    #[serde(default)]
+    pub code: LinkedCode,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkedCode {
-    /// Functions of the base.
+    /// Functions of the base, or of the layer where there is one.
     pub from_base: u64,
     /// Functions of the packages' caches.
     pub from_packages: u64,

@@ -163,6 +163,9 @@ const ROOT: &str = "PCRS_TEST_ROOT";
 )]
 fn a_build_in_a_process_of_its_own() {
     if let Some(root) = std::env::var_os(ROOT) {
+        // Below `nohup` it is ignored, and would not end this process.
+        // SAFETY: no handler is set.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
         let fake = Fake::at(root.into());
         let mut plan = fake.plan();
         plan.work_dir = Some(fake.path("work")).filter(|work| work.exists());

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pcrs_cache::{Key, Kind, Lock, Stop, Store, Totals};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::depots;
@@ -21,12 +22,21 @@ use crate::build::voice::Voice;
 use crate::error::Stage;
 use crate::json_file;
 use crate::plan::BuildPlan;
-use crate::report::BuildReport;
+use crate::report::{BuildReport, LinkedCode};
 
 /// The names of files in entries.
 const IMAGE: &str = "image";
 const TRACE: &str = "trace.jl";
 const STATEMENTS: &str = "statements.jl";
+
+/// What is kept of a layer beside its files.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct LayerNote {
+    /// Whose its code is.
+    pub regions: Vec<Region>,
+    /// How much of it was linked in, and how much compiled.
+    pub code: LinkedCode,
+}
 
 /// The cache as one build uses it.
 #[derive(Debug)]
@@ -229,31 +239,25 @@ impl<'a> Cache<'a> {
     }
 
     /// Copies the layer of packages that only a new Manifest changes to `image`, and its statements to
-    /// `statements`; whose its code is, if there was one.
-    pub fn layer(&self, image: &Path, statements: &Path) -> Option<Vec<Region>> {
+    /// `statements`; what was noted of it, if there was one.
+    pub fn layer(&self, image: &Path, statements: &Path) -> Option<LayerNote> {
         let (store, inputs) = self.readable()?;
         let entry = store.get(Kind::Layer, &inputs.layer)?;
-        let regions = serde_json::from_value(entry.meta().clone()).ok()?;
+        let note = serde_json::from_value(entry.meta().clone()).ok()?;
         let copied = whole(statements, entry.copy_to(STATEMENTS, statements))
             && whole(image, entry.copy_to(IMAGE, image));
-        copied.then_some(regions)
+        copied.then_some(note)
     }
 
-    pub fn keep_layer(
-        &self,
-        voice: &Voice<'_>,
-        image: &Path,
-        statements: &Path,
-        regions: &[Region],
-    ) {
+    pub fn keep_layer(&self, voice: &Voice<'_>, image: &Path, statements: &Path, note: &LayerNote) {
         let Some((_, before)) = self.writable() else {
             return;
         };
         let now = self.read_again();
         if now.is_some_and(|now| now.layer == before.layer) {
             let files = [(IMAGE, image), (STATEMENTS, statements)];
-            let regions = serde_json::to_value(regions).unwrap_or_default();
-            self.keep(voice, Kind::Layer, &before.layer, &files, &regions);
+            let note = serde_json::to_value(note).unwrap_or_default();
+            self.keep(voice, Kind::Layer, &before.layer, &files, &note);
         }
     }
 

@@ -12,7 +12,7 @@ use super::statements::Statements;
 use super::{count, link};
 use crate::build::context::Context;
 use crate::error::{BuildError, Stage};
-use crate::identity::sizes::{self, Region};
+use crate::identity::{cache::LayerNote, sizes};
 use crate::linked::{Foundation, Setback};
 use crate::plan::{Base, BuildPlan, Verify};
 use crate::report::{Outcome, StatementReport, UsedLayer};
@@ -24,8 +24,7 @@ pub struct Layer {
     pub image: PathBuf,
     /// The statements that it was made with.
     pub statements: PathBuf,
-    /// Whose its code is.
-    pub regions: Vec<Region>,
+    pub note: LayerNote,
     /// Made by this build.
     made: bool,
 }
@@ -35,7 +34,7 @@ impl Layer {
         Self {
             image: folder.join("layer.so"),
             statements: folder.join("layer-statements.jl"),
-            regions: Vec::new(),
+            note: LayerNote::default(),
             made: false,
         }
     }
@@ -49,6 +48,7 @@ impl Layer {
             packages: packages.map(|package| package.name.clone()).collect(),
             statements: memchr::memchr_iter(b'\n', &statements).count() as u64,
             size: std::fs::metadata(&self.image).map_or(0, |file| file.len()),
+            code: self.note.code.clone(),
         }
     }
 
@@ -84,7 +84,7 @@ pub fn plan_of(plan: &BuildPlan) -> Option<BuildPlan> {
 /// The layer that an earlier build has left in the cache.
 pub fn kept(ctx: &Context<'_>) -> Option<Layer> {
     let mut layer = Layer::at(ctx.workspace.path());
-    layer.regions = ctx.cache.layer(&layer.image, &layer.statements)?;
+    layer.note = ctx.cache.layer(&layer.image, &layer.statements)?;
     Some(layer)
 }
 
@@ -125,7 +125,8 @@ pub fn build(
     let mut layer = Layer::at(ctx.workspace.path());
     layer.made = true;
     let io = |e: std::io::Error| BuildError::io(Stage::Link, "writing", &layer.image, &e);
-    (_, layer.regions) = sizes::of(&linked.image, &linked.origins).map_err(io)?;
+    (_, layer.note.regions) = sizes::of(&linked.image, &linked.origins).map_err(io)?;
+    layer.note.code = linked.how.linked.unwrap_or_default();
     pcrs_cache::rename(&linked.image, &layer.image).map_err(io)?;
     write_statements(&layer.statements, &report).map_err(io)?;
     ctx.log(&format!(
@@ -133,7 +134,7 @@ pub fn build(
         count(plan.packages.len(), "package")
     ));
     ctx.cache
-        .keep_layer(ctx, &layer.image, &layer.statements, &layer.regions);
+        .keep_layer(ctx, &layer.image, &layer.statements, &layer.note);
     Ok(layer)
 }
 

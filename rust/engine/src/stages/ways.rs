@@ -246,7 +246,7 @@ fn enforce_and_link(
                 ctx,
                 checked,
                 foundation,
-                layer.map_or(&[], |layer| &layer.regions),
+                layer.map_or(&[], |layer| &layer.note.regions),
                 object,
             );
             Ok::<_, BuildError>(())
