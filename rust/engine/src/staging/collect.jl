@@ -4,17 +4,19 @@
 # the compiler's own. A thunk at top level that defines nothing, so that nothing of it gets into the
 # image. Nothing but a list is taken as an answer, so that an exception may be one.
 try
-    let C = Base.Compiler, GET_SOURCE = 0x0f, codeinfos = Any[],
-        frozen = unsafe_load(cglobal(:jl_typeinf_world, UInt)), current = Base.get_world_counter(),
-        later = Core._call_in_world(frozen, Core.kwcall, (; interp=Core._call_in_world(frozen, C.NativeInterpreter, current)), C.CompilationQueue)
-        for (i, world) in ((0, current), (1, frozen), (-1, current))
-            queue = later
-            if i >= 0
-                interp = Core._call_in_world(frozen, C.NativeInterpreter, world)
-                queue = Core._call_in_world(frozen, Core.kwcall, (; interp), C.CompilationQueue)
-                append!(queue.tocompile, ccall(:pcrs_wanted, Any, (Cint,), i)::Vector{Any})
-            end
-            interp = queue.interp
+    let C = Base.Compiler, GET_SOURCE = 0x0f, codeinfos = Any[], queues = Any[], storage = task_local_storage(),
+        frozen = unsafe_load(cglobal(:jl_typeinf_world, UInt)), current = Base.get_world_counter(), sources = storage[:PackageCompilerRSSources]
+        for world in (current, frozen, current)
+            new = Core._call_in_world(frozen, C.NativeInterpreter, world)
+            interp = Core._call_in_world(frozen, C.NativeInterpreter, new.world, new.method_table, new.inf_cache, sources,
+                                         new.inf_params, new.opt_params)
+            push!(queues, Core._call_in_world(frozen, Core.kwcall, (; interp), C.CompilationQueue))
+        end
+        later = queues[3]
+        for i in 1:3
+            queue = queues[i]
+            interp, world = queue.interp, queue.interp.world
+            i < 3 && append!(queue.tocompile, ccall(:pcrs_wanted, Any, (Cint,), i - 1)::Vector{Any})
             while !isempty(queue.tocompile)
                 item = pop!(queue.tocompile)
                 C.isinspected(queue, item) && continue
@@ -57,6 +59,8 @@ try
                 end
             end
         end
+        # The code that is not needed is garbage, which would take room while the image is written.
+        storage[:PackageCompilerRSSources] = storage[:PackageCompilerRSInference] = nothing
         codeinfos
     end
 catch err

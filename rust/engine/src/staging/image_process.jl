@@ -57,7 +57,10 @@ function build_image(spec, folder)
     # Compiles what evaluates them and is Julia's, while they are still to come.
     Base.invokelatest(evaluate, Binder(), "precompile(Tuple{typeof(Base.:!), Bool})")
     ready = value_of(records, "statements_ready")
-    linked && Base.invokelatest(Interposed.mark_own_methods)
+    if linked
+        Base.invokelatest(Interposed.infer_through_closure)
+        Base.invokelatest(Interposed.mark_own_methods)
+    end
     # The wait costs nothing else, and what is garbage now would stay until the heap is written.
     isfile(ready) || GC.gc()
     await_file(ready)
@@ -82,7 +85,7 @@ function build_image(spec, folder)
     note(journal, "phase", "generate")
     close(journal)
     forget_session(value_of(records, "strip_metadata") == "true", folder)
-    linked && Base.invokelatest(Interposed.infer_what_is_asked_for)
+    linked && Base.invokelatest(Interposed.pass_over_unasked)
     return nothing
 end
 
