@@ -188,7 +188,7 @@ with_fixtures() do fixtures
             process = withenv("JULIA_LOAD_PATH" => path) do
                 run(pipeline(`$JULIA --startup-file=no -e $code`; stdout=output, stderr=output); wait=false)
             end
-            reached = timedwait(() -> occursin(r"^image "m, read(output, String)), 120.0; pollint=0.2)
+            reached = timedwait(() -> occursin(r"^image "m, read(output, String)), 600.0; pollint=0.2)
             @test reached === :ok
             sleep(1)
             kill(process, signal)
