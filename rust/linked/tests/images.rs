@@ -9,7 +9,7 @@ use std::process::Command;
 use object::read::elf::FileHeader;
 use object::{Object, ObjectSymbol};
 use pcrs_linked::handover::{Counts, Handover, UsedBase, UsedPackage};
-use pcrs_linked::{Package, base_symbol, check, merge, package_symbol, unlink_base};
+use pcrs_linked::{Base, Package, base_symbol, check, merge, package_symbol, unlink_base};
 
 /// Each takes three program headers or more.
 const COUNT: usize = 40;
@@ -19,10 +19,19 @@ struct Bench {
     layout: u32,
 }
 
+/// The option of the C compiler for a linker: "ld", "lld", or "bare lld", which can do without one.
+fn flavor(linker: &str) -> &'static str {
+    if linker == "ld" {
+        "-fuse-ld=bfd"
+    } else {
+        "-fuse-ld=lld"
+    }
+}
+
 /// Whether a linker can be used; prints if not.
 fn is_there(linker: &str) -> bool {
     let found = Command::new("cc")
-        .arg("-fuse-ld=".to_string() + if linker == "ld" { "bfd" } else { linker })
+        .arg(flavor(linker))
         .arg("-Wl,--version")
         .output();
     let found = found.is_ok_and(|output| output.status.success());
@@ -91,6 +100,14 @@ impl Bench {
         image
     }
 
+    /// An image taken apart, in a new folder of this name.
+    fn unlinked(&self, image: &Path, name: &str) -> (PathBuf, Base) {
+        let folder = self.path(name);
+        std::fs::create_dir(&folder).unwrap();
+        let base = unlink_base(image, &folder).unwrap();
+        (folder, base)
+    }
+
     /// An archive as the image process writes it, whose function calls `called`.
     fn archive(&self, called: &str) -> PathBuf {
         self.archive_with(&[&format!("-DCALLED={called}"), "-DTARGETS=1"])
@@ -142,13 +159,8 @@ impl Bench {
                 .arg("-o")
                 .arg(&image));
         } else {
-            let flavor = if linker == "ld" {
-                "-fuse-ld=bfd"
-            } else {
-                "-fuse-ld=lld"
-            };
             run(Command::new("cc")
-                .args([flavor, "-shared"])
+                .args([flavor(linker), "-shared"])
                 .args(&input.options)
                 .args(&input.objects)
                 .arg(libjulia)
@@ -230,20 +242,14 @@ fn package(bench: &Bench, source: &Path, id: &str, slot: String) -> UsedPackage 
 /// Base, two packages and a new shard, and on that another layer: of each linker's images, by each
 /// linker.
 fn layers(layout: u32, first: &str, second: &str) {
-    if !is_there(first) || !is_there(second.trim_start_matches("bare ")) {
+    if !is_there(first) || !is_there(second) {
         return;
     }
     let bench = Bench::new(layout);
-    let flavor = if first == "ld" {
-        "-fuse-ld=bfd"
-    } else {
-        "-fuse-ld=lld"
-    };
+    let flavor = flavor(first);
     let image = bench.image("base.c", "base.so", &[flavor, "-DTARGETS=1"]);
     let at = addresses(&image);
-    let folder = bench.path("base");
-    std::fs::create_dir(&folder).unwrap();
-    let base = unlink_base(&image, &folder).unwrap();
+    let (folder, base) = bench.unlinked(&image, "base");
     assert!(
         base.julia.contains(&format!("1.{layout}")),
         "{}",
@@ -298,9 +304,7 @@ fn layers(layout: u32, first: &str, second: &str) {
     assert!(early.contains("early -1\n4(1) = 65078"), "{early}");
 
     // The linked image is the base of the next layer, with a third package.
-    let folder = bench.path("second");
-    std::fs::create_dir(&folder).unwrap();
-    let base = unlink_base(&linked, &folder).unwrap();
+    let (folder, base) = bench.unlinked(&linked, "second");
     assert_eq!((base.functions, base.globals), (8, 5));
     let before = addresses(&linked);
     let mut selected = selected;
@@ -363,20 +367,14 @@ fn layers_with_both() {
 #[test]
 fn many_packages() {
     for (first, second) in [("ld", "ld"), ("lld", "lld"), ("lld", "bare lld")] {
-        if !is_there(first) || !is_there(second.trim_start_matches("bare ")) {
+        if !is_there(first) || !is_there(second) {
             continue;
         }
         let bench = Bench::new(10);
-        let flavor = if first == "ld" {
-            "-fuse-ld=bfd"
-        } else {
-            "-fuse-ld=lld"
-        };
+        let flavor = flavor(first);
         let image = bench.image("base.c", "base.so", &[flavor, "-DTARGETS=1"]);
         let at = addresses(&image);
-        let folder = bench.path("base");
-        std::fs::create_dir(&folder).unwrap();
-        unlink_base(&image, &folder).unwrap();
+        let (folder, _) = bench.unlinked(&image, "base");
         let selected = vec![at["base_one"], at["base_two"], at["base_three"]];
         let mut told = handover(&image, 1, selected);
         let source = bench.image("package.c", "package.so", &[flavor, "-DNUMBER=10"]);
@@ -393,11 +391,8 @@ fn many_packages() {
         let segments = header.program_headers(endian, &*bytes).unwrap();
         let headers = header.e_phoff(endian) + 56 * segments.len() as u64;
         assert!(headers > at["base_one"], "all of {} fit", segments.len());
-        let (last, new) = (2 * COUNT + 1, 2 * COUNT + 3);
-        let calls = ["1:1".to_string(), format!("{last}:1"), format!("{new}:1")];
-        let calls: Vec<&str> = calls.iter().map(String::as_str).collect();
         // Each package's first function: of the base's first, its own global, and its own number.
-        let answer = bench.call(&linked, &calls);
+        let answer = bench.call(&linked, &["1:1", "81:1", "83:1"]);
         for expected in ["1(1) = 301", "81(1) = 5218", "83(1) = 6316"] {
             assert!(answer.contains(&format!("\n{expected}\n")), "{answer}");
         }
@@ -405,9 +400,7 @@ fn many_packages() {
         bench.name(&linked, "new_one", "new.c");
 
         // It is the base of the next.
-        let folder = bench.path("second");
-        std::fs::create_dir(&folder).unwrap();
-        let base = unlink_base(&linked, &folder).unwrap();
+        let (_, base) = bench.unlinked(&linked, "second");
         assert_eq!(base.functions as usize, 2 * COUNT + 4);
     }
 }
@@ -417,15 +410,13 @@ fn many_packages() {
 #[test]
 fn code_for_several_targets_calls_the_version_for_the_cpu() {
     for (layout, linker) in [(10, "ld"), (12, "ld"), (10, "bare lld"), (12, "lld")] {
-        if !is_there(linker.trim_start_matches("bare ")) {
+        if !is_there(linker) {
             continue;
         }
         let bench = Bench::new(layout);
         let image = bench.image("base.c", "base.so", &["-DTARGETS=2"]);
         let at = addresses(&image);
-        let folder = bench.path("base");
-        std::fs::create_dir(&folder).unwrap();
-        unlink_base(&image, &folder).unwrap();
+        let (folder, _) = bench.unlinked(&image, "base");
         let selected = vec![at["base_one"], at["base_two"], at["base_three"]];
         let told = handover(&image, 2, selected.clone());
         // One has a version of its own for the second target, the other has not.
@@ -448,9 +439,7 @@ fn code_for_several_targets_calls_the_version_for_the_cpu() {
         let output = bench.call_as(1, &linked, &calls);
         assert!(output.contains(expected), "{output}");
 
-        let folder = bench.path("second");
-        std::fs::create_dir(&folder).unwrap();
-        let base = unlink_base(&linked, &folder).unwrap();
+        let (folder, base) = bench.unlinked(&linked, "second");
         assert_eq!((base.functions, base.targets), (4, 2));
         let before = addresses(&linked);
         let mut selected = selected;
@@ -471,9 +460,7 @@ fn code_for_several_targets_calls_the_version_for_the_cpu() {
         assert!(refused.contains("not where they were"), "{refused}");
         // Of more targets than the base has there is no code.
         let single = bench.image("base.c", "single.so", &["-DTARGETS=1"]);
-        let folder = bench.path("single");
-        std::fs::create_dir(&folder).unwrap();
-        unlink_base(&single, &folder).unwrap();
+        let (folder, _) = bench.unlinked(&single, "single");
         let at = addresses(&single);
         let selected = vec![at["base_one"], at["base_two"], at["base_three"]];
         let archive = calling(
