@@ -69,10 +69,14 @@ function main()
     end
 
     print_head("Use", ["app", "start, s", "ratio"])
-    program(place) = pipeline(`$(joinpath(place, "bin", "Greet")) Ada`; stdout=devnull, stderr=devnull)
-    starts = map(place -> success(program(place)), places)
-    for ((_, _, _, name), started) in zip(builds, starts)
-        started || println(name, " does not start: its time is left out")
+    program(place; errors=devnull) =
+        pipeline(ignorestatus(`$(joinpath(place, "bin", "Greet")) Ada`); stdout=devnull, stderr=errors)
+    starts = map(places, builds) do place, (_, _, _, name)
+        errors = IOBuffer()
+        process = run(program(place; errors=errors))
+        success(process) || println(name, " does not start, its time is left out: it ends with ", process.exitcode,
+            " and says ", strip(String(take!(errors))))
+        return success(process)
     end
     seconds(place, started) = started ? (@elapsed run(program(place))) : NaN
     best = vec(minimum(reduce(hcat, [map(seconds, places, starts) for _ in 1:15]); dims=2))

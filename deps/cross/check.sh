@@ -13,45 +13,6 @@ source deps/cross/cargo.sh
 readonly mac=(x86_64-apple-darwin aarch64-apple-darwin)
 readonly windows=x86_64-pc-windows-gnu
 readonly arm=aarch64-unknown-linux-gnu
-readonly here=x86_64-unknown-linux-gnu
-skipped=()
-failed=()
-
-say() { echo "== cross: $*"; }
-
-# Runs what follows the name; a failure is told of at the end.
-try() {
-    local name=$1
-    shift
-    say "$name"
-    "$@" || failed+=("$name")
-}
-
-compile() { cross_cargo "$1" "$2" --target-dir "$cross/check" "${@:3}"; }
-
-check() { try "check for $1" compile check "$1" --workspace --all-targets --keep-going; }
-
-# Runs tests for a target, each in the runner. Examples in documentation are built for this system alone.
-run_tests() {
-    local name=CARGO_TARGET_${1^^}_RUNNER
-    local -x "${name//-/_}=$2"
-    compile test "$1" --no-fail-fast "${@:3}"
-}
-
-test_windows() {
-    if ! deps/cross/emulators.sh wine; then
-        skipped+=("tests for Windows: Wine could not be set up")
-        check "$windows"
-        return
-    fi
-    local name skip=()
-    for name in "${not_in_wine[@]}"; do skip+=(--skip "$name"); done
-    try "tests for Windows, in Wine" run_tests "$windows" "$root/deps/cross/wine.sh" --workspace "${kinds[@]}" \
-        -- "${skip[@]}"
-    skipped+=("for Windows: ${#not_in_wine[@]} tests that Wine cannot run")
-    try "launchers for Windows, in Wine's cmd" deps/cross/launchers.sh
-    skipped+=("for Windows: tests of what only Unix has (signals, modes, owners, links, /proc), as each of them says")
-}
 
 # What is compiled for a system whose tests run.
 readonly kinds=(--lib --bins --tests --examples)
@@ -68,30 +29,104 @@ readonly not_in_qemu=(
     # They preload a library for this system.
     with_nfs_rules without_locks
     # They ask /proc for this process, which is qemu there, and for the libraries of a program that Zig linked.
-    this_process_is_known libraries_are_found_without
+    this_process_is_known libraries_are_found_without a_root_has_the_name
     # They compare with the Julia of this machine, which is none for arm64, and take minutes.
     julia_agrees julia_refuses
 )
 
-test_arm() {
+# Lines of what did not run and of what failed, and the output of what runs at the same time: in files, as that is in
+# processes of its own.
+results=$(mktemp -d)
+readonly results
+trap 'jobs -p | sed s/^/-/ | xargs -r kill -- 2>/dev/null; rm -rf -- "$results"' EXIT
+
+say() { echo "== cross: $*"; }
+
+skip() { echo "$*" >>"$results/skipped"; }
+
+fail() { echo "$*" >>"$results/failed"; }
+
+# Runs what follows the name; a failure is told of at the end.
+try() {
+    local name=$1
+    shift
+    say "$name"
+    "$@" || fail "$name"
+}
+
+# Runs its arguments, functions, at the same time, and prints what each wrote when it has ended.
+at_once() {
+    local name children=()
+    for name in "$@"; do
+        { "$name" >"$results/$name" 2>&1 || fail "$name did not come to its end"; cat "$results/$name"; } &
+        children+=($!)
+    done
+    for name in "${children[@]}"; do wait "$name" || fail "process $name ended with $?"; done
+}
+
+# What tests search and parse thousands of times is optimised: emulated it takes minutes else.
+compile() {
+    cross_cargo "$1" "$2" --target-dir "$folder" --config profile.dev.package.pcrs-cache.opt-level=1 \
+        --config profile.dev.package.pcrs-statements.opt-level=1 --workspace "${@:3}"
+}
+
+check() { try "check for $1" compile check "$1" --all-targets --keep-going; }
+
+# Runs tests for a target, each in the runner. Examples in documentation are built for this system alone.
+run_tests() {
+    local name=CARGO_TARGET_${1^^}_RUNNER
+    local -x "${name//-/_}=$2"
+    compile test "$1" --no-fail-fast "${@:3}"
+}
+
+windows() {
+    local folder=$cross/check/windows
+    if ! deps/cross/emulators.sh wine; then
+        skip "tests for Windows: Wine could not be set up"
+        check "$windows"
+        return
+    fi
+    local name skipped=()
+    for name in "${not_in_wine[@]}"; do skipped+=(--skip "$name"); done
+    try "tests for Windows, in Wine" run_tests "$windows" "$root/deps/cross/wine.sh" "${kinds[@]}" -- "${skipped[@]}"
+    skip "for Windows: ${#not_in_wine[@]} tests that Wine cannot run"
+    try "launchers for Windows, in Wine's cmd" deps/cross/launchers.sh
+    skip "for Windows: tests of what only Unix has (signals, modes, owners, links, /proc), as each of them says"
+}
+
+arm() {
+    local folder=$cross/check/others
     if ! deps/cross/emulators.sh qemu; then
-        skipped+=("tests for Linux on arm64: qemu could not be set up")
+        skip "tests for Linux on arm64: qemu could not be set up"
         check "$arm"
         return
     fi
-    # What qemu runs is slow enough without.
-    local -x CARGO_PROFILE_DEV_OPT_LEVEL=1
-    local name skip=()
-    for name in "${not_in_qemu[@]}"; do skip+=(--skip "$name"); done
-    try "tests for Linux on arm64, in qemu" run_tests "$arm" "$root/deps/cross/qemu.sh" \
-        --workspace --exclude pcrs-engine "${kinds[@]}" -- "${skip[@]}"
-    # qemu starts no program of arm64's: the fake of these tests is one for this machine.
-    compile zigbuild "$here" --package pcrs-engine --bin pcrs-fake
-    local -x PCRS_TEST_FAKE=$cross/check/$here/debug/pcrs-fake
-    # Of whole builds two files, as a minute of them is many in qemu.
-    try "tests of the engine for Linux on arm64, in qemu" run_tests "$arm" "$root/deps/cross/qemu.sh" \
-        --package pcrs-engine --lib --test at_start --test atomic -- "${skip[@]}"
-    skipped+=("for Linux on arm64: ${#not_in_qemu[@]} tests that qemu cannot run, and most of the engine's with builds")
+    # qemu starts no program of arm64's: the fake of the engine's tests is one for this machine, as `make test` makes it.
+    try "build of the tests' fake" env -u RUSTFLAGS cargo build --target-dir "$root/target" --locked --profile checks \
+        --package pcrs-engine --bin pcrs-fake
+    local -x PCRS_TEST_FAKE=$root/target/checks/pcrs-fake
+    local name skipped=() files=(--test=at_start --test=atomic)
+    for name in "${not_in_qemu[@]}"; do skipped+=(--skip "$name"); done
+    # Of the engine's, which are whole builds, those two files: a minute of them is many in qemu.
+    for name in rust/*/tests/*.rs; do
+        [[ $name == rust/engine/* ]] || files+=("--test=$(basename -- "$name" .rs)")
+    done
+    try "tests for Linux on arm64, in qemu" run_tests "$arm" "$root/deps/cross/qemu.sh" --lib --bins --examples \
+        "${files[@]}" -- "${skipped[@]}"
+    skip "for Linux on arm64: ${#not_in_qemu[@]} tests that qemu cannot run, and most of the engine's with builds"
+}
+
+macos() {
+    local folder=$cross/check/others target
+    for target in "${mac[@]}"; do check "$target"; done
+    skip "tests for macOS: nothing here runs its programs"
+}
+
+# The processor is for Windows first: its tests leave enough of it, as they wait for Wine most of the time.
+macos_and_arm() {
+    renice -n 10 -p "$BASHPID" >/dev/null
+    macos
+    arm
 }
 
 main() {
@@ -102,14 +137,13 @@ main() {
     deps/cross/setup.sh
     # Less to write, and nothing that a debugger would need.
     export RUSTFLAGS="-D warnings" CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0
-    local target
-    for target in "${mac[@]}"; do check "$target"; done
-    test_windows
-    test_arm
-    skipped+=("tests for macOS: nothing here runs its programs")
-    printf '== cross: not run: %s\n' "${skipped[@]}"
-    if [[ ${#failed[@]} -gt 0 ]]; then
-        printf '== cross: FAILED: %s\n' "${failed[@]}" >&2
+    say "Windows beside macOS and arm64, each told of when it has ended (some 20 minutes)"
+    # With job control an interrupt ends them.
+    set -m
+    at_once macos_and_arm windows
+    sed 's/^/== cross: not run: /' "$results/skipped"
+    if [[ -f $results/failed ]]; then
+        sed 's/^/== cross: FAILED: /' "$results/failed" >&2
         return 1
     fi
     say "done"
