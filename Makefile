@@ -6,7 +6,7 @@ SHELL := /bin/bash
 help:
 	@echo "make demo   build a sysimage of a small example, and show what it saves (about 5 minutes)"
 	@echo "make test   run all tests on every Julia found, two runs at a time (10 to 40 minutes for each)"
-	@echo "make cross  check the Rust code for Windows, macOS and arm64, and run its tests in Wine and qemu (20 minutes)"
+	@echo "make cross  check the Rust code for Windows, macOS and arm64, and run its tests in Wine and qemu (half an hour)"
 	@echo "make engine build the Rust library that the package calls"
 	@echo "make bench  compare with PackageCompiler and with ourselves (an hour or more; see bench/README.md)"
 	@echo "make release URL=..  pack the engine for all systems, for users without Rust (see deps/release/build.sh)"

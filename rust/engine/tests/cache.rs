@@ -1260,19 +1260,15 @@ fn a_damaged_entry_is_made_anew() {
     let empty = |path: &Path| fs::write(path, "").unwrap();
     let remove = |path: &Path| fs::remove_file(path).unwrap();
     // What damage a store finds is tested there.
-    let damages: [(&str, &dyn Fn(&Path)); 4] = [
-        ("files/image", &change_byte),
-        ("files/image", &remove),
-        ("files/trace.jl", &cut),
-        ("record", &empty),
-    ];
+    let damages: [&dyn Fn(&Path); 4] = [&change_byte, &remove, &cut, &empty];
+    let names = ["files/image", "files/image", "files/trace.jl", "record"];
     let fake = fake();
     let mut plan = plan(&fake);
     plan.base = Base::Fresh {
         filter_stdlibs: true,
     };
     first(&fake, &plan);
-    for (name, damage) in damages {
+    for (name, damage) in names.into_iter().zip(damages) {
         for file in in_cache(&fake, name) {
             damage(&file);
         }
