@@ -38,7 +38,7 @@ readonly not_in_qemu=(
 # processes of its own.
 results=$(mktemp -d)
 readonly results
-trap 'jobs -p | sed s/^/-/ | xargs -r kill -- 2>/dev/null; wait; rm -rf -- "$results"' EXIT
+trap 'jobs -p | sed s/^/-/ | xargs -r kill -- 2>/dev/null || :; wait || :; rm -rf -- "$results"' EXIT
 
 say() { echo "== cross: $*"; }
 
