@@ -1259,34 +1259,34 @@ fn a_damaged_entry_is_made_anew() {
     };
     let empty = |path: &Path| fs::write(path, "").unwrap();
     let remove = |path: &Path| fs::remove_file(path).unwrap();
-    // What damage a store finds is tested there.
-    let damages: [&dyn Fn(&Path); 4] = [&change_byte, &remove, &cut, &empty];
-    let names = ["files/image", "files/image", "files/trace.jl", "record"];
-    let fake = fake();
-    let mut plan = plan(&fake);
-    plan.base = Base::Fresh {
-        filter_stdlibs: true,
-    };
-    first(&fake, &plan);
-    for (name, damage) in names.into_iter().zip(damages) {
-        for file in in_cache(&fake, name) {
-            damage(&file);
-        }
-        fs::remove_file(fake.image()).unwrap();
-        plan.import_into_main = !plan.import_into_main;
-        let report = build(plan.clone()).report();
-        assert_eq!(report.origin, Origin::Built);
-        let expected = match name {
-            "files/image" => [&WITH_FRESH_BASE[..4], &ON_FRESH_BASE].concat(),
-            "files/trace.jl" => WITH_FRESH_BASE[4..].to_vec(),
-            _ => WITH_FRESH_BASE.to_vec(),
+    let damages: [&dyn Fn(&Path); 4] = [&cut, &empty, &remove, &change_byte];
+    for damage in damages {
+        let fake = fake();
+        let mut plan = plan(&fake);
+        plan.base = Base::Fresh {
+            filter_stdlibs: true,
         };
-        assert_eq!(started(&fake), expected, "{name}");
-        assert_eq!(fake.read_image(), OBJECT);
-        expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
-        fs::remove_file(fake.image()).unwrap();
-        expect(&fake, plan.clone(), Origin::Cached, &NONE);
-        assert_eq!(fake.read_image(), OBJECT);
+        first(&fake, &plan);
+        for name in ["files/image", "files/trace.jl", "record"] {
+            for file in in_cache(&fake, name) {
+                damage(&file);
+            }
+            fs::remove_file(fake.image()).unwrap();
+            plan.import_into_main = !plan.import_into_main;
+            let report = build(plan.clone()).report();
+            assert_eq!(report.origin, Origin::Built);
+            let expected = match name {
+                "files/image" => [&WITH_FRESH_BASE[..4], &ON_FRESH_BASE].concat(),
+                "files/trace.jl" => WITH_FRESH_BASE[4..].to_vec(),
+                _ => WITH_FRESH_BASE.to_vec(),
+            };
+            assert_eq!(started(&fake), expected, "{name}");
+            assert_eq!(fake.read_image(), OBJECT);
+            expect(&fake, plan.clone(), Origin::UpToDate, &NONE);
+            fs::remove_file(fake.image()).unwrap();
+            expect(&fake, plan.clone(), Origin::Cached, &NONE);
+            assert_eq!(fake.read_image(), OBJECT);
+        }
     }
 }
 
