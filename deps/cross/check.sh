@@ -14,8 +14,8 @@ readonly mac=(x86_64-apple-darwin aarch64-apple-darwin)
 readonly windows=x86_64-pc-windows-gnu
 readonly arm=aarch64-unknown-linux-gnu
 
-# What is compiled for a system whose tests run.
-readonly kinds=(--lib --bins --tests --examples)
+# What has tests that run, beside the files of them.
+readonly kinds=(--lib --bins --examples)
 
 # Tests that Wine 8 cannot run: it does not tell the command line of another process
 # (NtQueryInformationProcess: ProcessCommandLineInformation is no class that it knows).
@@ -64,7 +64,8 @@ at_once() {
     for name in "${children[@]}"; do wait "$name" || fail "process $name ended with $?"; done
 }
 
-# What tests search and parse thousands of times is optimised: emulated it takes minutes else.
+# Into the `$folder` of who calls. What tests search and parse thousands of times is optimised: emulated it takes
+# minutes else.
 compile() {
     cross_cargo "$1" "$2" --target-dir "$folder" --config profile.dev.package.pcrs-cache.opt-level=1 \
         --config profile.dev.package.pcrs-statements.opt-level=1 --workspace "${@:3}"
@@ -72,11 +73,14 @@ compile() {
 
 check() { try "check for $1" compile check "$1" --all-targets --keep-going; }
 
-# Runs tests for a target, each in the runner. Examples in documentation are built for this system alone.
+# Runs tests for a target, each in the runner, but for those that an array names: `run_tests TARGET RUNNER ARRAY FILES`,
+# with cargo's options for the test files. Examples in documentation are built for this system alone.
 run_tests() {
-    local name=CARGO_TARGET_${1^^}_RUNNER
+    local name=CARGO_TARGET_${1^^}_RUNNER skipped=()
     local -x "${name//-/_}=$2"
-    compile test "$1" --no-fail-fast "${@:3}"
+    local -n without=$3
+    for name in "${without[@]}"; do skipped+=(--skip "$name"); done
+    compile test "$1" --no-fail-fast "${kinds[@]}" "${@:4}" -- "${skipped[@]}"
 }
 
 windows() {
@@ -86,9 +90,7 @@ windows() {
         check "$windows"
         return
     fi
-    local name skipped=()
-    for name in "${not_in_wine[@]}"; do skipped+=(--skip "$name"); done
-    try "tests for Windows, in Wine" run_tests "$windows" "$root/deps/cross/wine.sh" "${kinds[@]}" -- "${skipped[@]}"
+    try "tests for Windows, in Wine" run_tests "$windows" "$root/deps/cross/wine.sh" not_in_wine --tests
     skip "for Windows: ${#not_in_wine[@]} tests that Wine cannot run"
     try "launchers for Windows, in Wine's cmd" deps/cross/launchers.sh
     skip "for Windows: tests of what only Unix has (signals, modes, owners, links, /proc), as each of them says"
@@ -105,14 +107,12 @@ arm() {
     try "build of the tests' fake" env -u RUSTFLAGS cargo build --target-dir "$root/target" --locked --profile checks \
         --package pcrs-engine --bin pcrs-fake
     local -x PCRS_TEST_FAKE=$root/target/checks/pcrs-fake
-    local name skipped=() files=(--test=at_start --test=atomic)
-    for name in "${not_in_qemu[@]}"; do skipped+=(--skip "$name"); done
+    local name files=(--test=at_start --test=atomic)
     # Of the engine's, which are whole builds, those two files: a minute of them is many in qemu.
     for name in rust/*/tests/*.rs; do
         [[ $name == rust/engine/* ]] || files+=("--test=$(basename -- "$name" .rs)")
     done
-    try "tests for Linux on arm64, in qemu" run_tests "$arm" "$root/deps/cross/qemu.sh" --lib --bins --examples \
-        "${files[@]}" -- "${skipped[@]}"
+    try "tests for Linux on arm64, in qemu" run_tests "$arm" "$root/deps/cross/qemu.sh" not_in_qemu "${files[@]}"
     skip "for Linux on arm64: ${#not_in_qemu[@]} tests that qemu cannot run, and most of the engine's with builds"
 }
 
@@ -122,7 +122,7 @@ macos() {
     skip "tests for macOS: nothing here runs its programs"
 }
 
-# The processor is for Windows first: its tests leave enough of it, as they wait for Wine most of the time.
+# The processor is for Windows first: its tests leave some of it, as they wait for Wine to start programs.
 macos_and_arm() {
     renice -n 10 -p "$BASHPID" >/dev/null
     macos
@@ -137,7 +137,7 @@ main() {
     deps/cross/setup.sh
     # Less to write, and nothing that a debugger would need.
     export RUSTFLAGS="-D warnings" CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0
-    say "Windows beside macOS and arm64, each told of when it has ended (some 20 minutes)"
+    say "Windows beside macOS and arm64, each told of when it has ended (half an hour)"
     # With job control an interrupt ends them.
     set -m
     at_once macos_and_arm windows
